@@ -1,0 +1,8 @@
+// Time as a parameter, so that tests own it. Pure.
+
+export interface Clock {
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  now(): number;
+}
+
+export const systemClock: Clock = { now: () => Date.now() };

@@ -1,0 +1,41 @@
+// The one error type with a meaning for people and programs. Pure; used by every process.
+// Messages must never hold a secret: PINs, passphrases and private keys stay in `Secret`.
+
+import type { ErrorCode } from './error-codes.js';
+
+export interface AppErrorOptions {
+  /** What the reader can do about it, as a sentence without a full stop. */
+  hint?: string | undefined;
+  cause?: unknown;
+}
+
+/** An error with a stable code, a sentence `subject: problem`, and often a hint. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AppError';
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** True when `error` is an `AppError`, of the given code if one is named. */
+export function isAppError(error: unknown, code?: ErrorCode): error is AppError {
+  return error instanceof AppError && (code === undefined || error.code === code);
+}
+
+/** The message of anything that can be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` that Node's system errors carry (`ENOENT`, ...), or undefined. */
+export function systemCodeOf(error: unknown): string | undefined {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    return error.code;
+  }
+  return undefined;
+}
