@@ -1,0 +1,74 @@
+// The JWS algorithms an account key may have, RFC 7518 §3.1, and what each needs. Pure.
+// One table for everybody: the daemon's checks, the token's mechanisms, the client's own keys.
+
+import type { KeyObject } from 'node:crypto';
+import { AppError } from '../lib/errors.js';
+
+export type Algorithm = 'RS256' | 'ES256' | 'ES384' | 'ES512';
+export type EcCurve = 'P-256' | 'P-384' | 'P-521';
+
+export interface AlgorithmFacts {
+  readonly algorithm: Algorithm;
+  readonly hash: 'sha256' | 'sha384' | 'sha512';
+  readonly curve: EcCurve | undefined;
+  /** Bytes of an ES* signature, r‖s each padded to the curve size (RFC 7518 §3.4); RSA: the modulus size decides. */
+  readonly signatureBytes: number | undefined;
+}
+
+const FACTS: Readonly<Record<Algorithm, AlgorithmFacts>> = {
+  RS256: { algorithm: 'RS256', hash: 'sha256', curve: undefined, signatureBytes: undefined },
+  ES256: { algorithm: 'ES256', hash: 'sha256', curve: 'P-256', signatureBytes: 64 },
+  ES384: { algorithm: 'ES384', hash: 'sha384', curve: 'P-384', signatureBytes: 96 },
+  ES512: { algorithm: 'ES512', hash: 'sha512', curve: 'P-521', signatureBytes: 132 },
+};
+
+/** OpenSSL's curve names, as `asymmetricKeyDetails.namedCurve` gives them. */
+const ALGORITHM_OF_CURVE: ReadonlyMap<string, Algorithm> = new Map([
+  ['prime256v1', 'ES256'],
+  ['secp384r1', 'ES384'],
+  ['secp521r1', 'ES512'],
+]);
+
+export const MIN_RSA_BITS = 2048;
+export const MAX_RSA_BITS = 4096;
+
+export function algorithmFacts(algorithm: Algorithm): AlgorithmFacts {
+  return FACTS[algorithm];
+}
+
+export function isAlgorithm(text: string): text is Algorithm {
+  return Object.hasOwn(FACTS, text);
+}
+
+/**
+ * The one algorithm a key signs with: RS256 for RSA of 2048 to 4096 bits, ES* by curve.
+ * @throws AppError JOSE_UNSUPPORTED_KEY naming the type or curve.
+ */
+export function algorithmOfKey(key: KeyObject): Algorithm {
+  const details = key.asymmetricKeyDetails;
+  switch (key.asymmetricKeyType) {
+    case 'rsa': {
+      const bits = details?.modulusLength ?? 0;
+      if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS) {
+        throw unsupported(`RSA of ${bits} bits`);
+      }
+      return 'RS256';
+    }
+    case 'ec': {
+      const curve = details?.namedCurve ?? 'unknown';
+      const algorithm = ALGORITHM_OF_CURVE.get(curve);
+      if (algorithm === undefined) {
+        throw unsupported(`curve ${curve}`);
+      }
+      return algorithm;
+    }
+    default:
+      throw unsupported(`key type ${key.asymmetricKeyType ?? 'unknown'}`);
+  }
+}
+
+function unsupported(what: string): AppError {
+  return new AppError('JOSE_UNSUPPORTED_KEY', `account key: ${what} is not supported`, {
+    hint: 'use RSA of 2048 to 4096 bits, or the curve P-256, P-384 or P-521',
+  });
+}

@@ -1,0 +1,111 @@
+// The public half of an account key as a JWK, RFC 7517, and its thumbprint, RFC 7638. Pure.
+// Only required public members exist here: a private or foreign member is refused, never dropped.
+
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { isBase64Url } from '../lib/base64url.js';
+import { AppError, messageOf } from '../lib/errors.js';
+
+export interface RsaPublicJwk {
+  readonly e: string;
+  readonly kty: 'RSA';
+  readonly n: string;
+}
+
+export interface EcPublicJwk {
+  readonly crv: 'P-256' | 'P-384' | 'P-521';
+  readonly kty: 'EC';
+  readonly x: string;
+  readonly y: string;
+}
+
+export type PublicJwk = RsaPublicJwk | EcPublicJwk;
+
+const RSA_MEMBERS = ['e', 'kty', 'n'] as const;
+const EC_MEMBERS = ['crv', 'kty', 'x', 'y'] as const;
+
+/**
+ * Checks a foreign value to be a public JWK of a supported type and nothing more.
+ * @throws AppError JOSE_JWK for another shape, any extra member, or values that are no key.
+ */
+export function parsePublicJwk(value: unknown): PublicJwk {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw badJwk('not an object');
+  }
+  const members = new Map<string, unknown>(Object.entries(value));
+  const kty = members.get('kty');
+  const jwk = kty === 'RSA' ? parseRsa(members) : kty === 'EC' ? parseEc(members) : undefined;
+  if (jwk === undefined) {
+    throw badJwk('kty is neither RSA nor EC');
+  }
+  publicKeyOfJwk(jwk);
+  return jwk;
+}
+
+function parseRsa(members: ReadonlyMap<string, unknown>): RsaPublicJwk {
+  requireExactly(members, RSA_MEMBERS);
+  return { e: base64UrlMember(members, 'e'), kty: 'RSA', n: base64UrlMember(members, 'n') };
+}
+
+function parseEc(members: ReadonlyMap<string, unknown>): EcPublicJwk {
+  requireExactly(members, EC_MEMBERS);
+  const crv = members.get('crv');
+  if (crv !== 'P-256' && crv !== 'P-384' && crv !== 'P-521') {
+    throw badJwk('crv is not P-256, P-384 or P-521');
+  }
+  return { crv, kty: 'EC', x: base64UrlMember(members, 'x'), y: base64UrlMember(members, 'y') };
+}
+
+function requireExactly(members: ReadonlyMap<string, unknown>, names: readonly string[]): void {
+  const foreign = [...members.keys()].find((name) => !names.includes(name));
+  if (foreign !== undefined) {
+    throw badJwk(`unexpected member ${JSON.stringify(foreign)}`);
+  }
+}
+
+function base64UrlMember(members: ReadonlyMap<string, unknown>, name: string): string {
+  const value = members.get(name);
+  if (typeof value !== 'string' || value === '' || !isBase64Url(value)) {
+    throw badJwk(`${name} is not base64url`);
+  }
+  return value;
+}
+
+function badJwk(problem: string): AppError {
+  return new AppError('JOSE_JWK', `jwk: ${problem}`);
+}
+
+/**
+ * The JSON text RFC 7638 §3 hashes: required members only, sorted, no white space. It is also the
+ * second line of the daemon's greeting.
+ */
+export function formatPublicJwk(jwk: PublicJwk): string {
+  return jwk.kty === 'RSA'
+    ? JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n })
+    : JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y });
+}
+
+/** RFC 7638 thumbprint: base64url of the SHA-256 of the canonical JWK, 43 characters. */
+export function jwkThumbprint(jwk: PublicJwk): string {
+  return createHash('sha256').update(formatPublicJwk(jwk)).digest('base64url');
+}
+
+/**
+ * The node:crypto public key of a JWK.
+ * @throws AppError JOSE_JWK when the numbers are no key (a point off the curve, for instance).
+ */
+export function publicKeyOfJwk(jwk: PublicJwk): KeyObject {
+  try {
+    return createPublicKey({ key: { ...jwk }, format: 'jwk' });
+  } catch (error) {
+    throw new AppError('JOSE_JWK', `jwk: not a valid key: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * The JWK of a key, public or private; only the public members leave.
+ * @throws AppError JOSE_JWK for a key type without a JWK here.
+ */
+export function jwkOfKey(key: KeyObject): PublicJwk {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  return parsePublicJwk(publicKey.export({ format: 'jwk' }));
+}

@@ -1,0 +1,40 @@
+// Making and checking JWS signatures with node:crypto, RFC 7518 §3.3 and §3.4. Pure.
+// The daemon signs with software keys here and verifies every signature, whoever made it.
+
+import { sign, verify, type KeyObject } from 'node:crypto';
+import { algorithmFacts, type Algorithm } from './algorithms.js';
+
+/** ES*: r‖s of fixed width as JWS wants, never DER. RSA ignores the encoding: PKCS #1 v1.5. */
+const DSA_ENCODING = 'ieee-p1363';
+
+/** Signs with a key held in this process. The work happens on a thread of libuv's pool. */
+export function signWithKey(
+  algorithm: Algorithm,
+  privateKey: KeyObject,
+  input: Uint8Array,
+): Promise<Buffer> {
+  const { hash } = algorithmFacts(algorithm);
+  return new Promise((resolve, reject) => {
+    sign(hash, input, { key: privateKey, dsaEncoding: DSA_ENCODING }, (error, signature) => {
+      if (error) {
+        reject(error);
+      } else {
+        resolve(signature);
+      }
+    });
+  });
+}
+
+/** True when `signature`, in JWS form, is this key's over `input`. */
+export function verifySignature(
+  algorithm: Algorithm,
+  publicKey: KeyObject,
+  input: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const { hash, signatureBytes } = algorithmFacts(algorithm);
+  if (signatureBytes !== undefined && signature.length !== signatureBytes) {
+    return false;
+  }
+  return verify(hash, input, { key: publicKey, dsaEncoding: DSA_ENCODING }, signature);
+}
