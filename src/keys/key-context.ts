@@ -1,0 +1,24 @@
+// What the sources of account keys need from the process around them. Types only.
+// Everything foreign comes in as a parameter, so that only cli touches process.env and the terminal.
+
+import type { Secret } from '../lib/secret.js';
+
+export type KeyLogLevel = 'debug' | 'info' | 'warning' | 'error';
+
+/** Writes one line to the log. Messages hold no secret; control characters are escaped already. */
+export type KeyLog = (level: KeyLogLevel, message: string) => void;
+
+/** Asks a person for a secret on the terminal, without echo. @throws AppError KEY_PIN */
+export type SecretPrompt = (question: string) => Promise<Secret>;
+
+export interface KeyContext {
+  /** `process.env` itself: a variable that holds a PIN is deleted from it once read. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Absent where nobody can be asked: no terminal. */
+  readonly prompt?: SecretPrompt | undefined;
+  readonly log: KeyLog;
+  /** Longest time one operation of a token may take; default `DEFAULT_TOKEN_TIMEOUT_MS`, 30 s. */
+  readonly tokenTimeoutMs?: number | undefined;
+  /** Where the passphrase of an encrypted `file:` key comes from, see pin-source.ts; default: the prompt. */
+  readonly passphraseSource?: string | undefined;
+}
