@@ -1,0 +1,45 @@
+// What may stand in the "url" of a protected header, RFC 8555 §6.4. Pure.
+// The URL is only used for its origin; anything that two URL parsers may read differently is refused.
+
+import { isIP } from 'node:net';
+
+/** `scheme://` and visible ASCII without the characters that parsers drop, fold or take as separators. */
+const PLAIN_URL = /^https?:\/\/[!#-;=?-Z\]_a-z~[%]+$/;
+
+/** Why `text` is no acceptable request URL, or undefined when it is. */
+export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | undefined {
+  const url = PLAIN_URL.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined) {
+    return 'url is not an absolute https URL in plain ASCII';
+  }
+  if (url.username !== '' || url.password !== '' || authorityOf(text).includes('@')) {
+    return 'url has user information';
+  }
+  if (url.hash !== '' || text.includes('#')) {
+    return 'url has a fragment';
+  }
+  if (url.protocol === 'https:') {
+    return undefined;
+  }
+  if (url.protocol === 'http:' && allowHttpOnLoopback && isLoopback(url.hostname)) {
+    return undefined;
+  }
+  return 'url is not https';
+}
+
+/** `scheme://host[:port]`, lower-case, default port dropped; undefined for what is no URL. */
+export function originOf(text: string): string | undefined {
+  return URL.canParse(text) ? new URL(text).origin : undefined;
+}
+
+function authorityOf(text: string): string {
+  return /^https?:\/\/([^/?#]*)/.exec(text)?.[1] ?? '';
+}
+
+function isLoopback(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname === '[::1]' ||
+    (isIP(hostname) === 4 && hostname.startsWith('127.'))
+  );
+}

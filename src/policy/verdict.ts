@@ -1,0 +1,18 @@
+// What the policy says of a request: a type in which forgetting means no. Pure.
+
+export type Verdict =
+  | { readonly kind: 'approved'; readonly rule: string }
+  | { readonly kind: 'denied'; readonly rule: string; readonly reason: string }
+  /** Our own trouble while deciding: refused like `denied`, logged as an error. */
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/** Where every decision starts. */
+export const NO_RULE: Verdict = {
+  kind: 'denied',
+  rule: 'no-rule',
+  reason: 'no rule allows the request',
+};
+
+export function denied(rule: string, reason: string): Verdict {
+  return { kind: 'denied', rule, reason };
+}
