@@ -1,0 +1,278 @@
+// The rules of docs/architecture.md that a program can check: who may import whom, which file may open which
+// door (native code, network, processes, environment), how files are named and how long they may be.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { basename } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ERROR_CODES } from '../../src/lib/error-codes.js';
+import { type SourceFile, loadedBy, parseSource, readSourceTree } from '../support/source-tree.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const SOURCES = readSourceTree(ROOT, 'src');
+const TESTS = readSourceTree(ROOT, 'test');
+
+const MAX_FILE_LINES = 300;
+const MAX_HEADER_LINES = 10;
+
+/** What each folder may import, itself aside. An entry with a dot is that one file of a folder. */
+const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  jose: ['lib'],
+  protocol: ['lib', 'jose'],
+  config: ['lib'],
+  policy: ['lib', 'jose'],
+  sys: ['lib'],
+  token: ['lib', 'jose'],
+  keys: ['lib', 'jose', 'sys', 'token/messages.ts'],
+  signer: ['lib', 'jose', 'protocol', 'config', 'policy', 'sys', 'token', 'keys'],
+  acme: ['lib', 'jose'],
+  client: ['protocol', 'config', 'acme', 'sys', 'jose', 'lib'],
+  cli: [
+    ...['lib', 'jose', 'protocol', 'config', 'policy', 'sys'],
+    ...['token', 'keys', 'signer', 'acme', 'client'],
+  ],
+};
+
+interface Door {
+  readonly name: string;
+  readonly opens: RegExp;
+  readonly allowed: RegExp;
+}
+
+const MODULE_DOORS: readonly Door[] = [
+  { name: 'native code', opens: /^(pkcs11js|graphene-pk11)$/, allowed: /^src\/token\// },
+  { name: 'HTTP client', opens: /^undici$/, allowed: /^src\/acme\/http\.ts$/ },
+  {
+    name: 'child processes',
+    opens: /^node:(child_process|cluster|worker_threads)$/,
+    allowed: /^src\/(keys\/token-helper\.ts|client\/[^/]+\.ts)$/,
+  },
+  {
+    name: 'network',
+    opens: /^node:(http|https|http2|tls|dgram|dns)(\/.*)?$/,
+    allowed: /^src\/(client\/[^/]+|acme\/http)\.ts$/,
+  },
+  { name: 'code made of text', opens: /^node:(vm|repl|inspector)(\/.*)?$/, allowed: /^$/ },
+];
+
+const GLOBAL_DOORS: readonly Door[] = [
+  {
+    name: 'arguments, environment and exit',
+    opens: /^process\.(argv|argv0|env|exit)$/,
+    allowed: /^src\/(cli\/.*|token\/helper\.ts)$/,
+  },
+  { name: 'console', opens: /^console\./, allowed: /^$/ },
+];
+
+/** Loaded only by what needs it: costs start-up time, or must never be in the daemon at all. */
+const NEVER_AT_START_OF_DAEMON =
+  /^(pkcs11js|graphene-pk11|undici|@peculiar\/x509|reflect-metadata)$/;
+
+const FORBIDDEN_NAMES = /^(utils?|helpers|common|index|misc|shared)\.ts$/;
+const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/;
+
+describe('module direction', () => {
+  it('knows every folder', () => {
+    const unknown = SOURCES.map((file) => folderOf(file.path)).filter(
+      (name) => !(name in ALLOWED_IMPORTS),
+    );
+    assert.deepEqual(unknown, []);
+  });
+
+  it('is kept by every import', () => {
+    assert.deepEqual(SOURCES.flatMap(wrongDirections), []);
+  });
+
+  it('is seen when broken', () => {
+    const file = parseSource(
+      'src/lib/x.ts',
+      "import type { A } from '../jose/a.js'; await import('../cli/b.js');",
+    );
+    assert.equal(wrongDirections(file).length, 2);
+    assert.deepEqual(
+      wrongDirections(parseSource('src/keys/x.ts', "import '../token/messages.js';")),
+      [],
+    );
+    assert.equal(
+      wrongDirections(parseSource('src/keys/x.ts', "import '../token/signing.js';")).length,
+      1,
+    );
+  });
+
+  it('has no computed import', () => {
+    const computed = SOURCES.flatMap((file) => file.imports).filter(({ target }) =>
+      target.startsWith('(computed)'),
+    );
+    assert.deepEqual(computed, []);
+  });
+});
+
+describe('doors', () => {
+  for (const door of MODULE_DOORS) {
+    it(`${door.name}: opened by the allowed files alone`, () => {
+      assert.deepEqual(wrongOpenings(SOURCES, door, importsOf), []);
+    });
+  }
+
+  for (const door of GLOBAL_DOORS) {
+    it(`${door.name}: opened by the allowed files alone`, () => {
+      assert.deepEqual(
+        wrongOpenings(SOURCES, door, (file) => [...file.globals]),
+        [],
+      );
+    });
+  }
+
+  it('are seen when opened elsewhere', () => {
+    const file = parseSource('src/lib/x.ts', "import { env } from 'node:vm'; process.exit(1);");
+    assert.equal(MODULE_DOORS.flatMap((door) => wrongOpenings([file], door, importsOf)).length, 1);
+    assert.equal(
+      GLOBAL_DOORS.flatMap((door) => wrongOpenings([file], door, () => [...file.globals])).length,
+      1,
+    );
+  });
+
+  it('stay shut in the daemon: no native code, no HTTP client, nothing heavy at its start', () => {
+    const loaded = [...loadedBy(SOURCES, 'src/cli/clavigerd.ts')];
+    assert.ok(loaded.length > 10, 'the daemon loads its own modules');
+    assert.deepEqual(
+      loaded.filter((name) => NEVER_AT_START_OF_DAEMON.test(name)),
+      [],
+    );
+  });
+
+  it('lead only to declared dependencies, and to built-in modules by their full name', () => {
+    const declared = declaredDependencies();
+    const foreign = SOURCES.flatMap((file) =>
+      importsOf(file)
+        .filter((target) => !target.startsWith('src/'))
+        .filter(
+          (target) => !declared.has(target) && !(target.startsWith('node:') && isBuiltin(target)),
+        )
+        .map((target) => `${file.path} imports ${target}`),
+    );
+    assert.deepEqual(foreign, []);
+  });
+
+  it('lead to every declared dependency', () => {
+    const used = new Set(SOURCES.flatMap(importsOf));
+    assert.deepEqual(
+      [...declaredDependencies()].filter((name) => !used.has(name)),
+      [],
+    );
+  });
+});
+
+describe('files', () => {
+  it('are named in kebab case, for what they hold', () => {
+    const badly = [...SOURCES, ...TESTS]
+      .map((file) => file.path)
+      .filter((path) => FORBIDDEN_NAMES.test(basename(path)) || !KEBAB_CASE.test(basename(path)));
+    assert.deepEqual(badly, []);
+  });
+
+  it('have no default export and pass nothing on', () => {
+    assert.deepEqual(
+      pathsOf(SOURCES.filter((file) => file.hasDefaultExport || file.hasReExport)),
+      [],
+    );
+  });
+
+  it(`have at most ${MAX_FILE_LINES} lines`, () => {
+    const long = SOURCES.filter((file) => file.text.trimEnd().split('\n').length > MAX_FILE_LINES);
+    assert.deepEqual(pathsOf(long), []);
+  });
+
+  it('open with a comment that says what they are', () => {
+    const bare = [...SOURCES, ...TESTS].filter((file) => {
+      const lines = headerLines(file);
+      return lines === 0 || lines > MAX_HEADER_LINES;
+    });
+    assert.deepEqual(pathsOf(bare), []);
+  });
+
+  it('have a shebang where package.json makes them commands, and only there', () => {
+    const commands = SOURCES.filter((file) => file.text.startsWith('#!')).map((file) => file.path);
+    assert.deepEqual(commands, ['src/cli/claviger.ts', 'src/cli/clavigerd.ts']);
+  });
+});
+
+describe('error codes', () => {
+  const codes = Object.values(ERROR_CODES).flat();
+
+  it('are each thrown somewhere', () => {
+    const source = SOURCES.filter((file) => file.path !== 'src/lib/error-codes.ts');
+    assert.deepEqual(
+      codes.filter((code) => !mentions(source, code)),
+      [],
+    );
+  });
+
+  it('are each produced by a test', () => {
+    assert.deepEqual(
+      codes.filter((code) => !mentions(TESTS, code)),
+      [],
+    );
+  });
+});
+
+function folderOf(path: string): string {
+  return path.split('/')[1] ?? '';
+}
+
+function wrongDirections(file: SourceFile): string[] {
+  const own = folderOf(file.path);
+  const allowed = [own, ...(ALLOWED_IMPORTS[own] ?? [])];
+  return file.imports
+    .filter(({ target }) => target.startsWith('src/'))
+    .filter(
+      ({ target }) =>
+        !allowed.includes(folderOf(target)) && !allowed.includes(target.slice('src/'.length)),
+    )
+    .map(({ target }) => `${file.path} imports ${target}`);
+}
+
+function wrongOpenings(
+  files: readonly SourceFile[],
+  door: Door,
+  namesIn: (file: SourceFile) => readonly string[],
+): string[] {
+  return files
+    .filter((file) => !door.allowed.test(file.path))
+    .flatMap((file) =>
+      namesIn(file)
+        .filter((name) => door.opens.test(name))
+        .map((name) => `${file.path} uses ${name}`),
+    );
+}
+
+function importsOf(file: SourceFile): string[] {
+  return file.imports.map((edge) => edge.target);
+}
+
+function pathsOf(files: readonly SourceFile[]): string[] {
+  return files.map((file) => file.path);
+}
+
+function headerLines(file: SourceFile): number {
+  const lines = file.text.split('\n');
+  const first = lines[0]?.startsWith('#!') === true ? 1 : 0;
+  const end = lines.findIndex((line, index) => index >= first && !line.startsWith('//'));
+  return end - first;
+}
+
+function declaredDependencies(): Set<string> {
+  const text = readFileSync(`${ROOT}package.json`, 'utf8');
+  const parsed: unknown = JSON.parse(text);
+  assert.ok(typeof parsed === 'object' && parsed !== null && 'dependencies' in parsed);
+  assert.ok(typeof parsed.dependencies === 'object' && parsed.dependencies !== null);
+  return new Set(Object.keys(parsed.dependencies));
+}
+
+function mentions(files: readonly SourceFile[], code: string): boolean {
+  const word = new RegExp(`\\b${code}\\b`);
+  return files.some((file) => word.test(file.text));
+}
