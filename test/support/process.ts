@@ -7,7 +7,7 @@ import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Scope } from './temp-dir.js';
+import { type Scope, atEnd } from './scope.js';
 import { recordText } from './transcript.js';
 
 const START_TIMEOUT_MS = 20_000;
@@ -182,7 +182,7 @@ export class RunningProcess {
 /** Starts a process and waits until it is ready; it is stopped when the scope ends, if not before. */
 export async function startProcess(scope: Scope, options: StartOptions): Promise<RunningProcess> {
   const started = launch(options);
-  scope.after(async () => {
+  atEnd(scope, async () => {
     await started.stop();
   });
   if (options.waitFor !== undefined) {
