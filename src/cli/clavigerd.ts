@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+// The `clavigerd` program: reads the command line and runs the daemon or a key command. Everything
+// below gets process.argv, process.env and the exit code from here.
+
+import { Command, CommanderError, Option } from 'commander';
+import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
+import { EXIT_OK, EXIT_USAGE, reportFailure } from './failure.js';
+import { serve, type ServeOptions } from './serve-command.js';
+import { packageVersion } from './version.js';
+
+const HELP = `
+The account key stays in a PKCS#11 token (smartcard, HSM, TPM) or a PEM file. ACME clients connect to
+the socket, learn the public key or the key ID, and ask for signatures; INT or TERM ends the daemon.
+
+Keys (--privkey, or privkey in the configuration):
+  pkcs11:token=LABEL;object=LABEL?module-path=PATH&pin-source=file:PATH   (RFC 7512)
+  file:PATH                                                               PEM, encrypted or not
+
+Examples:
+  clavigerd key generate --module-name softhsm2 --token acme --label account --type p256
+  clavigerd --privkey='pkcs11:token=acme;object=account?module-name=softhsm2' --socket=/run/claviger/S
+  clavigerd --config=/etc/claviger/clavigerd.toml --check
+  ssh -T signer.example.net clavigerd --stdio        (what a remote client runs)
+
+%-specifiers in paths:
+${SPECIFIER_MEANINGS.map(([specifier, meaning]) => `  ${specifier}  ${meaning}`).join('\n')}
+
+Exit status: 0 done, 1 failure, 2 usage or configuration. More: clavigerd(1), clavigerd.toml(5).
+`;
+
+function newProgram(setExitCode: (code: number) => void): Command {
+  const program = new Command('clavigerd')
+    .description('Signing daemon for an ACME account key')
+    .option('--config <file>', 'configuration file (default: %E/claviger/clavigerd.toml)')
+    .option('--privkey <key>', 'the account key: pkcs11:... or file:PATH')
+    .option('--socket <path>', 'UNIX socket to bind (default: %t/S.claviger)')
+    .addOption(
+      new Option('--stdio', 'serve one client on standard input and output').conflicts('socket'),
+    )
+    .option('-q, --quiet', 'tell only signatures, refusals and trouble')
+    .option('--debug', 'tell more')
+    .option('--check', 'print the effective configuration, without secrets, and exit')
+    .version(packageVersion(), '--version', 'print the version and exit')
+    .helpOption('-h, --help', 'print this help and exit')
+    .addHelpText('after', HELP)
+    .allowExcessArguments(false)
+    .showHelpAfterError('(clavigerd --help shows what is possible)')
+    .configureOutput({
+      outputError: (text, write) => {
+        write(text.replace(/^error: /, 'clavigerd: error: '));
+      },
+    })
+    .exitOverride()
+    .action(async (options: ServeOptions) => {
+      setExitCode(await serve(options));
+    });
+  return program;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = EXIT_OK;
+  const program = newProgram((code) => {
+    exitCode = code;
+  });
+  const [first] = argv.slice(2);
+  if (first === 'key' || first === 'help' || first === '--help' || first === '-h') {
+    const { addKeyCommands } = await import('./key-command.js');
+    addKeyCommands(program);
+  }
+  try {
+    await program.parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    }
+    return reportFailure('clavigerd', error);
+  }
+}
+
+// Not process.exitCode: an open standard input would keep the process after --stdio has ended.
+process.exit(await main(process.argv));

@@ -1,0 +1,65 @@
+// Reads a configuration file for both programs: bounded, and only where nobody else could write it.
+
+import { openSync, closeSync, fstatSync, readFileSync } from 'node:fs';
+import { expandSpecifiers, type SpecifierValues } from '../config/specifiers.js';
+import { MAX_CONFIG_BYTES } from '../config/toml-settings.js';
+import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { assertUnwritableByOthers } from '../sys/safe-path.js';
+
+export interface ConfigFile {
+  readonly path: string;
+  /** Empty when the default file does not exist. */
+  readonly text: string;
+}
+
+/**
+ * Reads `named`, or the default file, which may be missing.
+ * @throws AppError CONFIG_FILE when the file is missing though named, unreadable or too large;
+ *   SYS_UNSAFE_PATH when others can write it; CONFIG_INVALID for a bad specifier.
+ */
+export function readConfigFile(
+  named: string | undefined,
+  defaultPath: string,
+  specifiers: SpecifierValues,
+): ConfigFile {
+  const path = defaultOrNamed(named, defaultPath, specifiers);
+  if (path === undefined) {
+    return { path: defaultPath, text: '' };
+  }
+  try {
+    return { path, text: readBounded(path) };
+  } catch (error) {
+    if (named === undefined && systemCodeOf(error) === 'ENOENT') {
+      return { path, text: '' };
+    }
+    if (error instanceof AppError) {
+      throw error;
+    }
+    throw new AppError('CONFIG_FILE', `configuration file: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** The default file of a user without a home does not exist, which is no error. */
+function defaultOrNamed(
+  named: string | undefined,
+  defaultPath: string,
+  specifiers: SpecifierValues,
+): string | undefined {
+  if (named !== undefined) {
+    return expandSpecifiers(named, specifiers);
+  }
+  return specifiers.get('E') === undefined ? undefined : expandSpecifiers(defaultPath, specifiers);
+}
+
+function readBounded(path: string): string {
+  assertUnwritableByOthers(path, process.geteuid?.() ?? 0);
+  const fd = openSync(path, 'r');
+  try {
+    if (fstatSync(fd).size > MAX_CONFIG_BYTES) {
+      throw new AppError('CONFIG_FILE', `${path}: larger than ${MAX_CONFIG_BYTES} bytes`);
+    }
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+}

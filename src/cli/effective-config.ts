@@ -1,0 +1,26 @@
+// What `clavigerd --check` prints: the configuration as it takes effect, without secrets, as TOML.
+
+import { stringify } from 'smol-toml';
+import type { ClavigerdConfig } from '../config/clavigerd-config.js';
+import { describePrivkey } from '../keys/open-account-key.js';
+
+/** TOML that a configuration file could hold; settings without a value are left out. */
+export function formatEffectiveConfig(config: ClavigerdConfig): string {
+  const settings: Readonly<Record<string, string | number | boolean | undefined>> = {
+    privkey: describePrivkey(config.privkey),
+    'pin-source': config.pinSource,
+    gpg: config.gpg,
+    socket: config.socket,
+    logfile: config.logfile,
+    keyid: config.keyId,
+    quiet: config.quiet,
+    'allow-http-on-loopback': config.allowHttpOnLoopback,
+    'sign-timeout': config.signTimeoutMs / 1000,
+    'line-timeout': config.lineTimeoutMs / 1000,
+    'idle-timeout': config.idleTimeoutMs / 1000,
+    'max-connections': config.maxConnections,
+    'max-queued-requests': config.maxQueuedRequests,
+  };
+  const told = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return `${stringify(Object.fromEntries(told))}\n`;
+}

@@ -1,0 +1,120 @@
+// `clavigerd` without a subcommand: configuration, log, key, then the daemon until a signal.
+
+import { DEFAULT_CONFIG_PATH, parseClavigerdConfig } from '../config/clavigerd-config.js';
+import type { ClavigerdConfig } from '../config/clavigerd-config.js';
+import { specifierValues } from '../config/specifiers.js';
+import type { KeyContext } from '../keys/key-context.js';
+import { describePrivkey, openAccountKey } from '../keys/open-account-key.js';
+import { systemClock } from '../lib/clock.js';
+import { messageOf } from '../lib/errors.js';
+import { runDaemon, runStdio } from '../signer/daemon.js';
+import { Log } from '../sys/log.js';
+import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.js';
+import { readConfigFile } from './config-file.js';
+import { EXIT_OK } from './failure.js';
+import { formatEffectiveConfig } from './effective-config.js';
+import { readSpecifierEnvironment } from './process-environment.js';
+import { terminalPrompt } from './terminal-prompt.js';
+
+export interface ServeOptions {
+  readonly config?: string;
+  readonly privkey?: string;
+  readonly socket?: string;
+  readonly stdio?: boolean;
+  readonly quiet?: boolean;
+  readonly debug?: boolean;
+  readonly check?: boolean;
+}
+
+const STDERR_FD = 2;
+
+/** Runs the daemon; gives the exit code. @throws AppError of any folder, before anything is served. */
+export async function serve(options: ServeOptions): Promise<number> {
+  const passed = options.stdio === true ? [] : takePassedSockets(process.env, process.pid);
+  const config = loadConfig(options, passed);
+  if (options.check === true) {
+    process.stdout.write(formatEffectiveConfig(config));
+    return EXIT_OK;
+  }
+  const log = new Log({
+    program: 'clavigerd',
+    clock: systemClock,
+    writeStderr: (line) => process.stderr.write(line),
+    journal: isJournal(process.env, STDERR_FD),
+    quiet: config.quiet,
+    debug: options.debug === true,
+    file: config.logfile,
+  });
+  try {
+    await serveWith(config, log, passed);
+  } finally {
+    log.close();
+  }
+  return EXIT_OK;
+}
+
+async function serveWith(
+  config: ClavigerdConfig,
+  log: Log,
+  passed: readonly PassedSocket[],
+): Promise<void> {
+  const stopped = stopSignal(log);
+  const key = await openAccountKey(config.privkey, keyContext(config, log));
+  try {
+    const daemon = { config, key, log, userId: process.geteuid?.() ?? 0, stopped };
+    if (config.socket === undefined && passed.length === 0) {
+      await runStdio(daemon, process.stdin, process.stdout);
+    } else {
+      await runDaemon(daemon, passed);
+    }
+  } finally {
+    await key.close();
+  }
+}
+
+function loadConfig(options: ServeOptions, passed: readonly PassedSocket[]): ClavigerdConfig {
+  const specifiers = specifierValues(readSpecifierEnvironment(process.env));
+  const file = readConfigFile(options.config, DEFAULT_CONFIG_PATH, specifiers);
+  const config = parseClavigerdConfig({
+    source: file.path,
+    text: file.text,
+    commandLine: { privkey: options.privkey, socket: options.socket, quiet: options.quiet },
+    specifiers,
+    hasOwnSocket: options.stdio === true || passed.length > 0,
+  });
+  describePrivkey(config.privkey); // says now what is wrong with it, so that --check does too
+  return config;
+}
+
+function keyContext(config: ClavigerdConfig, log: Log): KeyContext {
+  return {
+    env: process.env,
+    prompt: terminalPrompt(),
+    log: (level, message) => {
+      log.write(level, message, {});
+    },
+    tokenTimeoutMs: config.signTimeoutMs,
+    passphraseSource: config.pinSource,
+  };
+}
+
+/** Resolves at INT or TERM. HUP opens the log anew; USR1 must have a handler, or Node opens its debugger. */
+function stopSignal(log: Log): Promise<string> {
+  process.on('SIGUSR1', () => {
+    log.debug('signal-ignored', { signal: 'SIGUSR1' });
+  });
+  process.on('SIGHUP', () => {
+    try {
+      log.reopen();
+    } catch (error) {
+      log.error('log-reopen-failed', { reason: messageOf(error) });
+    }
+  });
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        resolve(signal);
+      });
+    }
+  });
+}

@@ -1,0 +1,175 @@
+// The daemon's settings: clavigerd.toml and the command line to one typed value. Pure.
+// The same names as lacme-accountd's where it has them. The command line wins over the file.
+
+import * as v from 'valibot';
+import { AppError, messageOf } from '../lib/errors.js';
+import { ProblemList } from './problems.js';
+import { expandSpecifiers, type SpecifierValues } from './specifiers.js';
+import { parseTomlSettings } from './toml-settings.js';
+
+export const DEFAULT_CONFIG_PATH = '%E/claviger/clavigerd.toml';
+export const DEFAULT_SOCKET_PATH = '%t/S.claviger';
+export const DEFAULT_GPG_COMMAND = 'gpg --quiet';
+
+const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
+const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
+const seconds = (most: number): v.GenericSchema<number, number> =>
+  v.pipe(
+    v.number(),
+    v.integer('must be a whole number of seconds'),
+    v.minValue(1, 'must be at least 1'),
+    v.maxValue(most, `must be at most ${most}`),
+  );
+const count = (most: number): v.GenericSchema<number, number> =>
+  v.pipe(
+    v.number(),
+    v.integer('must be a whole number'),
+    v.minValue(1, 'must be at least 1'),
+    v.maxValue(most, `must be at most ${most}`),
+  );
+
+const DAY_SECONDS = 86_400;
+
+const settingsSchema = v.strictObject({
+  privkey: v.optional(printable),
+  'pin-source': v.optional(printable),
+  gpg: v.optional(printable),
+  socket: v.optional(printable),
+  logfile: v.optional(printable),
+  keyid: v.optional(v.pipe(v.string(), v.maxLength(2048, 'is too long'))),
+  quiet: v.optional(v.boolean()),
+  'allow-http-on-loopback': v.optional(v.boolean()),
+  'sign-timeout': v.optional(seconds(3600)),
+  'line-timeout': v.optional(seconds(3600)),
+  'idle-timeout': v.optional(seconds(DAY_SECONDS)),
+  'max-connections': v.optional(count(10_000)),
+  'max-queued-requests': v.optional(count(100_000)),
+});
+
+type Settings = v.InferOutput<typeof settingsSchema>;
+
+export interface ClavigerdConfig {
+  readonly privkey: string;
+  readonly pinSource: string | undefined;
+  readonly gpg: string;
+  /** Undefined in --stdio mode and when systemd passes the socket. */
+  readonly socket: string | undefined;
+  readonly logfile: string | undefined;
+  readonly keyId: string | undefined;
+  readonly quiet: boolean;
+  readonly allowHttpOnLoopback: boolean;
+  readonly signTimeoutMs: number;
+  readonly lineTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly maxQueuedRequests: number;
+}
+
+export interface ClavigerdConfigInput {
+  /** Path and text of the configuration file; the text is empty when the default file is missing. */
+  readonly source: string;
+  readonly text: string;
+  readonly commandLine: {
+    readonly privkey?: string | undefined;
+    readonly socket?: string | undefined;
+    readonly quiet?: boolean | undefined;
+  };
+  readonly specifiers: SpecifierValues;
+  /** No path is needed: --stdio, or a socket passed by systemd. */
+  readonly hasOwnSocket: boolean;
+}
+
+/**
+ * Reads the daemon's configuration.
+ * @throws AppError CONFIG_INVALID listing every problem, a line each.
+ */
+export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConfig {
+  const settings = parseTomlSettings(input.source, input.text, settingsSchema);
+  const problems = new ProblemList(input.source, input.text);
+  const { commandLine } = input;
+  const expand = (key: string, fromLine?: string, fromFile?: string): string | undefined =>
+    expandSetting({ key, fromLine, fromFile, specifiers: input.specifiers, problems });
+
+  const privkey = expandPrivkey(input, settings.privkey, expand);
+  if ((commandLine.privkey ?? settings.privkey) === undefined) {
+    problems.add({
+      key: 'privkey',
+      problem: 'is missing: name the account key, pkcs11:... or file:PATH',
+    });
+  }
+  const socket = input.hasOwnSocket
+    ? undefined
+    : expand('socket', commandLine.socket, settings.socket ?? DEFAULT_SOCKET_PATH);
+  const config: ClavigerdConfig = {
+    privkey: privkey ?? '',
+    pinSource: expand('pin-source', undefined, settings['pin-source']),
+    gpg: settings.gpg ?? DEFAULT_GPG_COMMAND,
+    socket,
+    logfile: expand('logfile', undefined, settings.logfile),
+    keyId: checkKeyId(settings.keyid, problems),
+    quiet: commandLine.quiet ?? settings.quiet ?? false,
+    ...limitsOf(settings),
+  };
+  problems.throwIfAny();
+  return config;
+}
+
+/** The percent signs of a pkcs11: URI are its own (RFC 7512 §2.3); specifiers are for paths. */
+function expandPrivkey(
+  { commandLine }: ClavigerdConfigInput,
+  fromFile: string | undefined,
+  expand: (key: string, fromLine?: string, fromFile?: string) => string | undefined,
+): string | undefined {
+  const privkey = commandLine.privkey ?? fromFile;
+  return privkey?.startsWith('pkcs11:') === true
+    ? privkey
+    : expand('privkey', commandLine.privkey, fromFile);
+}
+
+function limitsOf(settings: Settings) {
+  return {
+    allowHttpOnLoopback: settings['allow-http-on-loopback'] ?? false,
+    signTimeoutMs: (settings['sign-timeout'] ?? 30) * 1000,
+    lineTimeoutMs: (settings['line-timeout'] ?? 10) * 1000,
+    idleTimeoutMs: (settings['idle-timeout'] ?? 600) * 1000,
+    maxConnections: settings['max-connections'] ?? 256,
+    maxQueuedRequests: settings['max-queued-requests'] ?? 1024,
+  };
+}
+
+interface Expansion {
+  readonly key: string;
+  readonly fromLine: string | undefined;
+  readonly fromFile: string | undefined;
+  readonly specifiers: SpecifierValues;
+  readonly problems: ProblemList;
+}
+
+function expandSetting(expansion: Expansion): string | undefined {
+  const { key, fromLine, fromFile, specifiers, problems } = expansion;
+  const value = fromLine ?? fromFile;
+  if (value === undefined) {
+    return undefined;
+  }
+  try {
+    return expandSpecifiers(value, specifiers);
+  } catch (error) {
+    const hint = error instanceof AppError && error.hint !== undefined ? ` (${error.hint})` : '';
+    const where = fromLine === undefined ? { key } : {};
+    const option = fromLine === undefined ? '' : `--${key}: `;
+    problems.add({ ...where, problem: `${option}${messageOf(error)}${hint}` });
+    return undefined;
+  }
+}
+
+/** An empty keyid means none, as lacme-accountd has it. */
+function checkKeyId(keyId: string | undefined, problems: ProblemList): string | undefined {
+  if (keyId === undefined || keyId === '') {
+    return undefined;
+  }
+  const url = /^https?:\/\/[!-~]+$/.test(keyId) && URL.canParse(keyId) ? new URL(keyId) : undefined;
+  if (url === undefined || url.hash !== '' || url.username !== '' || url.password !== '') {
+    problems.add({ key: 'keyid', problem: 'is not an account URL, https://...' });
+  }
+  return keyId;
+}

@@ -1,0 +1,51 @@
+// Every problem of a configuration at once, each with file, line and key. Pure.
+
+import { AppError } from '../lib/errors.js';
+
+export interface ConfigProblem {
+  /** The setting, or undefined for a problem of the whole file. */
+  readonly key?: string | undefined;
+  readonly problem: string;
+}
+
+/** Collects problems and turns them into one error. */
+export class ProblemList {
+  readonly #source: string;
+  readonly #text: string;
+  readonly #problems: ConfigProblem[] = [];
+
+  /** @param source what the settings came from, a file's path for instance; @param text its content. */
+  constructor(source: string, text: string) {
+    this.#source = source;
+    this.#text = text;
+  }
+
+  add(problem: ConfigProblem): void {
+    this.#problems.push(problem);
+  }
+
+  /** @throws AppError CONFIG_INVALID with one line a problem, `file:line: key: problem`, if there is any. */
+  throwIfAny(): void {
+    if (this.#problems.length > 0) {
+      throw new AppError('CONFIG_INVALID', this.#problems.map((p) => this.#format(p)).join('\n'));
+    }
+  }
+
+  #format({ key, problem }: ConfigProblem): string {
+    if (key === undefined) {
+      return `${this.#source}: ${problem}`;
+    }
+    const line = lineOfKey(this.#text, key);
+    return `${this.#source}${line === undefined ? '' : `:${line}`}: ${key}: ${problem}`;
+  }
+}
+
+/** Where a top-level key is set; TOML parsers do not tell, and a guess one line off helps still. */
+function lineOfKey(text: string, key: string): number | undefined {
+  const lines = text.split('\n');
+  const at = lines.findIndex((line) => {
+    const name = line.split('=', 1)[0]?.trim() ?? '';
+    return name === key || name === JSON.stringify(key) || line.trim().startsWith(`[${key}`);
+  });
+  return at === -1 ? undefined : at + 1;
+}

@@ -1,0 +1,80 @@
+// All clients at once: numbers them, caps their count, and finishes them when the daemon stops.
+
+import type { Duplex } from 'node:stream';
+import type { Log } from '../sys/log.js';
+import { Connection, type ConnectionOptions } from './connection.js';
+
+export interface ConnectionPoolOptions {
+  readonly settings: Pick<
+    ConnectionOptions,
+    'greeting' | 'service' | 'log' | 'lineTimeoutMs' | 'idleTimeoutMs'
+  >;
+  readonly maxConnections: number;
+}
+
+export class ConnectionPool {
+  readonly #options: ConnectionPoolOptions;
+  readonly #connections = new Set<Connection>();
+  #nextNumber = 1;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: ConnectionPoolOptions) {
+    this.#options = options;
+  }
+
+  get #log(): Log {
+    return this.#options.settings.log;
+  }
+
+  /** Serves a client; over the cap it is disconnected without a word. */
+  add(stream: Duplex): void {
+    if (this.#connections.size >= this.#options.maxConnections) {
+      this.#log.warning('refused', {
+        code: 'busy',
+        reason: `${this.#connections.size} connections are open`,
+      });
+      stream.on('error', () => undefined); // the peer's reset is of no interest
+      stream.destroy();
+      return;
+    }
+    const connection = new Connection({
+      ...this.#options.settings,
+      id: String(this.#nextNumber),
+      stream,
+      onClosed: () => {
+        this.#connections.delete(connection);
+        this.#notifyIfEmpty();
+      },
+    });
+    this.#nextNumber += 1;
+    this.#connections.add(connection);
+  }
+
+  /** Resolves when no client is left. */
+  whenEmpty(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+      this.#notifyIfEmpty();
+    });
+  }
+
+  /** Lets every client have the answers it waits for; after `graceMs` the rest is cut off. */
+  async finish(graceMs: number): Promise<void> {
+    for (const connection of this.#connections) {
+      connection.finish();
+    }
+    const timer = setTimeout(() => {
+      for (const connection of this.#connections) {
+        connection.destroy('shutting down');
+      }
+    }, graceMs);
+    await this.whenEmpty();
+    clearTimeout(timer);
+  }
+
+  #notifyIfEmpty(): void {
+    if (this.#connections.size === 0) {
+      this.#onEmpty?.();
+    }
+  }
+}

@@ -1,0 +1,170 @@
+// One client: its stream, its session, its clocks. Runs in the daemon. The peer is hostile: it may
+// stall, flood, half-close or vanish at any byte, and only its own connection may suffer for it.
+
+import type { Duplex } from 'node:stream';
+import type { Log } from '../sys/log.js';
+import { ServerSession, type SessionEvent } from '../protocol/server-session.js';
+import type { SigningService } from './signing-service.js';
+
+const LF = 0x0a;
+
+export interface ConnectionOptions {
+  /** How the log calls this connection. */
+  readonly id: string;
+  readonly stream: Duplex;
+  readonly greeting: string;
+  readonly service: SigningService;
+  readonly log: Log;
+  /** A line begun must end within this time. */
+  readonly lineTimeoutMs: number;
+  /** A connection without a byte or an answer for this time is closed. */
+  readonly idleTimeoutMs: number;
+  /** Told once, when the stream is gone. */
+  readonly onClosed: () => void;
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #session: ServerSession;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #lineTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#session = new ServerSession((event) => {
+      this.#onSessionEvent(event);
+    });
+    const { stream } = options;
+    stream.on('data', (chunk: Buffer) => {
+      this.#onData(chunk);
+    });
+    stream.on('end', () => {
+      this.#session.endInput();
+    });
+    stream.on('drain', () => {
+      this.#resumeIfReady();
+    });
+    stream.on('error', (error) => {
+      options.log.debug('connection-error', { conn: options.id, reason: error.message });
+    });
+    stream.on('close', () => {
+      this.#end('client vanished');
+      options.onClosed();
+    });
+    this.#restartIdleTimer();
+    stream.write(options.greeting);
+    options.log.info('connected', { conn: options.id });
+  }
+
+  /** Takes no more requests; closes when what is in hand is answered. */
+  finish(): void {
+    this.#session.end('shutting down');
+  }
+
+  /** Ends the connection now, whatever is in hand. */
+  destroy(reason: string): void {
+    this.#end(reason);
+    this.#options.stream.destroy();
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#restartIdleTimer();
+    this.#session.receive(chunk);
+    this.#watchHalfLine(chunk);
+    if (this.#session.isFull || this.#options.stream.writableNeedDrain) {
+      this.#options.stream.pause();
+    }
+  }
+
+  #onSessionEvent(event: SessionEvent): void {
+    switch (event.kind) {
+      case 'request':
+        this.#onRequest(event.id, event.line);
+        break;
+      case 'write':
+        this.#restartIdleTimer();
+        this.#options.stream.write(event.text);
+        break;
+      case 'close':
+        this.#end(event.reason);
+        this.#closeStream();
+        break;
+    }
+  }
+
+  #onRequest(id: number, line: Buffer): void {
+    const { service } = this.#options;
+    const admission = service.admit(line, this.#options.id);
+    if (admission.kind === 'refused') {
+      this.#session.answer(id, { kind: 'refusal', refusal: admission.refusal });
+      return;
+    }
+    // `sign` never rejects: its trouble is an outcome.
+    void service.sign(admission.request).then((outcome) => {
+      if (!this.#closed) {
+        this.#session.answer(id, outcome);
+        this.#resumeIfReady();
+      }
+    });
+  }
+
+  #resumeIfReady(): void {
+    const { stream } = this.#options;
+    if (!this.#closed && !this.#session.isFull && !stream.writableNeedDrain) {
+      stream.resume();
+    }
+  }
+
+  /** Restarted by bytes and by answers; a signature in hand keeps the connection. */
+  #restartIdleTimer(): void {
+    if (this.#idleTimer !== undefined) {
+      this.#idleTimer.refresh();
+      return;
+    }
+    this.#idleTimer = setTimeout(() => {
+      if (this.#session.isIdle) {
+        this.destroy('idle for too long');
+      } else {
+        this.#idleTimer?.refresh();
+      }
+    }, this.#options.idleTimeoutMs);
+  }
+
+  /** The clock of a half-sent line starts with its first bytes; only the end of the line stops it. */
+  #watchHalfLine(chunk: Buffer): void {
+    if (chunk.includes(LF)) {
+      clearTimeout(this.#lineTimer);
+      this.#lineTimer = undefined;
+    }
+    if (this.#session.isMidLine && this.#lineTimer === undefined && !this.#closed) {
+      this.#lineTimer = setTimeout(() => {
+        this.destroy('half a line for too long');
+      }, this.#options.lineTimeoutMs);
+    }
+  }
+
+  /** What is written still leaves; a client that does not read it is cut off by the line clock. */
+  #closeStream(): void {
+    const { stream, lineTimeoutMs } = this.#options;
+    stream.end();
+    stream.resume(); // unread input must not turn the close into a reset that loses our last reply
+    const timer = setTimeout(() => {
+      stream.destroy();
+    }, lineTimeoutMs);
+    stream.once('close', () => {
+      clearTimeout(timer);
+    });
+  }
+
+  /** The conversation is over; the stream may still be flushing. */
+  #end(reason: string): void {
+    if (this.#closed) {
+      return;
+    }
+    this.#closed = true;
+    clearTimeout(this.#idleTimer);
+    clearTimeout(this.#lineTimer);
+    this.#options.log.info('closed', { conn: this.#options.id, reason });
+  }
+}

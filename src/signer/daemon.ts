@@ -1,0 +1,95 @@
+// The daemon's life: key first, then sockets, clients until told to stop, then everything closed.
+// Wires the parts together; decides nothing itself.
+
+import type { Server } from 'node:net';
+import { Duplex } from 'node:stream';
+import type { ClavigerdConfig } from '../config/clavigerd-config.js';
+import type { AccountKey } from '../keys/account-key.js';
+import { formatGreeting } from '../protocol/greeting.js';
+import type { Log } from '../sys/log.js';
+import type { PassedSocket } from '../sys/systemd.js';
+import { ConnectionPool } from './connection-pool.js';
+import { listenOnDescriptor, listenOnPath } from './listener.js';
+import { SignatureRecord } from './signature-record.js';
+import { SigningService } from './signing-service.js';
+
+/** Time the requests in hand have after INT or TERM. */
+const FINISH_MS = 5000;
+
+export interface DaemonOptions {
+  readonly config: ClavigerdConfig;
+  readonly key: AccountKey;
+  readonly log: Log;
+  readonly userId: number;
+  /** Resolves when the daemon is to stop, with what told it so. */
+  readonly stopped: Promise<string>;
+}
+
+/** Serves clients on the configured socket, or on those passed by systemd, until stopped. */
+export async function runDaemon(
+  options: DaemonOptions,
+  passedSockets: readonly PassedSocket[],
+): Promise<void> {
+  const { config, log } = options;
+  const pool = newPool(options);
+  const onConnection = (socket: Duplex): void => {
+    pool.add(socket);
+  };
+  const servers: Server[] = [];
+  for (const { fd } of passedSockets) {
+    servers.push(await listenOnDescriptor(fd, onConnection));
+  }
+  if (config.socket !== undefined) {
+    servers.push(await listenOnPath(config.socket, options.userId, onConnection));
+  }
+  for (const server of servers) {
+    server.on('error', (error) => {
+      log.error('accept-failed', { reason: error.message });
+    });
+  }
+  logReady(options, passedSockets);
+  const reason = await options.stopped;
+  log.notice('stopping', { reason });
+  for (const server of servers) {
+    server.close(); // removes the socket we bound; never one that systemd owns
+  }
+  await pool.finish(FINISH_MS);
+}
+
+/** Serves one client on standard input and output, until it closes or the daemon is told to stop. */
+export async function runStdio(
+  options: DaemonOptions,
+  input: NodeJS.ReadableStream,
+  output: NodeJS.WritableStream,
+): Promise<void> {
+  const pool = newPool(options);
+  pool.add(Duplex.from({ readable: input, writable: output }));
+  logReady(options, []);
+  await Promise.race([pool.whenEmpty(), options.stopped]);
+  await pool.finish(FINISH_MS);
+}
+
+function newPool({ config, key, log }: DaemonOptions): ConnectionPool {
+  const { algorithm, jwk } = key;
+  const { keyId, allowHttpOnLoopback, lineTimeoutMs, idleTimeoutMs } = config;
+  const service = new SigningService({
+    key,
+    policy: { algorithm, jwk, keyId, allowHttpOnLoopback },
+    record: new SignatureRecord(log),
+    maxQueuedRequests: config.maxQueuedRequests,
+  });
+  const greeting = formatGreeting({ algorithm, jwk, keyId });
+  return new ConnectionPool({
+    settings: { greeting, service, log, lineTimeoutMs, idleTimeoutMs },
+    maxConnections: config.maxConnections,
+  });
+}
+
+function logReady({ config, key, log }: DaemonOptions, passed: readonly PassedSocket[]): void {
+  log.info('ready', {
+    key: key.description,
+    alg: key.algorithm,
+    mode: config.keyId === undefined ? 'all-operations' : 'key-id-only',
+    socket: config.socket ?? (passed.map((socket) => socket.name).join(',') || 'stdio'),
+  });
+}

@@ -1,0 +1,138 @@
+// The log of a process: one line an event, key=value, to standard error and to a file. Any process.
+// Values from outside are escaped, so that nobody can forge a line or reach the terminal. No secret
+// comes here: `Secret` prints as [redacted], and nothing else may hold one.
+
+import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs';
+import type { Clock } from '../lib/clock.js';
+import { AppError, messageOf } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+
+export type LogLevel = 'error' | 'warning' | 'notice' | 'info' | 'debug';
+export type LogFields = Readonly<Record<string, string | number | undefined>>;
+
+/** syslog severities, which systemd reads from `<N>` at the start of a line (sd-daemon(3)). */
+const SEVERITY: Readonly<Record<LogLevel, number>> = {
+  error: 3,
+  warning: 4,
+  notice: 5,
+  info: 6,
+  debug: 7,
+};
+
+export interface LogOptions {
+  /** First word of each line on standard error. */
+  readonly program: string;
+  readonly clock: Clock;
+  /** Takes a line, its newline included. */
+  readonly writeStderr: (line: string) => void;
+  /** Under systemd lines begin with their severity. */
+  readonly journal: boolean;
+  /** `info` and `debug` stay away from standard error; the file gets `info` all the same. */
+  readonly quiet: boolean;
+  readonly debug: boolean;
+  /** Appended to; created with mode 0600. */
+  readonly file?: string | undefined;
+}
+
+export class Log {
+  readonly #options: LogOptions;
+  #fd: number | undefined;
+
+  /** @throws AppError SYS_FILE when the file cannot be opened. */
+  constructor(options: LogOptions) {
+    this.#options = options;
+    this.#fd = options.file === undefined ? undefined : openLogFile(options.file);
+  }
+
+  error(event: string, fields: LogFields = {}): void {
+    this.write('error', event, fields);
+  }
+
+  warning(event: string, fields: LogFields = {}): void {
+    this.write('warning', event, fields);
+  }
+
+  notice(event: string, fields: LogFields = {}): void {
+    this.write('notice', event, fields);
+  }
+
+  info(event: string, fields: LogFields = {}): void {
+    this.write('info', event, fields);
+  }
+
+  debug(event: string, fields: LogFields = {}): void {
+    this.write('debug', event, fields);
+  }
+
+  /**
+   * Writes one line, to the file first.
+   * @throws AppError SYS_FILE when the file takes no more: what must be recorded then must not happen.
+   */
+  write(level: LogLevel, event: string, fields: LogFields): void {
+    const { program, clock, writeStderr, journal, quiet, debug } = this.#options;
+    if (level === 'debug' && !debug) {
+      return;
+    }
+    const text = `${event}${formatFields(fields)}`;
+    if (this.#fd !== undefined) {
+      const time = new Date(clock.now()).toISOString();
+      appendLine(this.#fd, `${time} ${level} ${text}\n`);
+    }
+    if (!(quiet && (level === 'info' || level === 'debug'))) {
+      writeStderr(`${journal ? `<${SEVERITY[level]}>` : ''}${program}: ${text}\n`);
+    }
+  }
+
+  /** Opens the file anew, after logrotate has moved it. Keeps the old one when that fails. */
+  reopen(): void {
+    const { file } = this.#options;
+    if (file !== undefined) {
+      const next = openLogFile(file);
+      this.close();
+      this.#fd = next;
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) {
+      closeSync(this.#fd);
+      this.#fd = undefined;
+    }
+  }
+}
+
+function openLogFile(path: string): number {
+  try {
+    const fd = openSync(path, 'a', 0o600);
+    fchmodSync(fd, 0o600);
+    return fd;
+  } catch (error) {
+    throw new AppError('SYS_FILE', `log file: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function appendLine(fd: number, line: string): void {
+  try {
+    const bytes = Buffer.from(line);
+    if (writeSync(fd, bytes) !== bytes.length) {
+      throw new Error('only a part could be written');
+    }
+  } catch (error) {
+    throw new AppError('SYS_FILE', `log file: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function formatFields(fields: LogFields): string {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` ${name}=${formatValue(value ?? '')}`)
+    .join('');
+}
+
+const MAX_VALUE_CHARACTERS = 2048;
+const BARE_VALUE = /^[A-Za-z0-9_.:/@+,*-]+$/;
+
+function formatValue(value: string | number): string {
+  const text = String(value);
+  return BARE_VALUE.test(text) ? text : printable(JSON.stringify(text), MAX_VALUE_CHARACTERS);
+}

@@ -1,0 +1,82 @@
+// Reading files that hold a secret: a private key, a PIN, a passphrase. Daemon and commands, at start.
+// What others can read is no secret any more, so such a file is refused rather than used.
+
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+
+/** Keys and PINs are far smaller; anything larger is not one. */
+const MAX_PRIVATE_FILE_BYTES = 64 * 1024;
+const ACCESS_OF_OTHERS = 0o077;
+
+/**
+ * Reads a whole regular file that only its owner, root or this process's user, can read or write.
+ * The buffer is the caller's to wipe.
+ * @param what names the file's purpose in errors: `account key`, `PIN file`.
+ * @throws AppError SYS_FILE when it cannot be read or is no such file; SYS_UNSAFE_PATH when others have
+ *   access to it.
+ */
+export function readPrivateFile(path: string, what: string): Buffer {
+  const fd = openFile(path, what);
+  try {
+    // On the open file: what is checked is what is read.
+    const stats = fstatSync(fd);
+    assertPrivate(path, what, stats);
+    return readAll(fd, path, what);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openFile(path: string, what: string): number {
+  try {
+    // Not blocking: a FIFO without a writer would hold us for ever.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const hint =
+      systemCodeOf(error) === 'EACCES' ? 'it must be readable by the user this runs as' : undefined;
+    throw new AppError('SYS_FILE', `${what}: ${messageOf(error)}`, { hint, cause: error });
+  }
+}
+
+function assertPrivate(path: string, what: string, stats: Stats): void {
+  if (!stats.isFile()) {
+    throw new AppError('SYS_FILE', `${what}: ${path} is not a regular file`);
+  }
+  const mode = stats.mode & 0o7777;
+  if ((mode & ACCESS_OF_OTHERS) !== 0) {
+    const shown = mode.toString(8).padStart(4, '0');
+    throw new AppError('SYS_UNSAFE_PATH', `${what}: ${path} has mode ${shown}: others have access`, {
+      hint: `chmod 0600 ${path}; if others could read it, replace the secret`,
+    });
+  }
+  const userId = process.geteuid?.() ?? 0;
+  if (stats.uid !== 0 && stats.uid !== userId) {
+    throw new AppError(
+      'SYS_UNSAFE_PATH',
+      `${what}: ${path} belongs to user ID ${stats.uid}, neither root nor this process's user`,
+    );
+  }
+}
+
+function readAll(fd: number, path: string, what: string): Buffer {
+  const buffer = Buffer.alloc(MAX_PRIVATE_FILE_BYTES + 1);
+  let length = 0;
+  try {
+    for (;;) {
+      const count = readSync(fd, buffer, length, buffer.length - length, null);
+      length += count;
+      if (length > MAX_PRIVATE_FILE_BYTES) {
+        throw new AppError('SYS_FILE', `${what}: ${path} is larger than 64 KiB`);
+      }
+      if (count === 0) {
+        return Buffer.from(buffer.subarray(0, length));
+      }
+    }
+  } catch (error) {
+    throw error instanceof AppError
+      ? error
+      : new AppError('SYS_FILE', `${what}: ${path}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    buffer.fill(0);
+  }
+}

@@ -1,0 +1,39 @@
+// What systemd passes to a service: sockets (sd_listen_fds(3)). The daemon, at start.
+// The variables are trusted only when LISTEN_PID says that they are for this process.
+
+import { fstatSync } from 'node:fs';
+
+/** The first descriptor systemd passes. */
+const FIRST_FD = 3;
+const MAX_FDS = 64;
+
+export interface PassedSocket {
+  readonly fd: number;
+  /** FileDescriptorName= of the socket unit, `unknown` when not told. */
+  readonly name: string;
+}
+
+/**
+ * The sockets passed by systemd, none when the variables are for another process.
+ * Deletes the variables, so that no child takes them for its own.
+ */
+export function takePassedSockets(env: NodeJS.ProcessEnv, processId: number): PassedSocket[] {
+  const { LISTEN_PID: pid, LISTEN_FDS: fds, LISTEN_FDNAMES: names } = env;
+  delete env['LISTEN_PID'];
+  delete env['LISTEN_FDS'];
+  delete env['LISTEN_FDNAMES'];
+  if (pid !== String(processId) || fds === undefined || !/^[1-9]\d{0,2}$/.test(fds)) {
+    return [];
+  }
+  const nameOf = names?.split(':') ?? [];
+  return Array.from({ length: Math.min(Number(fds), MAX_FDS) }, (_, at) => ({
+    fd: FIRST_FD + at,
+    name: nameOf[at] ?? 'unknown',
+  }));
+}
+
+/** True when the descriptor is the journal stream systemd gave this service (systemd.exec(5)). */
+export function isJournal(env: NodeJS.ProcessEnv, fd: number): boolean {
+  const stats = fstatSync(fd);
+  return env['JOURNAL_STREAM'] === `${stats.dev}:${stats.ino}`;
+}
