@@ -1,0 +1,82 @@
+// Socket activation for real: systemd-socket-activate makes the socket and passes it on, as systemd does.
+
+import assert from 'node:assert/strict';
+import { type JsonWebKey, generateKeyPairSync } from 'node:crypto';
+import { stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { connectLineClient } from '../support/line-client.js';
+import { type RunningProcess, startProcess } from '../support/process.js';
+import { CLAVIGERD } from '../support/programs.js';
+import type { Scope } from '../support/scope.js';
+import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
+import { makeTempDir } from '../support/temp-dir.js';
+import { TRANSCRIPT_VARIABLE, recordPrivateKey } from '../support/transcript.js';
+
+interface Activated {
+  readonly socket: string;
+  readonly jwk: JsonWebKey;
+  readonly process: RunningProcess;
+}
+
+async function activate(scope: Scope): Promise<Activated> {
+  const folder = await makeTempDir(scope);
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  recordPrivateKey(pem);
+  await writeFile(join(folder, 'account.pem'), pem, { mode: 0o600 });
+  await writeFile(join(folder, 'clavigerd.toml'), '');
+  const socket = join(folder, 'S.claviger');
+  const process = await startProcess(scope, {
+    command: 'systemd-socket-activate',
+    args: [
+      `--listen=${socket}`,
+      // It passes on no variable that is not named.
+      `--setenv=${TRANSCRIPT_VARIABLE}`,
+      globalThis.process.execPath,
+      CLAVIGERD,
+      `--config=${join(folder, 'clavigerd.toml')}`,
+      `--privkey=file:${join(folder, 'account.pem')}`,
+    ],
+    waitFor: { socket },
+  });
+  return { socket, jwk: publicKey.export({ format: 'jwk' }), process };
+}
+
+describe('socket activation', () => {
+  it('starts the daemon at the first connection and signs on the passed socket', async (t) => {
+    const { socket, jwk } = await activate(t);
+    const client = await connectLineClient(socket);
+    const { greeting } = await client.readGreeting();
+    assert.match(greeting, /^1 OK \{.*"alg":"ES256"/);
+    const input = formatSigningInput({
+      alg: 'ES256',
+      kid: 'https://ca.example/acct/1',
+      url: 'https://ca.example/order/1',
+    });
+    const signature = await client.ask(input);
+    assert.ok(signature !== undefined, 'a signature came');
+    assert.ok(isSignatureOf('ES256', jwk, input, signature));
+    client.close();
+  });
+
+  it('serves more than the connection that started it', async (t) => {
+    const { socket } = await activate(t);
+    const first = await connectLineClient(socket);
+    await first.readGreeting();
+    const second = await connectLineClient(socket);
+    assert.match((await second.readGreeting()).greeting, /^1 OK /);
+    first.close();
+    second.close();
+  });
+
+  it('leaves the socket to systemd when it stops', async (t) => {
+    const { socket, process } = await activate(t);
+    const client = await connectLineClient(socket);
+    await client.readGreeting();
+    client.close();
+    const status = await process.stop();
+    assert.deepEqual(status, { code: 0, signal: null }, process.output);
+    assert.ok((await stat(socket)).isSocket());
+  });
+});

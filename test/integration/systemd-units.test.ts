@@ -1,0 +1,102 @@
+// The unit files, as systemd's own tools judge them. No service manager runs here.
+
+import assert from 'node:assert/strict';
+import { copyFile, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { mustRun, runCommand } from '../support/process.js';
+import { ROOT } from '../support/programs.js';
+import type { Scope } from '../support/scope.js';
+import { makeTempDir } from '../support/temp-dir.js';
+
+const UNITS = join(ROOT, 'systemd');
+const PROGRAM = /^(ExecStart=)\/usr\/bin\/(clavigerd|claviger)\b/m;
+// systemd's scale goes from 0 (safe) to 10; in tenths, what the daemon must not exceed.
+const MAX_EXPOSURE_TENTHS = 15;
+
+/** Copies the units to a folder of their own, with stand-ins for programs that are not installed here. */
+async function copyUnits(scope: Scope): Promise<string[]> {
+  const folder = await makeTempDir(scope);
+  const names = (await readdir(UNITS)).filter((name) => /\.(service|socket|timer)$/.test(name));
+  for (const name of names) {
+    const text = await readFile(join(UNITS, name), 'utf8');
+    const program = PROGRAM.exec(text)?.[2];
+    if (program !== undefined) {
+      await writeFile(join(folder, program), '#!/bin/sh\n', { mode: 0o755 });
+    }
+    await writeFile(join(folder, name), text.replace(PROGRAM, `$1${join(folder, '$2')}`));
+  }
+  return names.map((name) => join(folder, name));
+}
+
+describe('systemd units', () => {
+  it('are all there', async () => {
+    assert.deepEqual((await readdir(UNITS)).sort(), [
+      'claviger-renew.service',
+      'claviger-renew.timer',
+      'clavigerd.service',
+      'clavigerd.socket',
+      'sysusers.d',
+    ]);
+  });
+
+  it('pass systemd-analyze verify', async (t) => {
+    const units = await copyUnits(t);
+    const result = await runCommand('systemd-analyze', ['verify', '--man=no', ...units]);
+    // It reads the machine's units too, and may have something to say of those.
+    const ours = result.stderr.split('\n').filter((line) => line.includes('claviger'));
+    assert.deepEqual(ours, []);
+    assert.equal(result.code, 0, result.stderr);
+  });
+
+  it('would not pass with an unknown setting', async (t) => {
+    const units = await copyUnits(t);
+    const service = units.find((path) => path.endsWith('clavigerd.service')) ?? '';
+    await writeFile(service, `${await readFile(service, 'utf8')}\n[Service]\nPrivateNetwrok=yes\n`);
+    const result = await runCommand('systemd-analyze', ['verify', '--man=no', service]);
+    assert.match(result.stderr, /PrivateNetwrok/);
+  });
+
+  it('keep the daemon in a sandbox that systemd rates as safe', async (t) => {
+    const units = await copyUnits(t);
+    const service = units.find((path) => path.endsWith('clavigerd.service')) ?? '';
+    const result = await runCommand('systemd-analyze', [
+      'security',
+      '--offline=true',
+      '--no-pager',
+      `--threshold=${MAX_EXPOSURE_TENTHS}`,
+      service,
+    ]);
+    assert.equal(result.code, 0, result.stdout + result.stderr);
+  });
+
+  it('start the programs that package.json installs', async () => {
+    const parsed: unknown = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+    assert.ok(typeof parsed === 'object' && parsed !== null && 'bin' in parsed);
+    assert.ok(typeof parsed.bin === 'object' && parsed.bin !== null);
+    const programs = Object.keys(parsed.bin).sort();
+    const started: string[] = [];
+    for (const name of ['claviger-renew.service', 'clavigerd.service']) {
+      started.push(
+        PROGRAM.exec(await readFile(join(UNITS, name), 'utf8'))?.[2] ?? `none in ${name}`,
+      );
+    }
+    assert.deepEqual(started.sort(), programs);
+  });
+
+  it('name a user that systemd-sysusers can make', async (t) => {
+    const root = await makeTempDir(t);
+    const folder = join(root, 'usr/lib/sysusers.d');
+    await mkdir(folder, { recursive: true });
+    await mkdir(join(root, 'etc'));
+    await copyFile(join(UNITS, 'sysusers.d/claviger.conf'), join(folder, 'claviger.conf'));
+    await mustRun('systemd-sysusers', [`--root=${root}`]);
+    const users = await readFile(join(root, 'etc/passwd'), 'utf8');
+    assert.match(
+      users,
+      /^clavigerd:[^:]*:\d+:\d+:Claviger signing daemon:\/var\/lib\/claviger:\/usr\/sbin\/nologin$/m,
+    );
+    const service = await readFile(join(UNITS, 'clavigerd.service'), 'utf8');
+    assert.match(service, /^User=clavigerd$/m);
+  });
+});
