@@ -2,11 +2,10 @@
 // Everything foreign comes in as a parameter, so that only cli touches process.env and the terminal.
 
 import type { Secret } from '../lib/secret.js';
-
-export type KeyLogLevel = 'debug' | 'info' | 'warning' | 'error';
+import type { LogLevel } from '../sys/log.js';
 
 /** Writes one line to the log. Messages hold no secret; control characters are escaped already. */
-export type KeyLog = (level: KeyLogLevel, message: string) => void;
+export type KeyLog = (level: LogLevel, message: string) => void;
 
 /** Asks a person for a secret on the terminal, without echo. @throws AppError KEY_PIN */
 export type SecretPrompt = (question: string) => Promise<Secret>;

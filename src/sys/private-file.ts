@@ -45,9 +45,13 @@ function assertPrivate(path: string, what: string, stats: Stats): void {
   const mode = stats.mode & 0o7777;
   if ((mode & ACCESS_OF_OTHERS) !== 0) {
     const shown = mode.toString(8).padStart(4, '0');
-    throw new AppError('SYS_UNSAFE_PATH', `${what}: ${path} has mode ${shown}: others have access`, {
-      hint: `chmod 0600 ${path}; if others could read it, replace the secret`,
-    });
+    throw new AppError(
+      'SYS_UNSAFE_PATH',
+      `${what}: ${path} has mode ${shown}: others have access`,
+      {
+        hint: `chmod 0600 ${path}; if others could read it, replace the secret`,
+      },
+    );
   }
   const userId = process.geteuid?.() ?? 0;
   if (stats.uid !== 0 && stats.uid !== userId) {

@@ -1,0 +1,91 @@
+// Runs in the daemon: an account key in a PKCS#11 token, as the signing service sees it.
+// Hashes here, so that what goes to the helper is short; trusts neither public key nor signature of it
+// before they are checked.
+
+import { createHash } from 'node:crypto';
+import { algorithmFacts, algorithmOfKey } from '../jose/algorithms.js';
+import { parsePublicJwk, publicKeyOfJwk } from '../jose/public-jwk.js';
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import type { Secret } from '../lib/secret.js';
+import type { TokenInfo } from '../token/messages.js';
+import type { AccountKey } from './account-key.js';
+import type { KeyContext } from './key-context.js';
+import { resolveModulePath } from './module-path.js';
+import { parsePinSource, readPin } from './pin-source.js';
+import { formatPkcs11Uri, parsePkcs11Uri, type Pkcs11Uri } from './pkcs11-uri.js';
+import { DEFAULT_TOKEN_TIMEOUT_MS, TokenSupervisor } from './token-supervisor.js';
+
+export interface Pkcs11Key extends AccountKey {
+  /** Process ID of the token helper; undefined when none runs. */
+  readonly helperPid: number | undefined;
+}
+
+/**
+ * Opens a key by its `pkcs11:` URI: starts a helper, logs in, finds the key.
+ * @throws AppError KEY_URI, KEY_PIN, TOKEN_*
+ */
+export async function openPkcs11Key(text: string, context: KeyContext): Promise<Pkcs11Key> {
+  const uri = parsePkcs11Uri(text);
+  const helper = new TokenSupervisor({
+    modulePath: resolveModulePath(uri),
+    token: uri.token,
+    key: uri.key,
+    env: context.env,
+    timeoutMs: context.tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS,
+    log: context.log,
+    readPin: tokenPinReader(uri, context),
+  });
+  try {
+    const { key } = await helper.start();
+    const jwk = parsePublicJwk(key.jwk);
+    const publicKey = publicKeyOfJwk(jwk);
+    const algorithm = algorithmOfKey(publicKey);
+    const { hash, signatureBytes } = algorithmFacts(algorithm);
+    return {
+      algorithm,
+      jwk,
+      publicKey,
+      description: formatPkcs11Uri(uri),
+      get helperPid(): number | undefined {
+        return helper.pid;
+      },
+      async sign(input: Buffer): Promise<Buffer> {
+        const signature = await helper.sign(createHash(hash).update(input).digest());
+        if (signatureBytes !== undefined && signature.length !== signatureBytes) {
+          throw new AppError(
+            'KEY_BAD_SIGNATURE',
+            `token: a signature of ${signature.length} bytes, where ${algorithm} has ${signatureBytes}`,
+          );
+        }
+        return signature;
+      },
+      close: () => helper.close(),
+    };
+  } catch (error) {
+    await helper.close();
+    throw error;
+  }
+}
+
+/** Where the PIN of a URI comes from; the terminal, when it does not say. Shared with `clavigerd key`. */
+export function tokenPinReader(
+  uri: Pick<Pkcs11Uri, 'pinSource' | 'pinValue'>,
+  context: KeyContext,
+): (token: TokenInfo) => Promise<Secret> {
+  const source = parsePinSource(uri.pinSource ?? 'prompt');
+  const { pinValue } = uri;
+  if (pinValue !== undefined) {
+    context.log(
+      'warning',
+      'pkcs11 URI: pin-value puts the PIN into the configuration; use pin-source',
+    );
+    return () => Promise.resolve(pinValue);
+  }
+  return (token) =>
+    readPin(
+      source,
+      `PIN of token "${printable(token.label)}" (serial ${printable(token.serial)}): `,
+      context,
+    );
+}

@@ -1,0 +1,206 @@
+// One token helper process, seen from the daemon: its socket, its requests in order, its end.
+// Distrusts what it says: replies are parsed, must come in order, and each has a deadline.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { AppError } from '../lib/errors.js';
+import { formatFrame, FrameSplitter } from '../lib/frames.js';
+import {
+  errorOfResult,
+  formatMessage,
+  parseReply,
+  type HelperRequest,
+  type HelperResult,
+} from '../token/messages.js';
+import { helperEnvironment } from './helper-environment.js';
+import { captureOutput } from './helper-output.js';
+import type { KeyLog } from './key-context.js';
+
+const HELPER_PATH = fileURLToPath(new URL('../token/helper.js', import.meta.url));
+/** How long a helper may take to finalize its module before it is killed. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Results that are not errors; those are thrown. */
+export type GoodResult = Exclude<HelperResult, { kind: 'error' }>;
+
+interface PendingRequest {
+  readonly id: number;
+  readonly timeoutMs: number;
+  readonly resolve: (result: GoodResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The helper ended before it came to this request: another helper may do it. */
+export class NotBegunError extends AppError {
+  constructor(message: string) {
+    super('TOKEN_HELPER', message);
+  }
+}
+
+export class TokenHelper {
+  readonly #child: ChildProcess;
+  readonly #socket: Socket;
+  readonly #frames = new FrameSplitter();
+  readonly #exited: Promise<void>;
+  /** In the order sent; the helper works on the first. */
+  readonly #pending: PendingRequest[] = [];
+  #nextId = 1;
+  #deadline: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  /** Starts the process; it answers nothing until `load`. */
+  constructor(env: NodeJS.ProcessEnv, log: KeyLog) {
+    // A session of its own: an interrupt typed at the terminal is for the daemon, which then ends it.
+    const child = spawn(process.execPath, [HELPER_PATH], {
+      env: helperEnvironment(env),
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
+    const socket = child.stdio[3];
+    if (!(socket instanceof Socket)) {
+      throw new AppError('TOKEN_HELPER', 'token helper: no socket to it');
+    }
+    this.#child = child;
+    this.#socket = socket;
+    this.#exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.#onExit(`ended (${signal ?? `exit status ${code ?? 'unknown'}`})`);
+        resolve();
+      });
+      child.once('error', (error) => {
+        this.#onExit(`cannot be started: ${error.message}`);
+        resolve();
+      });
+    });
+    socket.on('data', (chunk: Buffer) => {
+      this.#onData(chunk);
+    });
+    // The exit event tells the rest; without a handler EPIPE would be thrown.
+    socket.on('error', () => undefined);
+    captureOutput([child.stdout, child.stderr], log);
+    this.#setReferenced(false);
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Sends a request; it may wait behind others. Its time runs from when the helper can come to it.
+   * @throws AppError TOKEN_*; NotBegunError when the helper ended while working on an earlier one.
+   */
+  request(request: HelperRequest, timeoutMs: number): Promise<GoodResult> {
+    if (this.#ended) {
+      return Promise.reject(new NotBegunError('token helper: ended'));
+    }
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++;
+      const body = formatMessage({ id, request });
+      const frame = formatFrame(body);
+      this.#pending.push({ id, timeoutMs, resolve, reject });
+      if (this.#pending.length === 1) {
+        this.#setReferenced(true);
+        this.#startDeadline();
+      }
+      this.#socket.write(frame, () => {
+        // It may have held a PIN.
+        frame.fill(0);
+        body.fill(0);
+      });
+    });
+  }
+
+  /** Ends the process: politely, then by SIGKILL. Returns when it is gone. */
+  async close(): Promise<void> {
+    if (!this.#ended) {
+      this.request({ op: 'close' }, CLOSE_TIMEOUT_MS).catch(() => undefined);
+      const timer = setTimeout(() => {
+        this.kill();
+      }, CLOSE_TIMEOUT_MS);
+      await this.#exited;
+      clearTimeout(timer);
+    }
+  }
+
+  /** SIGKILL: nothing else ends a process that is stuck in native code. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #onData(chunk: Buffer): void {
+    try {
+      for (const body of this.#frames.push(chunk)) {
+        const { id, result } = parseReply(body);
+        const request = this.#pending.shift();
+        if (request?.id !== id) {
+          throw new AppError('TOKEN_HELPER', 'token helper: replied out of turn');
+        }
+        this.#startDeadline();
+        if (result.kind === 'error') {
+          request.reject(errorOfResult(result.error));
+        } else {
+          request.resolve(result);
+        }
+      }
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new AppError('TOKEN_HELPER', String(error)));
+    }
+  }
+
+  #startDeadline(): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+    const [head] = this.#pending;
+    if (head === undefined) {
+      this.#setReferenced(false);
+      return;
+    }
+    this.#deadline = setTimeout(() => {
+      const seconds = head.timeoutMs / 1000;
+      this.#fail(
+        new AppError('TOKEN_TIMEOUT', `token: no answer within ${seconds} s`, {
+          hint: 'the token helper was killed; the next request starts a fresh one',
+        }),
+      );
+    }, head.timeoutMs);
+  }
+
+  /** The process is of no more use: everything that waits gets the error. */
+  #fail(error: Error): void {
+    this.#ended = true;
+    this.kill();
+    this.#settle(error, error);
+  }
+
+  #onExit(how: string): void {
+    this.#ended = true;
+    this.#socket.destroy();
+    this.#settle(
+      new AppError('TOKEN_HELPER', `token helper: ${how}`, {
+        hint: 'the next request starts a fresh one',
+      }),
+      new NotBegunError(`token helper: ${how}`),
+    );
+  }
+
+  #settle(headError: Error, othersError: Error): void {
+    clearTimeout(this.#deadline);
+    const [head, ...others] = this.#pending.splice(0);
+    head?.reject(headError);
+    for (const request of others) {
+      request.reject(othersError);
+    }
+  }
+
+  /** An idle helper must not keep its parent from ending. */
+  #setReferenced(referenced: boolean): void {
+    const change = referenced ? 'ref' : 'unref';
+    this.#child[change]();
+    this.#socket[change]();
+  }
+}

@@ -1,0 +1,116 @@
+// Runs in the daemon and in `clavigerd key`: the requests a helper process knows, as typed calls.
+// Each is one message and its reply; what a helper must not reply is an error here.
+
+import type { Secret } from '../lib/secret.js';
+import { AppError } from '../lib/errors.js';
+import type {
+  GeneratedKeyType,
+  HelperRequest,
+  KeyInfo,
+  KeySelector,
+  TokenInfo,
+  TokenSelector,
+} from '../token/messages.js';
+import type { GoodResult, TokenHelper } from './token-helper.js';
+import { assertLoginIsSafe, explainRefusal, isPinRefusal } from './pin-guard.js';
+
+export interface NewKey {
+  readonly type: GeneratedKeyType;
+  readonly label: string;
+  /** CKA_ID in lower-case hexadecimal. */
+  readonly id: string;
+}
+
+type ResultOf<K extends GoodResult['kind']> = Extract<GoodResult, { kind: K }>;
+
+export class TokenSession {
+  readonly #process: TokenHelper;
+  readonly #timeoutMs: number;
+
+  /** @param timeoutMs longest time for one request, except where a call says otherwise. */
+  constructor(process: TokenHelper, timeoutMs: number) {
+    this.#process = process;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Process ID of the helper. */
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  /** @throws AppError TOKEN_MODULE when it is no PKCS#11 library, or does not initialise. */
+  async load(module: string): Promise<void> {
+    await this.#ask({ op: 'load', module }, 'done');
+  }
+
+  async listTokens(): Promise<TokenInfo[]> {
+    return (await this.#ask({ op: 'list-tokens' }, 'tokens')).tokens;
+  }
+
+  /** @throws AppError TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS */
+  async openToken(token: TokenSelector, access: 'read' | 'write'): Promise<TokenInfo> {
+    return (await this.#ask({ op: 'open', token, readWrite: access === 'write' }, 'token')).token;
+  }
+
+  /**
+   * Logs in: one attempt, and none where the token says that it is locked or has one try left.
+   * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED
+   */
+  async login(token: TokenInfo, pin: Secret): Promise<void> {
+    assertLoginIsSafe(token);
+    try {
+      await this.#ask({ op: 'login', pin: pin.use((bytes) => bytes.toString('utf8')) }, 'done');
+    } catch (error) {
+      throw isPinRefusal(error) ? explainRefusal(error, token) : error;
+    }
+  }
+
+  /** @throws AppError TOKEN_KEY_NOT_FOUND, TOKEN_KEY_AMBIGUOUS, TOKEN_KEY_UNSUPPORTED */
+  async selectKey(key: KeySelector): Promise<KeyInfo> {
+    return (await this.#ask({ op: 'select-key', key }, 'key')).key;
+  }
+
+  /** Signs a hash with the selected key; RSA with PKCS #1 v1.5, EC as r‖s. */
+  async sign(digest: Buffer): Promise<Buffer> {
+    const request = { op: 'sign', digest: digest.toString('base64') } as const;
+    return Buffer.from((await this.#ask(request, 'signature')).signature, 'base64');
+  }
+
+  /** The keys of the open token: before a login, what is public. */
+  async listKeys(): Promise<KeyInfo[]> {
+    const keys: KeyInfo[] = [];
+    for (;;) {
+      const page = await this.#ask({ op: 'list-keys', offset: keys.length }, 'keys');
+      keys.push(...page.keys);
+      if (!page.more || page.keys.length === 0) {
+        return keys;
+      }
+    }
+  }
+
+  /** @throws AppError TOKEN_KEY_AMBIGUOUS when the label or the ID is taken */
+  async generateKey(key: NewKey, timeoutMs: number): Promise<KeyInfo> {
+    return (await this.#ask({ op: 'generate', ...key }, 'key', timeoutMs)).key;
+  }
+
+  /** Ends the helper. */
+  close(): Promise<void> {
+    return this.#process.close();
+  }
+
+  async #ask<K extends GoodResult['kind']>(
+    request: HelperRequest,
+    kind: K,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<ResultOf<K>> {
+    const result = await this.#process.request(request, timeoutMs);
+    if (!isKind(result, kind)) {
+      throw new AppError('TOKEN_HELPER', `token helper: replied ${result.kind} to ${request.op}`);
+    }
+    return result;
+  }
+}
+
+function isKind<K extends GoodResult['kind']>(result: GoodResult, kind: K): result is ResultOf<K> {
+  return result.kind === kind;
+}

@@ -1,0 +1,84 @@
+// Runs in the token helper. Finds objects and reads their attributes, one attribute a call: a list
+// with one attribute the token does not show fails as a whole (PKCS#11 2.40 §5.7, C_GetAttributeValue).
+
+import pkcs11js from 'pkcs11js';
+import { callToken } from './pkcs11-failure.js';
+
+/** Handles are eight bytes each; objects are asked for in batches of this many. */
+const FIND_BATCH = 64;
+/** A token with more objects than this is refused rather than listed in part. */
+const MAX_OBJECTS = 4096;
+
+export interface Session {
+  readonly lib: pkcs11js.PKCS11;
+  readonly handle: pkcs11js.Handle;
+}
+
+/** All objects that match, in the token's order. @throws AppError TOKEN_FAILED and kin */
+export function findObjects(session: Session, template: pkcs11js.Template): pkcs11js.Handle[] {
+  const { lib, handle } = session;
+  callToken('C_FindObjectsInit', () => {
+    lib.C_FindObjectsInit(handle, template);
+  });
+  const found: pkcs11js.Handle[] = [];
+  try {
+    while (found.length < MAX_OBJECTS) {
+      const batch = callToken('C_FindObjects', () => lib.C_FindObjects(handle, FIND_BATCH));
+      if (batch.length === 0) {
+        break;
+      }
+      found.push(...batch);
+    }
+  } finally {
+    callToken('C_FindObjectsFinal', () => {
+      lib.C_FindObjectsFinal(handle);
+    });
+  }
+  return found;
+}
+
+/** One attribute's bytes; undefined when the token does not have it or does not show it. */
+export function readAttribute(
+  session: Session,
+  object: pkcs11js.Handle,
+  type: number,
+): Buffer | undefined {
+  try {
+    const [attribute] = session.lib.C_GetAttributeValue(session.handle, object, [{ type }]);
+    return attribute?.value;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A CK_BBOOL; false when the token does not have the attribute (NSS lacks CKA_ALWAYS_AUTHENTICATE). */
+export function readFlag(session: Session, object: pkcs11js.Handle, type: number): boolean {
+  const value = readAttribute(session, object, type);
+  return value !== undefined && value.length > 0 && value[0] !== 0;
+}
+
+/** A CK_ULONG, in the byte order and size of this machine. */
+export function readULong(
+  session: Session,
+  object: pkcs11js.Handle,
+  type: number,
+): number | undefined {
+  const value = readAttribute(session, object, type);
+  switch (value?.length) {
+    case 8:
+      return Number(value.readBigUInt64LE(0));
+    case 4:
+      return value.readUInt32LE(0);
+    default:
+      return undefined;
+  }
+}
+
+export function readLabel(session: Session, object: pkcs11js.Handle): string {
+  return readAttribute(session, object, pkcs11js.CKA_LABEL)?.toString('utf8') ?? '';
+}
+
+/** CKA_ID in lower-case hexadecimal; empty when there is none. */
+export function readId(session: Session, object: pkcs11js.Handle): string {
+  return readAttribute(session, object, pkcs11js.CKA_ID)?.toString('hex') ?? '';
+}

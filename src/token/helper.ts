@@ -1,0 +1,67 @@
+// The token helper: the only process that loads a PKCS#11 module. Started by the daemon (or by
+// `clavigerd key`) with a socket as descriptor 3; it reads one request, does it, writes the reply.
+// It blocks on purpose: reading, calling the module and writing are synchronous, so that nothing runs
+// beside a native call. It trusts its parent, and ends when the parent's end of the socket closes.
+// A core dump of this process would hold the PIN: the service sets LimitCORE=0.
+
+import { readSync, writeSync } from 'node:fs';
+import { systemCodeOf } from '../lib/errors.js';
+import { FrameSplitter, formatFrame } from '../lib/frames.js';
+import { formatMessage, parseRequest } from './messages.js';
+import { TokenServer } from './token-server.js';
+
+const SOCKET_FD = 3;
+const READ_BYTES = 64 * 1024;
+
+// Without a handler, SIGUSR1 makes Node open its debugger to every local user.
+process.on('SIGUSR1', () => undefined);
+
+await serve(new TokenServer());
+// Not a return from the event loop: what the module left running must not keep the process.
+process.exit(0);
+
+async function serve(server: TokenServer): Promise<void> {
+  const frames = new FrameSplitter();
+  const chunk = Buffer.alloc(READ_BYTES);
+  for (;;) {
+    const count = readSome(chunk);
+    if (count === 0) {
+      await server.handle({ op: 'close' });
+      return;
+    }
+    const bodies = frames.push(chunk.subarray(0, count));
+    chunk.fill(0, 0, count);
+    for (const body of bodies) {
+      const { id, request } = parseRequest(body);
+      body.fill(0);
+      const result = await server.handle(request);
+      writeAll(formatFrame(formatMessage({ id, result })));
+      if (request.op === 'close') {
+        return;
+      }
+    }
+  }
+}
+
+function readSome(chunk: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(SOCKET_FD, chunk, 0, chunk.length, null);
+    } catch (error) {
+      // A signal arrived while waiting, or the parent died with unread data in the socket.
+      if (systemCodeOf(error) === 'ECONNRESET') {
+        return 0;
+      }
+      if (systemCodeOf(error) !== 'EINTR') {
+        throw error;
+      }
+    }
+  }
+}
+
+function writeAll(bytes: Buffer): void {
+  let offset = 0;
+  while (offset < bytes.length) {
+    offset += writeSync(SOCKET_FD, bytes, offset);
+  }
+}

@@ -1,0 +1,164 @@
+// What the daemon and a token helper say to each other, one JSON object a frame. Pure.
+// Both sides parse: the helper because a bad template crashes the module, the daemon because a
+// helper runs native code it does not trust.
+
+import * as v from 'valibot';
+import { ERROR_CODES } from '../lib/error-codes.js';
+import { AppError, messageOf } from '../lib/errors.js';
+
+/** Longest PIN, label or other text in a message, in UTF-16 units. */
+const MAX_TEXT = 1024;
+const MAX_PATH = 4096;
+/** PKCS#11 has no limit for CKA_ID; tokens use at most this many bytes. */
+const MAX_ID_BYTES = 256;
+/** Keys come in pages, so that a page of RSA-4096 keys fits a frame. */
+export const KEYS_PER_PAGE = 16;
+export const MAX_TOKENS_LISTED = 64;
+
+const text = v.pipe(v.string(), v.maxLength(MAX_TEXT));
+const hex = v.pipe(v.string(), v.maxLength(MAX_ID_BYTES * 2), v.regex(/^(?:[0-9a-f]{2})*$/));
+const base64 = v.pipe(v.string(), v.maxLength(MAX_TEXT), v.base64());
+const ulong = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+
+/** Which token is meant; attributes that are absent match anything. */
+const tokenSelector = v.strictObject({
+  label: v.optional(text),
+  serial: v.optional(text),
+  manufacturer: v.optional(text),
+  model: v.optional(text),
+  slotId: v.optional(ulong),
+});
+/** Which key of it: CKA_LABEL and CKA_ID, the latter in lower-case hexadecimal. */
+const keySelector = v.strictObject({ label: v.optional(text), id: v.optional(hex) });
+
+export const KEY_TYPES = ['rsa2048', 'rsa3072', 'rsa4096', 'p256', 'p384', 'p521'] as const;
+
+const request = v.variant('op', [
+  v.strictObject({ op: v.literal('load'), module: v.pipe(v.string(), v.maxLength(MAX_PATH)) }),
+  v.strictObject({ op: v.literal('list-tokens') }),
+  v.strictObject({ op: v.literal('open'), token: tokenSelector, readWrite: v.boolean() }),
+  v.strictObject({ op: v.literal('login'), pin: text }),
+  v.strictObject({ op: v.literal('select-key'), key: keySelector }),
+  v.strictObject({ op: v.literal('sign'), digest: base64 }),
+  v.strictObject({ op: v.literal('list-keys'), offset: ulong }),
+  v.strictObject({
+    op: v.literal('generate'),
+    type: v.picklist(KEY_TYPES),
+    label: text,
+    id: hex,
+  }),
+  v.strictObject({ op: v.literal('close') }),
+]);
+
+const tokenInfo = v.strictObject({
+  label: text,
+  serial: text,
+  manufacturer: text,
+  model: text,
+  slotId: ulong,
+  initialized: v.boolean(),
+  loginRequired: v.boolean(),
+  /** What the token tells of its PIN, from its CKF_USER_PIN_* flags. */
+  pinState: v.picklist(['ok', 'count-low', 'final-try', 'locked']),
+});
+
+const keyInfo = v.strictObject({
+  label: text,
+  id: hex,
+  /** False when only the public half is visible: no login, or no private key. */
+  hasPrivate: v.boolean(),
+  /** In words: `RSA-2048`, `P-256`, or what the token says of a key we cannot use. */
+  type: text,
+  /** The public key in JWK form, still to be checked; absent where the token shows none we can use. */
+  jwk: v.optional(v.unknown()),
+});
+
+const error = v.strictObject({
+  code: v.picklist(ERROR_CODES.token),
+  message: v.pipe(v.string(), v.maxLength(4 * MAX_TEXT)),
+  hint: v.optional(text),
+});
+
+const result = v.variant('kind', [
+  v.strictObject({ kind: v.literal('done') }),
+  v.strictObject({ kind: v.literal('token'), token: tokenInfo }),
+  v.strictObject({
+    kind: v.literal('tokens'),
+    tokens: v.pipe(v.array(tokenInfo), v.maxLength(MAX_TOKENS_LISTED)),
+  }),
+  v.strictObject({ kind: v.literal('key'), key: keyInfo }),
+  v.strictObject({
+    kind: v.literal('keys'),
+    keys: v.pipe(v.array(keyInfo), v.maxLength(KEYS_PER_PAGE)),
+    /** True when the next page has something in it. */
+    more: v.boolean(),
+  }),
+  v.strictObject({ kind: v.literal('signature'), signature: base64 }),
+  v.strictObject({ kind: v.literal('error'), error }),
+]);
+
+const requestMessage = v.strictObject({ id, request });
+const replyMessage = v.strictObject({ id, result });
+
+export type TokenSelector = v.InferOutput<typeof tokenSelector>;
+export type KeySelector = v.InferOutput<typeof keySelector>;
+export type GeneratedKeyType = (typeof KEY_TYPES)[number];
+export type HelperRequest = v.InferOutput<typeof request>;
+export type HelperResult = v.InferOutput<typeof result>;
+export type TokenInfo = v.InferOutput<typeof tokenInfo>;
+export type KeyInfo = v.InferOutput<typeof keyInfo>;
+export type TokenErrorCode = (typeof ERROR_CODES.token)[number];
+
+export interface RequestMessage {
+  readonly id: number;
+  readonly request: HelperRequest;
+}
+
+export interface ReplyMessage {
+  readonly id: number;
+  readonly result: HelperResult;
+}
+
+/** The body of a frame. It may hold a PIN: wipe it once it is sent. */
+export function formatMessage(message: RequestMessage | ReplyMessage): Buffer {
+  return Buffer.from(JSON.stringify(message), 'utf8');
+}
+
+/** Helper side. @throws AppError TOKEN_HELPER; the message never repeats the body, which may hold a PIN. */
+export function parseRequest(body: Buffer): RequestMessage {
+  return parse(requestMessage, body, 'request');
+}
+
+/** Daemon side. @throws AppError TOKEN_HELPER when a helper says what no helper says. */
+export function parseReply(body: Buffer): ReplyMessage {
+  return parse(replyMessage, body, 'reply');
+}
+
+function parse<T extends v.GenericSchema>(schema: T, body: Buffer, what: string): v.InferOutput<T> {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new AppError('TOKEN_HELPER', `token helper: ${what} is not JSON`);
+  }
+  const parsed = v.safeParse(schema, value);
+  if (!parsed.success) {
+    const path = v.getDotPath(parsed.issues[0]) ?? 'message';
+    throw new AppError('TOKEN_HELPER', `token helper: ${what} is malformed at ${path}`);
+  }
+  return parsed.output;
+}
+
+/** The error a reply carries, as the daemon throws it. */
+export function errorOfResult(failure: v.InferOutput<typeof error>): AppError {
+  return new AppError(failure.code, failure.message, { hint: failure.hint });
+}
+
+/** Any failure inside the helper as the result that tells it; texts are cut to what a frame may hold. */
+export function formatErrorResult(failure: unknown): HelperResult {
+  const known = failure instanceof AppError ? failure : undefined;
+  const code = ERROR_CODES.token.find((candidate) => candidate === known?.code) ?? 'TOKEN_FAILED';
+  const message = messageOf(failure).slice(0, 4 * MAX_TEXT);
+  return { kind: 'error', error: { code, message, hint: known?.hint?.slice(0, MAX_TEXT) } };
+}

@@ -1,0 +1,92 @@
+// Runs in the token helper. The public half of a key, from whichever object of the token shows it.
+// What it returns is checked again by the daemon, and every signature is verified with it.
+
+import { X509Certificate } from 'node:crypto';
+import pkcs11js from 'pkcs11js';
+import { AppError, messageOf } from '../lib/errors.js';
+import { jwkOfKey, type PublicJwk } from '../jose/public-jwk.js';
+import {
+  findObjects,
+  readAttribute,
+  readId,
+  readLabel,
+  readULong,
+  type Session,
+} from './attributes.js';
+import { ecJwkOf } from './ec-key.js';
+
+/**
+ * The public key that belongs to a private key: the public object with the same CKA_ID (with the
+ * same label, where the key has no ID), else the certificate so found, else the private object itself.
+ * @throws AppError TOKEN_KEY_UNSUPPORTED when none of them shows a key we can use.
+ */
+export function publicJwkOfPrivateKey(session: Session, key: pkcs11js.Handle): PublicJwk {
+  const problems: string[] = [];
+  for (const read of [fromPublicObject, fromCertificate, fromKeyObject]) {
+    try {
+      const jwk = read(session, key);
+      if (jwk !== undefined) {
+        return jwk;
+      }
+    } catch (error) {
+      problems.push(messageOf(error));
+    }
+  }
+  const problem = problems[0] ?? 'key: the token shows no public key for it';
+  throw new AppError('TOKEN_KEY_UNSUPPORTED', problem, {
+    hint: 'the token needs the public key or a certificate with the same CKA_ID as the private key',
+  });
+}
+
+function fromPublicObject(session: Session, key: pkcs11js.Handle): PublicJwk | undefined {
+  const companion = companionOf(session, key, pkcs11js.CKO_PUBLIC_KEY);
+  return companion === undefined ? undefined : fromKeyObject(session, companion);
+}
+
+function fromCertificate(session: Session, key: pkcs11js.Handle): PublicJwk | undefined {
+  const companion = companionOf(session, key, pkcs11js.CKO_CERTIFICATE);
+  const der =
+    companion === undefined ? undefined : readAttribute(session, companion, pkcs11js.CKA_VALUE);
+  return der === undefined ? undefined : jwkOfKey(new X509Certificate(der).publicKey);
+}
+
+function companionOf(
+  session: Session,
+  key: pkcs11js.Handle,
+  objectClass: number,
+): pkcs11js.Handle | undefined {
+  const id = readId(session, key);
+  const match: pkcs11js.Attribute =
+    id === ''
+      ? { type: pkcs11js.CKA_LABEL, value: readLabel(session, key) }
+      : { type: pkcs11js.CKA_ID, value: Buffer.from(id, 'hex') };
+  return findObjects(session, [{ type: pkcs11js.CKA_CLASS, value: objectClass }, match])[0];
+}
+
+/** The public key an object of class public key, or some private keys, show in their attributes. */
+export function fromKeyObject(session: Session, object: pkcs11js.Handle): PublicJwk | undefined {
+  switch (readULong(session, object, pkcs11js.CKA_KEY_TYPE)) {
+    case pkcs11js.CKK_RSA: {
+      const n = readAttribute(session, object, pkcs11js.CKA_MODULUS);
+      const e = readAttribute(session, object, pkcs11js.CKA_PUBLIC_EXPONENT);
+      return n === undefined || e === undefined ? undefined : rsaJwkOf(n, e);
+    }
+    case pkcs11js.CKK_EC: {
+      const params = readAttribute(session, object, pkcs11js.CKA_EC_PARAMS);
+      const point = readAttribute(session, object, pkcs11js.CKA_EC_POINT);
+      return params === undefined || point === undefined ? undefined : ecJwkOf(params, point);
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** RFC 7518 §6.3.1: big-endian without leading zero bytes, which some tokens put before the modulus. */
+function rsaJwkOf(modulus: Buffer, exponent: Buffer): PublicJwk {
+  return { e: withoutZeros(exponent), kty: 'RSA', n: withoutZeros(modulus) };
+}
+
+function withoutZeros(number: Buffer): string {
+  const start = number.findIndex((byte) => byte !== 0);
+  return number.subarray(start === -1 ? number.length : start).toString('base64url');
+}

@@ -1,0 +1,175 @@
+// Runs in the token helper: what it knows (module, session, key) and what each request does to it.
+// Every call into the module is synchronous; one request is done before the next is read.
+
+import pkcs11js from 'pkcs11js';
+import { AppError, messageOf } from '../lib/errors.js';
+import type { OpenToken } from './inventory.js';
+import { selectPrivateKey, type PrivateKey } from './keys.js';
+import {
+  formatErrorResult,
+  KEYS_PER_PAGE,
+  type HelperRequest,
+  type HelperResult,
+  type KeySelector,
+  type TokenSelector,
+} from './messages.js';
+import { callToken, pkcs11FailureOf } from './pkcs11-failure.js';
+import { signDigest } from './signing.js';
+import { listTokens, selectToken } from './tokens.js';
+
+const DONE: HelperResult = { kind: 'done' };
+
+export class TokenServer {
+  #lib: pkcs11js.PKCS11 | undefined;
+  #token: OpenToken | undefined;
+  #key: PrivateKey | undefined;
+  /** The PIN that logged in, for a key with CKA_ALWAYS_AUTHENTICATE. */
+  #pin: string | undefined;
+
+  /** Does one request; a failure becomes an error result, never an exception. */
+  async handle(request: HelperRequest): Promise<HelperResult> {
+    try {
+      return await this.#dispatch(request);
+    } catch (error) {
+      return formatErrorResult(error);
+    }
+  }
+
+  #dispatch(request: HelperRequest): HelperResult | Promise<HelperResult> {
+    switch (request.op) {
+      case 'sign':
+        return this.#sign(request.digest);
+      case 'load':
+        return this.#load(request.module);
+      case 'list-tokens':
+        return { kind: 'tokens', tokens: listTokens(this.#loaded()).map(({ info }) => info) };
+      case 'open':
+        return this.#open(request.token, request.readWrite);
+      case 'login':
+        return this.#login(request.pin);
+      case 'select-key':
+        return this.#selectKey(request.key);
+      case 'list-keys':
+        return this.#listKeys(request.offset);
+      case 'generate':
+        return this.#generate(request);
+      case 'close':
+        return this.#close();
+    }
+  }
+
+  #load(path: string): HelperResult {
+    const lib = new pkcs11js.PKCS11();
+    try {
+      lib.load(path);
+    } catch (error) {
+      throw new AppError('TOKEN_MODULE', `module: not a PKCS#11 library: ${messageOf(error)}`, {
+        hint: 'module-path= names the shared library of the token, for instance /usr/lib/softhsm/libsofthsm2.so',
+        cause: error,
+      });
+    }
+    try {
+      lib.C_Initialize({ flags: pkcs11js.CKF_OS_LOCKING_OK });
+    } catch (error) {
+      throw new AppError(
+        'TOKEN_MODULE',
+        `module: ${path}: C_Initialize: ${pkcs11FailureOf(error).name ?? messageOf(error)}`,
+        { hint: 'the configuration of the module is missing or not readable', cause: error },
+      );
+    }
+    this.#lib = lib;
+    return DONE;
+  }
+
+  #open(selector: TokenSelector, readWrite: boolean): HelperResult {
+    const lib = this.#loaded();
+    const { slot, info } = selectToken(listTokens(lib), selector);
+    const flags = pkcs11js.CKF_SERIAL_SESSION | (readWrite ? pkcs11js.CKF_RW_SESSION : 0);
+    const handle = callToken('C_OpenSession', () => lib.C_OpenSession(slot, flags));
+    this.#token = { lib, slot, handle };
+    this.#key = undefined;
+    return { kind: 'token', token: info };
+  }
+
+  /** One attempt, never a second: the daemon decides what a refusal means. */
+  #login(pin: string): HelperResult {
+    const { lib, handle } = this.#opened();
+    try {
+      lib.C_Login(handle, pkcs11js.CKU_USER, pin);
+    } catch (error) {
+      const { name } = pkcs11FailureOf(error);
+      // ykcs11 says CKR_ARGUMENTS_BAD to a PIN of a length it does not like.
+      if (name === 'CKR_ARGUMENTS_BAD') {
+        throw new AppError('TOKEN_PIN_INCORRECT', `token: C_Login: ${name}`, { cause: error });
+      }
+      if (name !== 'CKR_USER_ALREADY_LOGGED_IN') {
+        callToken('C_Login', () => {
+          throw error;
+        });
+      }
+    }
+    this.#pin = pin;
+    return DONE;
+  }
+
+  #selectKey(selector: KeySelector): HelperResult {
+    const key = selectPrivateKey(this.#opened(), selector);
+    this.#key = key;
+    if (!key.alwaysAuthenticate) {
+      this.#pin = undefined;
+    }
+    const type = key.jwk.kty === 'EC' ? key.jwk.crv : 'RSA';
+    const { label, id, jwk } = key;
+    return { kind: 'key', key: { label, id, hasPrivate: true, type, jwk } };
+  }
+
+  #sign(digest: string): HelperResult {
+    if (this.#key === undefined) {
+      throw new AppError('TOKEN_FAILED', 'token: no key is selected');
+    }
+    const bytes = Buffer.from(digest, 'base64');
+    const signature = signDigest(this.#opened(), this.#key, bytes, this.#pin);
+    return { kind: 'signature', signature: signature.toString('base64') };
+  }
+
+  async #listKeys(offset: number): Promise<HelperResult> {
+    const { listKeys } = await import('./inventory.js');
+    const keys = listKeys(this.#opened());
+    const end = offset + KEYS_PER_PAGE;
+    return { kind: 'keys', keys: keys.slice(offset, end), more: keys.length > end };
+  }
+
+  async #generate(wanted: HelperRequest & { op: 'generate' }): Promise<HelperResult> {
+    const { generateKey } = await import('./inventory.js');
+    return { kind: 'key', key: generateKey(this.#opened(), wanted) };
+  }
+
+  /** Tokens with few sessions, and TPMs without a resource manager, need a proper end. */
+  #close(): HelperResult {
+    const lib = this.#lib;
+    this.#lib = undefined;
+    this.#token = undefined;
+    this.#key = undefined;
+    this.#pin = undefined;
+    if (lib !== undefined) {
+      callToken('C_Finalize', () => {
+        lib.C_Finalize();
+      });
+    }
+    return DONE;
+  }
+
+  #loaded(): pkcs11js.PKCS11 {
+    if (this.#lib === undefined) {
+      throw new AppError('TOKEN_FAILED', 'token: no module is loaded');
+    }
+    return this.#lib;
+  }
+
+  #opened(): OpenToken {
+    if (this.#token === undefined) {
+      throw new AppError('TOKEN_FAILED', 'token: no session is open');
+    }
+    return this.#token;
+  }
+}

@@ -1,0 +1,108 @@
+// Runs in the token helper. Lists the tokens a module shows and finds the one that is meant.
+// Slot numbers change whenever a token is initialised or a reader replugged: labels and serials decide.
+
+import pkcs11js from 'pkcs11js';
+import { AppError } from '../lib/errors.js';
+import { MAX_TOKENS_LISTED, type TokenInfo, type TokenSelector } from './messages.js';
+import { callToken } from './pkcs11-failure.js';
+
+export interface Token {
+  readonly slot: pkcs11js.Handle;
+  readonly info: TokenInfo;
+}
+
+/**
+ * Every token present, uninitialised ones included.
+ * @throws AppError TOKEN_FAILED
+ */
+export function listTokens(lib: pkcs11js.PKCS11): Token[] {
+  const slots = callToken('C_GetSlotList', () => lib.C_GetSlotList(true));
+  const tokens: Token[] = [];
+  for (const slot of slots.slice(0, MAX_TOKENS_LISTED)) {
+    const info = readTokenInfo(lib, slot);
+    if (info !== undefined) {
+      tokens.push({ slot, info });
+    }
+  }
+  return tokens;
+}
+
+/** Undefined for a token that went away, or is broken: it must not hide the others. */
+function readTokenInfo(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): TokenInfo | undefined {
+  let raw: pkcs11js.TokenInfo;
+  try {
+    raw = lib.C_GetTokenInfo(slot);
+  } catch {
+    return undefined;
+  }
+  const has = (flag: number): boolean => (raw.flags & flag) !== 0;
+  return {
+    label: unpad(raw.label),
+    serial: unpad(raw.serialNumber),
+    manufacturer: unpad(raw.manufacturerID),
+    model: unpad(raw.model),
+    slotId: Number(slot.readBigUInt64LE(0)),
+    initialized: has(pkcs11js.CKF_TOKEN_INITIALIZED),
+    loginRequired: has(pkcs11js.CKF_LOGIN_REQUIRED),
+    pinState: has(pkcs11js.CKF_USER_PIN_LOCKED)
+      ? 'locked'
+      : has(pkcs11js.CKF_USER_PIN_FINAL_TRY)
+        ? 'final-try'
+        : has(pkcs11js.CKF_USER_PIN_COUNT_LOW)
+          ? 'count-low'
+          : 'ok',
+  };
+}
+
+/** CK_TOKEN_INFO texts are blank padded; some modules pad with NUL. */
+function unpad(text: string): string {
+  return text.replace(/[\s\0]+$/u, '');
+}
+
+/**
+ * The one initialised token that matches.
+ * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the hint lists what there is.
+ */
+export function selectToken(tokens: readonly Token[], selector: TokenSelector): Token {
+  const usable = tokens.filter(({ info }) => info.initialized);
+  const matching = usable.filter(({ info }) => isMatch(info, selector));
+  const [first, second] = matching;
+  if (first === undefined) {
+    throw new AppError('TOKEN_NOT_FOUND', `token: none matches ${describeSelector(selector)}`, {
+      hint:
+        usable.length === 0
+          ? 'the module shows no initialised token'
+          : `the module shows ${listOf(usable)}`,
+    });
+  }
+  if (second !== undefined) {
+    throw new AppError(
+      'TOKEN_AMBIGUOUS',
+      `token: ${matching.length} tokens match ${describeSelector(selector)}`,
+      { hint: `add serial= to the URI; they are ${listOf(matching)}` },
+    );
+  }
+  return first;
+}
+
+function isMatch(info: TokenInfo, selector: TokenSelector): boolean {
+  return (
+    (selector.label === undefined || selector.label === info.label) &&
+    (selector.serial === undefined || selector.serial === info.serial) &&
+    (selector.manufacturer === undefined || selector.manufacturer === info.manufacturer) &&
+    (selector.model === undefined || selector.model === info.model) &&
+    (selector.slotId === undefined || selector.slotId === info.slotId)
+  );
+}
+
+function describeSelector(selector: TokenSelector): string {
+  const parts = Object.entries(selector).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return parts.length === 0 ? '(no token named)' : parts.join(' ');
+}
+
+function listOf(tokens: readonly Token[]): string {
+  return tokens
+    .slice(0, 8)
+    .map(({ info }) => `token=${JSON.stringify(info.label)} serial=${JSON.stringify(info.serial)}`)
+    .join(', ');
+}
