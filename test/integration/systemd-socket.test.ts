@@ -1,17 +1,18 @@
 // Socket activation for real: systemd-socket-activate makes the socket and passes it on, as systemd does.
 
 import assert from 'node:assert/strict';
-import { type JsonWebKey, generateKeyPairSync } from 'node:crypto';
+import type { JsonWebKey } from 'node:crypto';
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { makeKey } from '../support/keys.js';
 import { connectLineClient } from '../support/line-client.js';
 import { type RunningProcess, startProcess } from '../support/process.js';
 import { CLAVIGERD } from '../support/programs.js';
 import type { Scope } from '../support/scope.js';
 import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
 import { makeTempDir } from '../support/temp-dir.js';
-import { TRANSCRIPT_VARIABLE, recordPrivateKey } from '../support/transcript.js';
+import { TRANSCRIPT_VARIABLE } from '../support/transcript.js';
 
 interface Activated {
   readonly socket: string;
@@ -21,10 +22,8 @@ interface Activated {
 
 async function activate(scope: Scope): Promise<Activated> {
   const folder = await makeTempDir(scope);
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  recordPrivateKey(pem);
-  await writeFile(join(folder, 'account.pem'), pem, { mode: 0o600 });
+  const key = makeKey('ES256');
+  await writeFile(join(folder, 'account.pem'), key.pem, { mode: 0o600 });
   await writeFile(join(folder, 'clavigerd.toml'), '');
   const socket = join(folder, 'S.claviger');
   const process = await startProcess(scope, {
@@ -40,7 +39,7 @@ async function activate(scope: Scope): Promise<Activated> {
     ],
     waitFor: { socket },
   });
-  return { socket, jwk: publicKey.export({ format: 'jwk' }), process };
+  return { socket, jwk: key.publicKey.export({ format: 'jwk' }), process };
 }
 
 describe('socket activation', () => {

@@ -1,0 +1,126 @@
+// What a user gets: the tarball of `npm pack`, installed by npm in an empty folder.
+// The pack is made from a copy of the sources: packing builds anew, and would take dist/ from the other tests.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { makeKey } from '../support/keys.js';
+import { connectLineClient } from '../support/line-client.js';
+import { type CommandResult, mustRun, runCommand, startProcess } from '../support/process.js';
+import { ROOT } from '../support/programs.js';
+import { suiteScope } from '../support/scope.js';
+import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
+import { makeTempDir } from '../support/temp-dir.js';
+
+const NOT_COPIED = /^(dist|node_modules|\.git)$/;
+const NPM_TIMEOUT_MS = 150_000;
+
+/** npm as a user has it: what the npm that runs the tests told its children is taken away. */
+function npmEnvironment(): Record<string, string | undefined> {
+  const inherited = Object.keys(process.env).filter((name) => /^npm_/i.test(name));
+  const prefix = resolve(process.execPath, '../..');
+  return {
+    ...Object.fromEntries(inherited.map((name) => [name, undefined])),
+    // With the headers of this very Node at hand, node-gyp has nothing to download.
+    ...(existsSync(join(prefix, 'include/node/node.h')) ? { npm_config_nodedir: prefix } : {}),
+  };
+}
+
+async function npm(cwd: string, args: readonly string[]): Promise<string> {
+  return await mustRun('npm', args, { cwd, env: npmEnvironment(), timeoutMs: NPM_TIMEOUT_MS });
+}
+
+/** Packs a copy of the checkout; gives the tarball's path. */
+async function pack(folder: string): Promise<string> {
+  const copy = join(folder, 'copy');
+  await mkdir(copy);
+  for (const name of await readdir(ROOT)) {
+    if (!NOT_COPIED.test(name) && !name.endsWith('.tgz')) {
+      await cp(join(ROOT, name), join(copy, name), { recursive: true });
+    }
+  }
+  await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  await npm(copy, ['pack', '--silent', '--pack-destination', folder]);
+  const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
+  assert.ok(tarball !== undefined, 'npm pack made a tarball');
+  return join(folder, tarball);
+}
+
+describe('packed tarball', () => {
+  const scope = suiteScope();
+  let installed = '';
+  let names: string[] = [];
+
+  before(async () => {
+    const folder = await makeTempDir(scope);
+    const tarball = await pack(folder);
+    names = (await mustRun('tar', ['-tzf', tarball])).trim().split('\n');
+    installed = join(folder, 'installed');
+    await mkdir(installed);
+    await writeFile(join(installed, 'package.json'), '{ "private": true }');
+    await npm(installed, ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball]);
+  });
+
+  async function runInstalled(program: string, ...args: string[]): Promise<CommandResult> {
+    return await runCommand(join(installed, 'node_modules/.bin', program), args, {
+      cwd: installed,
+    });
+  }
+
+  it('holds the programs, units and licence, and no tests or sources', () => {
+    for (const name of [
+      'package/LICENSE',
+      'package/README.md',
+      'package/package.json',
+      'package/dist/src/cli/clavigerd.js',
+      'package/dist/src/token/helper.js',
+      'package/systemd/clavigerd.service',
+      'package/systemd/sysusers.d/claviger.conf',
+    ]) {
+      assert.ok(names.includes(name), `${name} is in the tarball`);
+    }
+    const unwanted = names.filter((name) => /\/test\/|\.test\.|[^d]\.ts$|tsbuildinfo/.test(name));
+    assert.deepEqual(unwanted, []);
+  });
+
+  for (const program of ['clavigerd', 'claviger']) {
+    it(`runs ${program} --version and --help`, async () => {
+      const version = await runInstalled(program, '--version');
+      assert.equal(version.code, 0, version.stderr);
+      assert.match(version.stdout, /\b\d+\.\d+\.\d+\b/);
+      const help = await runInstalled(program, '--help');
+      assert.equal(help.code, 0, help.stderr);
+      assert.match(help.stdout + help.stderr, new RegExp(`\\b${program}\\b`));
+    });
+  }
+
+  it('lists what a PKCS#11 module has, through the compiled addon', async () => {
+    const list = await runInstalled('clavigerd', 'key', 'list', '--help');
+    assert.equal(list.code, 0, list.stderr);
+    const addon = "process.stdout.write(typeof require('pkcs11js').PKCS11)";
+    assert.equal(await mustRun(process.execPath, ['-e', addon], { cwd: installed }), 'function');
+  });
+
+  it('signs with a file key', async (t) => {
+    const folder = await makeTempDir(t);
+    const key = makeKey('ES256');
+    const socket = join(folder, 'S.claviger');
+    await writeFile(join(folder, 'account.pem'), key.pem, { mode: 0o600 });
+    await startProcess(t, {
+      command: join(installed, 'node_modules/.bin/clavigerd'),
+      args: [`--privkey=file:${join(folder, 'account.pem')}`, `--socket=${socket}`],
+      env: { HOME: folder, XDG_CONFIG_HOME: folder },
+      waitFor: { socket },
+    });
+    const client = await connectLineClient(socket);
+    const { greeting } = await client.readGreeting();
+    assert.match(greeting, /"alg":"ES256"/);
+    const url = 'https://ca.example/order/1';
+    const input = formatSigningInput({ alg: 'ES256', kid: 'https://ca.example/acct/1', url });
+    const signature = (await client.ask(input)) ?? '';
+    assert.ok(isSignatureOf('ES256', key.publicKey.export({ format: 'jwk' }), input, signature));
+    client.close();
+  });
+});
