@@ -9,7 +9,7 @@ const PLAIN_URL = /^https?:\/\/[!#-;=?-Z\]_a-z~[%]+$/;
 /** Why `text` is no acceptable request URL, or undefined when it is. */
 export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | undefined {
   const url = PLAIN_URL.test(text) && URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined) {
+  if (url === undefined || authorityOf(text) === '') {
     return 'url is not an absolute https URL in plain ASCII';
   }
   if (url.username !== '' || url.password !== '' || authorityOf(text).includes('@')) {

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { calculateJwkThumbprint } from 'jose';
+import { algorithmOfKey, isAlgorithm } from '../../../src/jose/algorithms.js';
+import {
+  formatPublicJwk,
+  jwkOfKey,
+  jwkThumbprint,
+  parsePublicJwk,
+  publicKeyOfJwk,
+} from '../../../src/jose/public-jwk.js';
+import { makeKey } from '../../support/keys.js';
+
+// RFC 7638 §3.1
+const RFC_7638_JWK = {
+  kty: 'RSA',
+  n: '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw',
+  e: 'AQAB',
+};
+const RFC_7638_THUMBPRINT = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
+
+describe('public JWK', () => {
+  it('has the thumbprint of RFC 7638 §3.1', () => {
+    assert.equal(jwkThumbprint(parsePublicJwk(RFC_7638_JWK)), RFC_7638_THUMBPRINT);
+  });
+
+  for (const algorithm of ['RS256', 'ES256', 'ES384', 'ES512'] as const) {
+    it(`agrees with another implementation for ${algorithm}`, async () => {
+      const { publicKey, privateKey } = makeKey(algorithm);
+      const jwk = jwkOfKey(publicKey);
+      assert.equal(jwkThumbprint(jwk), await calculateJwkThumbprint({ ...jwk }));
+      assert.deepEqual(jwkOfKey(privateKey), jwk);
+      assert.deepEqual(parsePublicJwk(JSON.parse(formatPublicJwk(jwk))), jwk);
+      assert.ok(publicKeyOfJwk(jwk).equals(publicKey));
+      assert.equal(algorithmOfKey(privateKey), algorithm);
+    });
+  }
+
+  it('writes sorted members without white space', () => {
+    assert.match(formatPublicJwk(parsePublicJwk(RFC_7638_JWK)), /^\{"e":"AQAB","kty":"RSA","n":"/);
+  });
+
+  const ec = jwkOfKey(makeKey('ES256').publicKey);
+  for (const [name, value] of [
+    [
+      'a private key',
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
+    ],
+    ['an extra member', { ...ec, use: 'sig' }],
+    ['a missing member', { crv: 'P-256', kty: 'EC', x: 'AAAA' }],
+    ['an unknown curve', { ...ec, crv: 'secp256k1' }],
+    ['a point off the curve', { ...ec, x: 'A'.repeat(43) }],
+    ['an unknown type', { kty: 'oct', k: 'AAAA' }],
+    ['an empty number', { kty: 'RSA', n: '', e: 'AQAB' }],
+    ['padding', { kty: 'RSA', n: 'AAAA==', e: 'AQAB' }],
+    ['an array', [ec]],
+    ['null', null],
+  ] as const) {
+    it(`refuses ${name}`, () => {
+      assert.throws(() => parsePublicJwk(value), { code: 'JOSE_JWK' });
+    });
+  }
+});
+
+describe('algorithmOfKey', () => {
+  for (const [name, key] of [
+    ['RSA of 1024 bits', generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey],
+    ['the curve secp256k1', generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey],
+    ['X25519', generateKeyPairSync('x25519').publicKey],
+    ['DSA', generateKeyPairSync('dsa', { modulusLength: 2048, divisorLength: 256 }).publicKey],
+  ] as const) {
+    it(`refuses ${name}`, () => {
+      assert.throws(
+        () => algorithmOfKey(createPublicKey(key.export({ type: 'spki', format: 'pem' }))),
+        {
+          code: 'JOSE_UNSUPPORTED_KEY',
+        },
+      );
+    });
+  }
+
+  it('knows the names it supports, and no inherited ones', () => {
+    assert.ok(isAlgorithm('ES256'));
+    assert.ok(!isAlgorithm('none'));
+    assert.ok(!isAlgorithm('constructor'));
+  });
+});

@@ -1,0 +1,94 @@
+// The golden transcripts, run on the pure session with the real service and a software key.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate as tick } from 'node:timers/promises';
+import { ServerSession } from '../../../src/protocol/server-session.js';
+import { SignatureRecord } from '../../../src/signer/signature-record.js';
+import { SigningService } from '../../../src/signer/signing-service.js';
+import { Log } from '../../../src/sys/log.js';
+import {
+  assertReplies,
+  chunkings,
+  readTranscripts,
+  type Transcript,
+} from '../../support/golden.js';
+import { accountKeyOf, makeKey } from '../../support/keys.js';
+
+const ANSWER_MS = 20_000;
+
+const log = new Log({
+  program: 'test',
+  clock: { now: () => 0 },
+  writeStderr: () => undefined,
+  journal: false,
+  quiet: false,
+  debug: true,
+});
+
+for (const algorithm of ['RS256', 'ES256'] as const) {
+  describe(`golden transcripts on the session, ${algorithm}`, () => {
+    const key = makeKey(algorithm);
+    const accountKey = accountKeyOf(key);
+    for (const transcript of readTranscripts(key.publicKey)) {
+      it(transcript.name, async () => {
+        for (const [how, chunks] of chunkings(transcript.sent)) {
+          const service = new SigningService({
+            key: accountKey,
+            policy: {
+              algorithm,
+              jwk: accountKey.jwk,
+              keyId: transcript.keyId,
+              allowHttpOnLoopback: false,
+            },
+            record: new SignatureRecord(log),
+            maxQueuedRequests: 100,
+          });
+          const { output, closed } = await converse(transcript, chunks, service);
+          assertReplies(transcript, key.publicKey, output, how);
+          assert.equal(closed, transcript.closes, `${transcript.name}, ${how}: closes`);
+        }
+      });
+    }
+  });
+}
+
+async function converse(
+  transcript: Transcript,
+  chunks: readonly Buffer[],
+  service: SigningService,
+): Promise<{ output: string; closed: boolean }> {
+  let output = '';
+  let closed = false;
+  const session = new ServerSession((event) => {
+    switch (event.kind) {
+      case 'write':
+        output += event.text;
+        break;
+      case 'close':
+        closed = true;
+        break;
+      case 'request': {
+        const admission = service.admit(event.line, '1');
+        if (admission.kind === 'refused') {
+          session.answer(event.id, { kind: 'refusal', refusal: admission.refusal });
+        } else {
+          void service.sign(admission.request).then((outcome) => {
+            session.answer(event.id, outcome);
+          });
+        }
+      }
+    }
+  });
+  for (const chunk of chunks) {
+    session.receive(chunk);
+  }
+  if (transcript.endsInput) {
+    session.endInput();
+  }
+  for (const deadline = Date.now() + ANSWER_MS; !session.isIdle && Date.now() < deadline;) {
+    await tick();
+  }
+  assert.ok(session.isIdle, 'every request is answered');
+  return { output, closed };
+}
