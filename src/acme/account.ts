@@ -1,0 +1,138 @@
+// The account behind the signer's key, RFC 8555 §7.3: found, registered or shown. Runs in the client.
+
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import { parseBody } from './json.js';
+import { accountSchema, type Account } from './objects.js';
+import { isProblem } from './problem.js';
+import { parseServerUrl } from './server-url.js';
+import type { AcmeSession } from './session.js';
+import { postSigned } from './signed-post.js';
+
+export interface FoundAccount {
+  /** The key ID, verbatim as the server gave it: servers compare it as a string. */
+  readonly url: string;
+  readonly account: Account;
+}
+
+export interface Registration {
+  readonly contacts: readonly string[];
+  readonly agreeTermsOfService: boolean;
+}
+
+/**
+ * The account URL for `kid`: what the signer told, else what the server knows of its key.
+ * @throws ServerProblem accountDoesNotExist when the key is not registered
+ */
+export async function findAccountUrl(session: AcmeSession): Promise<string> {
+  const { keyId } = session.signer;
+  if (keyId !== undefined) {
+    parseServerUrl(keyId, session.directory.url, "the signer's key ID");
+    return keyId;
+  }
+  return (await findAccount(session)).url;
+}
+
+/** RFC 8555 §7.3.1: asks for the account of the key, never makes one. */
+async function findAccount(session: AcmeSession): Promise<FoundAccount> {
+  return await postAccount(session, { onlyReturnExisting: true });
+}
+
+async function postAccount(session: AcmeSession, payload: object): Promise<FoundAccount> {
+  const response = await postSigned(session, {
+    url: session.directory.newAccount,
+    payload,
+    accountUrl: undefined,
+    what: 'account',
+  });
+  const url = response.headers.get('location') ?? '';
+  parseServerUrl(url, session.directory.url, 'account: location');
+  return { url, account: parseBody(accountSchema, response, 'account') };
+}
+
+/** Reads the account (POST-as-GET of its URL). Works in key-ID-only mode too. */
+export async function readAccount(session: AcmeSession): Promise<FoundAccount> {
+  const url = await findAccountUrl(session);
+  const response = await postSigned(session, {
+    url: parseServerUrl(url, session.directory.url, 'account'),
+    payload: undefined,
+    accountUrl: url,
+    what: 'account',
+  });
+  return { url, account: parseBody(accountSchema, response, 'account') };
+}
+
+/**
+ * Registers the key, or finds it registered; then the contacts are brought up to date if some are given.
+ * @throws AppError ACME_UNSUPPORTED in key-ID-only mode, without consent to the terms, or when the
+ *   authority wants an external account binding
+ */
+export async function registerAccount(
+  session: AcmeSession,
+  registration: Registration,
+): Promise<FoundAccount & { readonly isNew: boolean }> {
+  if (session.signer.jwk === undefined) {
+    throw new AppError('ACME_UNSUPPORTED', 'account: the signer runs in key-ID-only mode', {
+      hint: 'its account is registered already and cannot be managed through it; `claviger account show` shows it',
+    });
+  }
+  const existing = await findExisting(session);
+  if (existing !== undefined) {
+    return { ...(await updateContacts(session, existing, registration.contacts)), isNew: false };
+  }
+  requireConsent(session, registration);
+  const created = await postAccount(session, {
+    ...(registration.contacts.length === 0 ? {} : { contact: registration.contacts }),
+    ...(registration.agreeTermsOfService ? { termsOfServiceAgreed: true } : {}),
+  });
+  return { ...created, isNew: true };
+}
+
+async function findExisting(session: AcmeSession): Promise<FoundAccount | undefined> {
+  try {
+    return await findAccount(session);
+  } catch (error) {
+    if (isProblem(error, 'accountDoesNotExist')) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function requireConsent(session: AcmeSession, registration: Registration): void {
+  const { directory } = session;
+  if (directory.isExternalAccountRequired) {
+    throw new AppError(
+      'ACME_UNSUPPORTED',
+      'account: the server wants an external account binding',
+      {
+        hint: 'claviger does not do that yet; choose another --server',
+      },
+    );
+  }
+  if (directory.termsOfService !== undefined && !registration.agreeTermsOfService) {
+    const terms = printable(directory.termsOfService, 300);
+    throw new AppError('ACME_UNSUPPORTED', `account: the server has terms of service: ${terms}`, {
+      hint: 'read them, and repeat the command with --agree-tos if you agree',
+    });
+  }
+}
+
+/** RFC 8555 §7.3.2 */
+async function updateContacts(
+  session: AcmeSession,
+  found: FoundAccount,
+  contacts: readonly string[],
+): Promise<FoundAccount> {
+  const isCurrent = [...contacts].sort().join(' ') === [...found.account.contact].sort().join(' ');
+  if (contacts.length === 0 || isCurrent) {
+    return found;
+  }
+  const response = await postSigned(session, {
+    url: parseServerUrl(found.url, session.directory.url, 'account'),
+    payload: { contact: contacts },
+    accountUrl: found.url,
+    what: 'account',
+  });
+  return { url: found.url, account: parseBody(accountSchema, response, 'account') };
+}

@@ -1,0 +1,51 @@
+// The http-01 challenge, RFC 8555 §8.1 and §8.3: choosing it, and not trusting its token. Pure.
+
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import type { Authorization } from './objects.js';
+import { parseServerUrl } from './server-url.js';
+
+// §8.3: at least 128 bits of entropy, which are 22 characters; nothing but the base64url alphabet.
+// The token becomes a path and a file name: its alphabet and length are what keeps that harmless.
+const TOKEN = /^[A-Za-z0-9_-]{22,200}$/;
+
+export const CHALLENGE_PATH = '/.well-known/acme-challenge/';
+
+export interface Http01Challenge {
+  readonly url: URL;
+  readonly token: string;
+}
+
+/** True for a token that may be used in a URL path and as a file name. */
+export function isChallengeToken(token: string): boolean {
+  return TOKEN.test(token);
+}
+
+/** What the web server of the name must answer, RFC 8555 §8.1. */
+export function keyAuthorization(token: string, thumbprint: string): string {
+  return `${token}.${thumbprint}`;
+}
+
+/**
+ * The http-01 challenge of an authorization.
+ * @throws AppError ACME_UNSUPPORTED when none is offered, ACME_INVALID for a token or URL not to be used
+ */
+export function chooseHttp01(authorization: Authorization, directory: URL): Http01Challenge {
+  const name = printable(authorization.identifier.value, 300);
+  const challenge = authorization.challenges.find(({ type }) => type === 'http-01');
+  if (challenge === undefined) {
+    const offered = authorization.challenges.map(({ type }) => printable(type, 50)).join(', ');
+    throw new AppError(
+      'ACME_UNSUPPORTED',
+      `${name}: the server offers no http-01 challenge, but ${offered === '' ? 'none at all' : offered}`,
+    );
+  }
+  const token = challenge.token ?? '';
+  if (!isChallengeToken(token)) {
+    const shown = JSON.stringify(printable(token, 100));
+    throw new AppError('ACME_INVALID', `${name}: challenge token ${shown} is not usable`, {
+      hint: 'a token has 22 to 200 characters of A-Z a-z 0-9 _ -; nothing was written or served for this one',
+    });
+  }
+  return { url: parseServerUrl(challenge.url ?? '', directory, `${name}: challenge url`), token };
+}

@@ -1,0 +1,54 @@
+// Nonces of one server, RFC 8555 §6.5: kept from answers, fetched when there is none. Runs in the client.
+
+import { isBase64Url } from '../lib/base64url.js';
+import { AppError } from '../lib/errors.js';
+import type { AcmeHttp, HttpResponse } from './http.js';
+import { parseProblem, ServerProblem } from './problem.js';
+
+const MAX_NONCES = 32;
+const MAX_NONCE_LENGTH = 512;
+
+/** A bounded stock. The freshest nonce goes first: servers forget old ones. */
+export class NoncePool {
+  readonly #http: AcmeHttp;
+  readonly #newNonceUrl: URL;
+  readonly #nonces: string[] = [];
+
+  constructor(http: AcmeHttp, newNonceUrl: URL) {
+    this.#http = http;
+    this.#newNonceUrl = newNonceUrl;
+  }
+
+  /** Keeps the nonce of an answer. RFC 8555 §6.5.1: one that is not base64url is ignored. */
+  offer(response: HttpResponse): void {
+    const nonce = response.headers.get('replay-nonce') ?? '';
+    if (nonce === '' || nonce.length > MAX_NONCE_LENGTH || !isBase64Url(nonce)) {
+      return;
+    }
+    if (this.#nonces.length === MAX_NONCES) {
+      this.#nonces.shift();
+    }
+    this.#nonces.push(nonce);
+  }
+
+  /**
+   * A nonce nobody has used.
+   * @throws AppError ACME_INVALID when the server gives none, and what `AcmeHttp.request` throws
+   */
+  async take(): Promise<string> {
+    const kept = this.#nonces.pop();
+    if (kept !== undefined) {
+      return kept;
+    }
+    const response = await this.#http.request({ method: 'HEAD', url: this.#newNonceUrl });
+    if (response.status >= 400) {
+      throw new ServerProblem('new nonce', parseProblem(response), response.status);
+    }
+    this.offer(response);
+    const fetched = this.#nonces.pop();
+    if (fetched === undefined) {
+      throw new AppError('ACME_INVALID', 'new nonce: the server gave no usable nonce');
+    }
+    return fetched;
+  }
+}

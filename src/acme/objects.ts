@@ -1,0 +1,47 @@
+// The resources of RFC 8555 §7.1 as the client reads them. Pure.
+// Unknown members are ignored, unknown states are refused: acting on a state nobody knows is a guess.
+
+import * as v from 'valibot';
+import { problemSchema } from './problem.js';
+
+/** Names of one order, at most; public authorities stop at 100. */
+const MAX_IDENTIFIERS = 1000;
+const MAX_CHALLENGES = 50;
+
+const identifierSchema = v.object({ type: v.string(), value: v.string() });
+
+/** RFC 8555 §7.1.2 */
+export const accountSchema = v.object({
+  status: v.picklist(['valid', 'deactivated', 'revoked']),
+  contact: v.optional(v.array(v.string()), []),
+});
+
+/** RFC 8555 §7.1.3 */
+export const orderSchema = v.object({
+  status: v.picklist(['pending', 'ready', 'processing', 'valid', 'invalid']),
+  identifiers: v.pipe(v.array(identifierSchema), v.maxLength(MAX_IDENTIFIERS)),
+  authorizations: v.pipe(v.array(v.string()), v.maxLength(MAX_IDENTIFIERS)),
+  finalize: v.string(),
+  certificate: v.optional(v.string()),
+  error: v.optional(problemSchema),
+});
+
+/** RFC 8555 §8; challenges of unknown types are read too, and left alone. */
+const challengeSchema = v.object({
+  type: v.string(),
+  url: v.optional(v.string()),
+  token: v.optional(v.string()),
+  error: v.optional(problemSchema),
+});
+
+/** RFC 8555 §7.1.4 */
+export const authorizationSchema = v.object({
+  identifier: identifierSchema,
+  status: v.picklist(['pending', 'valid', 'invalid', 'deactivated', 'expired', 'revoked']),
+  challenges: v.pipe(v.array(challengeSchema), v.maxLength(MAX_CHALLENGES)),
+});
+
+export type Account = v.InferOutput<typeof accountSchema>;
+export type Order = v.InferOutput<typeof orderSchema>;
+export type Challenge = v.InferOutput<typeof challengeSchema>;
+export type Authorization = v.InferOutput<typeof authorizationSchema>;

@@ -1,0 +1,119 @@
+// What a server says went wrong: problem documents, RFC 7807 and RFC 8555 §6.7. Pure; in the client.
+// RFC 8555 §6.7: clients SHOULD display "detail". All of it is foreign text, cut and escaped here.
+
+import * as v from 'valibot';
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import type { HttpResponse } from './http.js';
+import { decodeJson } from './json.js';
+
+const ERROR_NAMESPACE = 'urn:ietf:params:acme:error:';
+const MAX_SUBPROBLEMS = 100;
+
+const text = v.pipe(
+  v.string(),
+  v.transform((value) => printable(value)),
+);
+const optionalText = v.fallback(v.optional(text), undefined);
+const identifierSchema = v.object({ type: text, value: text });
+
+const subproblemSchema = v.object({
+  type: v.optional(text, 'about:blank'),
+  detail: optionalText,
+  identifier: v.fallback(v.optional(identifierSchema), undefined),
+});
+
+/** A problem document. Every member may be missing or nonsense: what is readable is kept. */
+export const problemSchema = v.object({
+  type: v.fallback(v.optional(text, 'about:blank'), 'about:blank'),
+  title: optionalText,
+  detail: optionalText,
+  instance: optionalText,
+  /** RFC 8555 §6.2: what a badSignatureAlgorithm answer lists. */
+  algorithms: v.fallback(v.optional(v.array(text)), undefined),
+  subproblems: v.fallback(v.optional(v.array(subproblemSchema)), undefined),
+});
+
+export type Problem = v.InferOutput<typeof problemSchema>;
+
+/** A request the server answered with a problem. */
+export class ServerProblem extends AppError {
+  readonly problem: Problem;
+  readonly status: number;
+
+  constructor(what: string, problem: Problem, status: number) {
+    super('ACME_PROBLEM', `${what}: ${formatProblem(problem, status)}`, {
+      hint: hintFor(problem),
+    });
+    this.problem = problem;
+    this.status = status;
+  }
+}
+
+/** True when the problem is the ACME error of that name (`badNonce`, ...). */
+export function isProblem(error: unknown, name: string): error is ServerProblem {
+  return error instanceof ServerProblem && error.problem.type === ERROR_NAMESPACE + name;
+}
+
+/** The problem of an answer with an error status; one made of the status when the body holds none. */
+export function parseProblem(response: HttpResponse): Problem {
+  const result = v.safeParse(problemSchema, decodeJson(response.body));
+  return result.success ? result.output : emptyProblem();
+}
+
+function emptyProblem(): Problem {
+  return {
+    type: 'about:blank',
+    title: undefined,
+    detail: undefined,
+    instance: undefined,
+    algorithms: undefined,
+    subproblems: undefined,
+  };
+}
+
+/** `unauthorized: detail`, and one indented line for each subproblem (RFC 8555 §6.7.1). */
+export function formatProblem(problem: Problem, status?: number): string {
+  const name = shortType(problem.type);
+  const detail = problem.detail ?? problem.title;
+  const head = [name, detail].filter((part) => part !== undefined && part !== '').join(': ');
+  const lines = [head === '' ? `HTTP status ${status ?? 'unknown'}` : head];
+  for (const sub of (problem.subproblems ?? []).slice(0, MAX_SUBPROBLEMS)) {
+    const parts = [sub.identifier?.value, shortType(sub.type), sub.detail];
+    lines.push(`  ${parts.filter((part) => part !== undefined).join(': ')}`);
+  }
+  return lines.join('\n');
+}
+
+function shortType(type: string): string | undefined {
+  if (type === 'about:blank') {
+    return undefined;
+  }
+  return type.startsWith(ERROR_NAMESPACE) ? type.slice(ERROR_NAMESPACE.length) : type;
+}
+
+/** What the user can do about a problem, where the type tells. */
+export function hintFor(problem: Problem): string | undefined {
+  switch (shortType(problem.type)) {
+    case 'accountDoesNotExist':
+      return 'register the account key with this server: claviger account register --agree-tos';
+    case 'badSignatureAlgorithm':
+      return `use an account key of another type; the server takes ${problem.algorithms?.join(', ') ?? 'others'}`;
+    case 'caa':
+      return "the domain's CAA record does not allow this authority";
+    case 'connection':
+      return 'the server could not connect: port 80 of the name must reach --listen or the web server of --webroot';
+    case 'dns':
+      return 'the server could not resolve the name: check its public DNS records';
+    case 'externalAccountRequired':
+      return 'this authority wants an external account binding, which claviger does not do yet';
+    case 'rateLimited':
+      return 'wait before trying again: further tries may prolong the limit';
+    case 'unauthorized':
+      return 'the server did not get the expected answer over http: does the name point to this machine?';
+    case 'userActionRequired':
+      return `the authority asks you to visit ${problem.instance ?? 'its web site'}`;
+    default:
+      return undefined;
+  }
+}

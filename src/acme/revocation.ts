@@ -1,0 +1,46 @@
+// Revoking a certificate, RFC 8555 §7.6, with the account's key. Runs in the client.
+
+import { encodeBase64Url } from '../lib/base64url.js';
+import { findAccountUrl } from './account.js';
+import { isProblem } from './problem.js';
+import type { AcmeSession } from './session.js';
+import { postSigned } from './signed-post.js';
+
+/** The CRLReason codes of RFC 5280 §5.3.1 a subscriber may give. */
+export const REVOCATION_REASONS: ReadonlyMap<string, number> = new Map([
+  ['unspecified', 0],
+  ['keyCompromise', 1],
+  ['affiliationChanged', 3],
+  ['superseded', 4],
+  ['cessationOfOperation', 5],
+]);
+
+/**
+ * Revokes a certificate.
+ * @param certificate DER
+ * @returns false when it was revoked before
+ */
+export async function revokeCertificate(
+  session: AcmeSession,
+  certificate: Uint8Array,
+  reason: number | undefined,
+): Promise<boolean> {
+  const accountUrl = await findAccountUrl(session);
+  try {
+    await postSigned(session, {
+      url: session.directory.revokeCert,
+      payload: {
+        certificate: encodeBase64Url(certificate),
+        ...(reason === undefined ? {} : { reason }),
+      },
+      accountUrl,
+      what: 'revocation',
+    });
+    return true;
+  } catch (error) {
+    if (isProblem(error, 'alreadyRevoked')) {
+      return false;
+    }
+    throw error;
+  }
+}
