@@ -20,14 +20,18 @@ export function splitCommand(text: string): readonly [string, ...string[]] {
     const [piece, single, double, escaped, plain, blank] = match;
     end = match.index + piece.length;
     if (blank === undefined) {
-      word = (word ?? '') + (single ?? double?.replace(/\\(["\\])/g, '$1') ?? escaped ?? plain ?? '');
+      word =
+        (word ?? '') + (single ?? double?.replace(/\\(["\\])/g, '$1') ?? escaped ?? plain ?? '');
     } else if (word !== undefined) {
       words.push(word);
       word = undefined;
     }
   }
   if (end !== text.length) {
-    throw new AppError('CONFIG_INVALID', 'the command has an unclosed quote or ends with a backslash');
+    throw new AppError(
+      'CONFIG_INVALID',
+      'the command has an unclosed quote or ends with a backslash',
+    );
   }
   if (word !== undefined) {
     words.push(word);

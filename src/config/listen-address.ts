@@ -18,7 +18,8 @@ export function parseListenAddress(text: string): ListenAddress {
   const [, bracketed, plain, digits] = match ?? [];
   const port = Number(digits);
   const host = bracketed ?? plain ?? '';
-  const isHost = bracketed === undefined ? host === '' || host === '*' || isIP(host) !== 0 : isIPv6(host);
+  const isHost =
+    bracketed === undefined ? host === '' || host === '*' || isIP(host) !== 0 : isIPv6(host);
   if (match === null || !isHost || port < 1 || port > 65_535) {
     throw new AppError(
       'CONFIG_INVALID',
