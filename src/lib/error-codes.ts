@@ -37,6 +37,7 @@ export const ERROR_CODES = {
     'CLIENT_CERTIFICATE',
     'CLIENT_CHALLENGE',
     'CLIENT_INSTALL',
+    'CLIENT_INTERRUPTED',
   ],
 } as const;
 

@@ -1,0 +1,169 @@
+#!/usr/bin/env node
+// The `claviger` program: reads the command line and runs one command of the client's master.
+// Everything below gets process.argv, process.env and the exit code from here.
+
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { REVOCATION_REASONS } from '../acme/revocation.js';
+import { KEY_TYPES } from '../config/claviger-schema.js';
+import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
+import { runClient, type ClientOptions, type ClientTask } from './client-run.js';
+import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, reportFailure } from './failure.js';
+import { packageVersion } from './version.js';
+
+const HELP = `
+The account key is elsewhere: clavigerd holds it, in a token, and signs what an ACME client may ask.
+claviger proves that this machine answers for its names (http-01, port 80), and installs certificates.
+
+First steps:
+  claviger account register --agree-tos --contact mailto:admin@example.org
+  claviger issue www.example.org example.org --key /etc/ssl/private/www.key \\
+      --fullchain /etc/ssl/certs/www.pem --webroot /var/www/html
+
+More examples:
+  claviger issue www.example.org --key www.key --cert www.crt --chain chain.pem --listen :80
+  claviger issue www.example.org --key www.key --fullchain www.pem \\
+      --signer-command 'ssh -T signer.example.net clavigerd --stdio'
+  claviger renew                        issue what is due of claviger.toml; for a timer
+  claviger revoke www.crt --reason superseded
+
+Settings have the options' names in claviger.toml; the command line wins.
+%-specifiers in paths and in the signer command:
+${SPECIFIER_MEANINGS.map(([specifier, meaning]) => `  ${specifier}  ${meaning}`).join('\n')}
+
+Exit status: 0 done or nothing due, 1 failure, 2 usage or configuration.
+More: claviger(1), claviger.toml(5).
+`;
+
+type Settle = (task: ClientTask) => void;
+
+function addCommonOptions(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (default: %E/claviger/claviger.toml)')
+    .option('--server <url>', "the CA's ACME directory (default: Let's Encrypt)")
+    .option('--server-ca-file <file>', 'trust these authorities for the HTTPS connection to it')
+    .addOption(
+      new Option('--socket <path>', "the signer's UNIX socket (default: %t/S.claviger)").conflicts(
+        'signerCommand',
+      ),
+    )
+    .option('--signer-command <command>', 'talk to the signer over this command instead; no shell')
+    .option('--timeout <seconds>', 'most time for one certificate (default: 300)', wholeNumber)
+    .option('-q, --quiet', 'tell errors only')
+    .helpOption('-h, --help', 'print this help and exit')
+    .allowExcessArguments(false);
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) {
+    throw new InvalidArgumentError('It must be a whole number of seconds.');
+  }
+  return Number(text);
+}
+
+function appendTo(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}
+
+function addAccountCommands(program: Command, settle: Settle): void {
+  const account = program.command('account').description('register or show the account');
+  addCommonOptions(account.command('register'))
+    .description("register the signer's key with the CA; again to change the contacts")
+    .option('--contact <uri>', 'where the CA may write to (mailto:...); repeatable', appendTo)
+    .option('--agree-tos', "agree to the CA's terms of service")
+    .action((options: ClientOptions) => {
+      settle({ kind: 'register', options });
+    });
+  addCommonOptions(account.command('show'))
+    .description('print the account URL, status, contacts and key thumbprint')
+    .action((options: ClientOptions) => {
+      settle({ kind: 'show', options });
+    });
+}
+
+function addIssueCommand(program: Command, settle: Settle): void {
+  addCommonOptions(program.command('issue'))
+    .description('obtain a certificate for DNS names and IP addresses')
+    .argument('<names...>', 'what the certificate is for')
+    .option('--key <file>', "the certificate's private key; made when the file is absent")
+    .addOption(
+      new Option('--key-type <type>', 'type of a new key (default: p256)').choices(KEY_TYPES),
+    )
+    .option('--cert <file>', 'where to put the certificate')
+    .option('--chain <file>', 'where to put the intermediate certificates')
+    .option('--fullchain <file>', 'where to put both, the certificate first')
+    .addOption(
+      new Option('--listen <address:port>', 'answer http-01 there (default: :80)').conflicts(
+        'webroot',
+      ),
+    )
+    .option('--webroot <directory>', 'or have a running web server answer from its document root')
+    .option('--ca-file <file>', 'the issued chain must end in one of these authorities')
+    .action((names: string[], options: ClientOptions) => {
+      settle({ kind: 'issue', names, options });
+    });
+}
+
+function addRevokeCommand(program: Command, settle: Settle): void {
+  addCommonOptions(program.command('revoke'))
+    .description('revoke a certificate with the account key')
+    .argument('<file>', 'the certificate, PEM; of a chain the first')
+    .addOption(new Option('--reason <reason>', 'why').choices([...REVOCATION_REASONS.keys()]))
+    .action((file: string, options: ClientOptions & { reason?: string }) => {
+      const { reason, ...rest } = options;
+      settle({
+        kind: 'revoke',
+        file,
+        reason: reason === undefined ? undefined : REVOCATION_REASONS.get(reason),
+        options: rest,
+      });
+    });
+}
+
+function addRenewCommand(program: Command, settle: Settle): void {
+  addCommonOptions(program.command('renew'))
+    .description('issue the [[certificate]] sections of claviger.toml that are due')
+    .option('--force', 'due or not')
+    .action((options: ClientOptions & { force?: boolean }) => {
+      const { force, ...rest } = options;
+      settle({ kind: 'renew', isForced: force === true, options: rest });
+    });
+}
+
+function newProgram(settle: Settle): Command {
+  const program = new Command('claviger')
+    .description('ACME client whose account key never leaves its token')
+    .version(packageVersion(), '--version', 'print the version and exit')
+    .helpOption('-h, --help', 'print this help and exit')
+    .addHelpText('after', HELP)
+    .showHelpAfterError('(claviger --help shows what is possible)')
+    .configureOutput({
+      outputError: (text, write) => {
+        write(text.replace(/^error: /, 'claviger: error: '));
+      },
+    })
+    .exitOverride();
+  addIssueCommand(program, settle);
+  addRenewCommand(program, settle);
+  addRevokeCommand(program, settle);
+  addAccountCommands(program, settle);
+  return program;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const tasks: ClientTask[] = [];
+  try {
+    await newProgram((task) => {
+      tasks.push(task);
+    }).parseAsync(argv);
+    const [task] = tasks;
+    return task === undefined ? EXIT_FAILURE : await runClient(task);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    }
+    return reportFailure('claviger', error);
+  }
+}
+
+// Not process.exitCode: a socket that does not close in time must not keep the process.
+process.exit(await main(process.argv));

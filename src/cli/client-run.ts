@@ -1,0 +1,106 @@
+// Runs one command of claviger: configuration, signals, progress on standard error, result on
+// standard output. The client's code gets all of it as parameters.
+
+import {
+  DEFAULT_CLAVIGER_CONFIG_PATH,
+  parseClavigerConfig,
+  type ClavigerConfig,
+} from '../config/claviger-config.js';
+import { specifierValues } from '../config/specifiers.js';
+import type { ClientContext } from '../client/acme-access.js';
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import { readConfigFile } from './config-file.js';
+import { EXIT_FAILURE, EXIT_OK, reportFailure } from './failure.js';
+import { readSpecifierEnvironment } from './process-environment.js';
+import { packageVersion } from './version.js';
+
+/** Options as commander gives them: names in camel case. */
+export type ClientOptions = Readonly<Record<string, unknown>> & { readonly config?: string };
+
+export type ClientTask =
+  | { readonly kind: 'register' | 'show'; readonly options: ClientOptions }
+  | { readonly kind: 'issue'; readonly names: readonly string[]; readonly options: ClientOptions }
+  | {
+      readonly kind: 'revoke';
+      readonly file: string;
+      readonly reason: number | undefined;
+      readonly options: ClientOptions;
+    }
+  | { readonly kind: 'renew'; readonly isForced: boolean; readonly options: ClientOptions };
+
+/** Runs the command; gives the exit code. @throws AppError of any folder */
+export async function runClient(task: ClientTask): Promise<number> {
+  const config = loadConfig(task);
+  const context: ClientContext = {
+    config,
+    version: packageVersion(),
+    signal: abortOnSignals(),
+    report: (line) => {
+      if (!config.quiet) {
+        process.stderr.write(`claviger: ${printable(line)}\n`);
+      }
+    },
+  };
+  // Imported when the configuration is known to be right: a usage error is told at once.
+  const master = await import('../client/master.js');
+  switch (task.kind) {
+    case 'register':
+      return printLines(await master.registerCommand(context));
+    case 'show':
+      return printLines(await master.showCommand(context));
+    case 'issue':
+      await master.issueCommand(context);
+      return EXIT_OK;
+    case 'revoke':
+      await master.revokeCommand(context, task.file, task.reason);
+      return EXIT_OK;
+    case 'renew': {
+      const failures = await master.renewCommand(context, {
+        isForced: task.isForced,
+        onFailure: (error) => {
+          reportFailure('claviger', error);
+        },
+      });
+      return failures === 0 ? EXIT_OK : EXIT_FAILURE;
+    }
+  }
+}
+
+function loadConfig(task: ClientTask): ClavigerConfig {
+  const specifiers = specifierValues(readSpecifierEnvironment(process.env));
+  const { config: named, ...options } = task.options;
+  const file = readConfigFile(named, DEFAULT_CLAVIGER_CONFIG_PATH, specifiers);
+  return parseClavigerConfig({
+    source: file.path,
+    text: file.text,
+    commandLine: Object.fromEntries(
+      Object.entries(options).map(([name, value]) => [settingName(name), value]),
+    ),
+    names: task.kind === 'issue' ? task.names : undefined,
+    specifiers,
+  });
+}
+
+/** `serverCaFile` as the file has it: `server-ca-file`. */
+function settingName(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function printLines(lines: readonly string[]): number {
+  process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+  return EXIT_OK;
+}
+
+/** INT and TERM end the command through its own clean-up; a second one ends it at once. */
+function abortOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      controller.abort(new AppError('CLIENT_INTERRUPTED', `interrupted by ${name}`));
+    });
+  }
+  // Node opens its debugger on SIGUSR1 unless somebody listens.
+  process.on('SIGUSR1', () => undefined);
+  return controller.signal;
+}

@@ -1,0 +1,83 @@
+// The signer and the CA opened together, and closed whatever happens. Runs in the client's master.
+
+import { readFile, stat } from 'node:fs/promises';
+import { AcmeHttp } from '../acme/http.js';
+import { parseDirectoryUrl } from '../acme/server-url.js';
+import { openSession, type AcmeSession } from '../acme/session.js';
+import { systemTiming } from '../acme/timing.js';
+import type { ClavigerConfig } from '../config/claviger-config.js';
+import { AppError, messageOf } from '../lib/errors.js';
+import { openSigner } from './signer-connection.js';
+
+/** A system's whole CA bundle has 230 KiB. */
+const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
+
+export interface ClientContext {
+  readonly config: ClavigerConfig;
+  /** Version for the User-Agent header. */
+  readonly version: string;
+  /** Aborted by SIGINT and SIGTERM, with the AppError to show. */
+  readonly signal: AbortSignal;
+  /** One line on what is being done or waited for; silent with --quiet. */
+  report(line: string): void;
+}
+
+/** Opens the signer and the ACME session, runs `use`, and closes both. */
+export async function withSession<T>(
+  context: ClientContext,
+  use: (session: AcmeSession) => Promise<T>,
+): Promise<T> {
+  const { config, signal } = context;
+  const directoryUrl = parseDirectoryUrl(config.server);
+  const authorities =
+    config.serverCaFile === undefined ? undefined : await readBundle(config.serverCaFile);
+  const report = (line: string): void => {
+    context.report(line);
+  };
+  report(`connecting to the signer (${describeSigner(config)})`);
+  const signer = await openSigner({ config: config.signer, signal, report });
+  const userAgent = `claviger/${context.version} node/${process.versions.node}`;
+  const http = new AcmeHttp({ authorities, userAgent, signal });
+  const timing = systemTiming(signal);
+  try {
+    report(`connecting to ${directoryUrl.host}`);
+    const session = await openSession({
+      directoryUrl,
+      http,
+      signer,
+      timing,
+      deadlineMs: timing.now() + config.timeoutMs,
+      report,
+    });
+    return await use(session);
+  } finally {
+    await Promise.all([http.close(), signer.close()]);
+  }
+}
+
+function describeSigner({ signer }: ClavigerConfig): string {
+  return signer.kind === 'socket' ? signer.path : signer.words.join(' ');
+}
+
+/**
+ * Reads a PEM bundle of certificates.
+ * @throws AppError CLIENT_CERTIFICATE when it is missing, too large or holds no certificate
+ */
+export async function readBundle(path: string): Promise<string> {
+  let text: string;
+  try {
+    const { size } = await stat(path);
+    if (size > MAX_BUNDLE_BYTES) {
+      throw new Error(`over ${MAX_BUNDLE_BYTES} bytes`);
+    }
+    text = await readFile(path, 'latin1');
+  } catch (error) {
+    throw new AppError('CLIENT_CERTIFICATE', `CA file ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) {
+    throw new AppError('CLIENT_CERTIFICATE', `CA file ${path}: has no PEM certificate`);
+  }
+  return text;
+}

@@ -1,0 +1,135 @@
+// The certificate's private key: read, or made when there is none. Runs in the client's master.
+// This is the web server's key, never the account's. It never leaves this process and its file.
+
+import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import type { ServerKeyType } from '../config/claviger-schema.js';
+import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { createFile } from './install.js';
+
+const MAX_KEY_BYTES = 64 * 1024;
+const PRIVATE_MODE = 0o600;
+/** Anything for others; writing for the group. A group that may read (ssl-cert) is usual. */
+const TOO_OPEN = 0o027;
+const MIN_RSA_BITS = 2048;
+const DEFAULT_KEY_TYPE: ServerKeyType = 'p256';
+
+const generate = promisify(generateKeyPair);
+
+const EC_CURVES: Readonly<Partial<Record<ServerKeyType, string>>> = {
+  p256: 'P-256',
+  p384: 'P-384',
+};
+const RSA_BITS: Readonly<Partial<Record<ServerKeyType, number>>> = {
+  rsa2048: 2048,
+  rsa3072: 3072,
+  rsa4096: 4096,
+};
+
+export interface ServerKey {
+  readonly privateKey: KeyObject;
+  readonly type: string;
+  readonly isNew: boolean;
+}
+
+/**
+ * Reads the key, or generates one (PKCS #8 PEM, mode 0600, never over an existing file).
+ * @param wanted the type asked for, which an existing key must then have
+ * @throws AppError CLIENT_KEY
+ */
+export async function openServerKey(
+  path: string,
+  wanted: ServerKeyType | undefined,
+): Promise<ServerKey> {
+  const existing = await readServerKey(path);
+  if (existing === undefined) {
+    return await generateServerKey(path, wanted ?? DEFAULT_KEY_TYPE);
+  }
+  const type = serverKeyType(path, existing);
+  if (wanted !== undefined && wanted !== type) {
+    throw new AppError('CLIENT_KEY', `${path}: is a ${type} key, and ${wanted} was asked for`, {
+      hint: 'name another file, or move the old key away to have a new one made',
+    });
+  }
+  return { privateKey: existing, type, isNew: false };
+}
+
+/**
+ * The key in a file; undefined when there is no file.
+ * @throws AppError CLIENT_KEY when others can read it, or it is no unencrypted PEM private key
+ */
+export async function readServerKey(path: string): Promise<KeyObject | undefined> {
+  const pem = await readPrivateFile(path);
+  if (pem === undefined) {
+    return undefined;
+  }
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    const isEncrypted = pem.includes('ENCRYPTED');
+    throw new AppError(
+      'CLIENT_KEY',
+      `${path}: ${isEncrypted ? 'the private key is encrypted' : 'is not a PEM private key'}`,
+      {
+        hint: isEncrypted ? 'a key used without anybody there cannot have a passphrase' : undefined,
+        cause: error,
+      },
+    );
+  } finally {
+    pem.fill(0);
+  }
+}
+
+async function readPrivateFile(path: string): Promise<Buffer | undefined> {
+  try {
+    await using file = await open(path, 'r');
+    const stats = await file.stat();
+    if (!stats.isFile() || stats.size > MAX_KEY_BYTES) {
+      throw new AppError('CLIENT_KEY', `${path}: is not a key file`);
+    }
+    if ((stats.mode & TOO_OPEN) !== 0) {
+      throw new AppError('CLIENT_KEY', `${path}: other users can read or write the private key`, {
+        hint: `chmod 0600 ${path}, and replace the key if others may have read it`,
+      });
+    }
+    return await file.readFile();
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') {
+      return undefined;
+    }
+    throw error instanceof AppError
+      ? error
+      : new AppError('CLIENT_KEY', messageOf(error), { cause: error });
+  }
+}
+
+async function generateServerKey(path: string, type: ServerKeyType): Promise<ServerKey> {
+  const privateKey = await generateKey(type);
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  await createFile({ path, content: pem, mode: PRIVATE_MODE });
+  return { privateKey, type, isNew: true };
+}
+
+async function generateKey(type: ServerKeyType): Promise<KeyObject> {
+  const bits = RSA_BITS[type];
+  const pair =
+    bits === undefined
+      ? await generate('ec', { namedCurve: EC_CURVES[type] ?? 'P-256' })
+      : await generate('rsa', { modulusLength: bits });
+  return pair.privateKey;
+}
+
+function serverKeyType(path: string, key: KeyObject): string {
+  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
+  if (key.asymmetricKeyType === 'rsa' && (modulusLength ?? 0) >= MIN_RSA_BITS) {
+    return `rsa${modulusLength ?? 0}`;
+  }
+  if (namedCurve === 'prime256v1' || namedCurve === 'secp384r1') {
+    return namedCurve === 'secp384r1' ? 'p384' : 'p256';
+  }
+  const what = namedCurve ?? `${key.asymmetricKeyType ?? 'unknown'} ${modulusLength ?? ''}`.trim();
+  throw new AppError('CLIENT_KEY', `${path}: a ${what} key cannot be used for a certificate`, {
+    hint: 'use P-256, P-384, or RSA of 2048 bits or more',
+  });
+}
