@@ -48,7 +48,7 @@ async function parseKey(pem: Buffer, path: string, context: KeyContext): Promise
     return createKey(pem, undefined, path);
   }
   const source = parsePinSource(context.passphraseSource ?? 'prompt');
-  const passphrase = await readPin(source, `Passphrase of ${path}: `, context);
+  const passphrase = await readPin(source, `Passphrase of ${path}`, context);
   try {
     return passphrase.use((bytes) => createKey(pem, bytes, path));
   } finally {

@@ -18,6 +18,6 @@ export interface KeyContext {
   readonly log: KeyLog;
   /** Longest time one operation of a token may take; default `DEFAULT_TOKEN_TIMEOUT_MS`, 30 s. */
   readonly tokenTimeoutMs?: number | undefined;
-  /** Where the passphrase of an encrypted `file:` key comes from, see pin-source.ts; default: the prompt. */
+  /** Where a PIN or passphrase comes from where the key's URI does not say; default: the prompt. */
   readonly passphraseSource?: string | undefined;
 }

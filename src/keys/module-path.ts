@@ -33,7 +33,7 @@ export function resolveModulePath(uri: Pick<Pkcs11Uri, 'modulePath' | 'moduleNam
     return pathOfName(uri.moduleName);
   }
   throw new AppError('KEY_URI', 'pkcs11 URI: no module is named', {
-    hint: `add ?module-path=/PATH or ?module-name=NAME, of ${listModuleNames().join(', ')}`,
+    hint: `add ?module-path=/PATH or ?module-name=NAME (--module, --module-name); names are ${listModuleNames().join(', ')}`,
   });
 }
 

@@ -68,24 +68,25 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
   }
 }
 
-/** Where the PIN of a URI comes from; the terminal, when it does not say. Shared with `clavigerd key`. */
+/**
+ * Where the PIN of a URI comes from: its own pin-source, else the configured one, else the terminal.
+ * @throws AppError KEY_PIN when the source is none.
+ */
 export function tokenPinReader(
   uri: Pick<Pkcs11Uri, 'pinSource' | 'pinValue'>,
   context: KeyContext,
 ): (token: TokenInfo) => Promise<Secret> {
-  const source = parsePinSource(uri.pinSource ?? 'prompt');
   const { pinValue } = uri;
   if (pinValue !== undefined) {
     context.log(
       'warning',
-      'pkcs11 URI: pin-value puts the PIN into the configuration; use pin-source',
+      'pkcs11 URI: pin-value puts the PIN where it can be read; use pin-source',
     );
     return () => Promise.resolve(pinValue);
   }
-  return (token) =>
-    readPin(
-      source,
-      `PIN of token "${printable(token.label)}" (serial ${printable(token.serial)}): `,
-      context,
-    );
+  const source = parsePinSource(uri.pinSource ?? context.passphraseSource ?? 'prompt');
+  return ({ label, serial }) => {
+    const question = `PIN of token "${printable(label)}" (serial ${printable(serial)})`;
+    return readPin(source, question, context);
+  };
 }

@@ -3,6 +3,7 @@
 // It never sends a PIN again after a refusal: that would use up the token's tries.
 
 import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
 import type { Secret } from '../lib/secret.js';
 import type { KeyInfo, KeySelector, TokenInfo, TokenSelector } from '../token/messages.js';
 import { TokenHelper, NotBegunError } from './token-helper.js';
@@ -134,7 +135,8 @@ export class TokenSupervisor {
       const key = await session.selectKey(this.#options.key);
       this.#assertSameKey(key);
       this.#identity ??= { token, key };
-      log('info', `token helper: ready, process ${session.pid ?? 0}, token serial ${token.serial}`);
+      const serial = printable(token.serial);
+      log('info', `token helper: ready, process ${session.pid ?? 0}, token serial ${serial}`);
       return { session, token, key };
     } catch (error) {
       this.#retire(session);
@@ -164,7 +166,8 @@ export class TokenSupervisor {
     this.#refusal = refusal;
     this.#provenPin?.wipe();
     this.#provenPin = undefined;
-    this.#options.log('error', `${refusal.message}; no further attempt until the next start`);
+    const told = printable(refusal.message);
+    this.#options.log('error', `${told}; no further attempt until the next start`);
   }
 
   /** Ends a helper without waiting; the next one starts when it is gone. */

@@ -110,6 +110,17 @@ export type TokenInfo = v.InferOutput<typeof tokenInfo>;
 export type KeyInfo = v.InferOutput<typeof keyInfo>;
 export type TokenErrorCode = (typeof ERROR_CODES.token)[number];
 
+/** True when each attribute that the selector names is the token's. */
+export function isMatchingToken(token: TokenInfo, wanted: TokenSelector): boolean {
+  return (
+    (wanted.label ?? token.label) === token.label &&
+    (wanted.serial ?? token.serial) === token.serial &&
+    (wanted.manufacturer ?? token.manufacturer) === token.manufacturer &&
+    (wanted.model ?? token.model) === token.model &&
+    (wanted.slotId ?? token.slotId) === token.slotId
+  );
+}
+
 export interface RequestMessage {
   readonly id: number;
   readonly request: HelperRequest;

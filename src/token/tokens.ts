@@ -3,7 +3,12 @@
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
-import { MAX_TOKENS_LISTED, type TokenInfo, type TokenSelector } from './messages.js';
+import {
+  isMatchingToken,
+  MAX_TOKENS_LISTED,
+  type TokenInfo,
+  type TokenSelector,
+} from './messages.js';
 import { callToken } from './pkcs11-failure.js';
 
 export interface Token {
@@ -65,7 +70,7 @@ function unpad(text: string): string {
  */
 export function selectToken(tokens: readonly Token[], selector: TokenSelector): Token {
   const usable = tokens.filter(({ info }) => info.initialized);
-  const matching = usable.filter(({ info }) => isMatch(info, selector));
+  const matching = usable.filter(({ info }) => isMatchingToken(info, selector));
   const [first, second] = matching;
   if (first === undefined) {
     throw new AppError('TOKEN_NOT_FOUND', `token: none matches ${describeSelector(selector)}`, {
@@ -85,18 +90,12 @@ export function selectToken(tokens: readonly Token[], selector: TokenSelector): 
   return first;
 }
 
-function isMatch(info: TokenInfo, selector: TokenSelector): boolean {
-  return (
-    (selector.label === undefined || selector.label === info.label) &&
-    (selector.serial === undefined || selector.serial === info.serial) &&
-    (selector.manufacturer === undefined || selector.manufacturer === info.manufacturer) &&
-    (selector.model === undefined || selector.model === info.model) &&
-    (selector.slotId === undefined || selector.slotId === info.slotId)
-  );
-}
-
-function describeSelector(selector: TokenSelector): string {
-  const parts = Object.entries(selector).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+/** In the words of the URI. */
+function describeSelector({ label, slotId, ...others }: TokenSelector): string {
+  const named = { token: label, ...others, 'slot-id': slotId };
+  const parts = Object.entries(named)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   return parts.length === 0 ? '(no token named)' : parts.join(' ');
 }
 
