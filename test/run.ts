@@ -180,4 +180,6 @@ function reportTotal({ checks, files, counts, started }: Total): number {
   return failed === 0 ? 0 : 1;
 }
 
+// A reader that goes away (`| head`) must not keep the run from cleaning up after itself.
+process.stdout.on('error', () => undefined);
 process.exitCode = await main(process.argv.slice(2));

@@ -116,7 +116,7 @@ describe('signer over ssh', () => {
     const target = new URL(pebble.directoryUrl);
     const result = await runCommand(
       'ssh',
-      ['-F', sshd.config, '-W', `127.0.0.1:${target.port}`, 'signer'],
+      ['-F', sshd.config, '-o', 'LogLevel=INFO', '-W', `127.0.0.1:${target.port}`, 'signer'],
       { input: '' },
     );
     assert.notEqual(result.code, 0);

@@ -187,7 +187,8 @@ describe('files', () => {
   });
 
   it('open with a comment that says what they are', () => {
-    const bare = [...SOURCES, ...TESTS].filter((file) => {
+    const shared = TESTS.filter((file) => !file.path.endsWith('.test.ts'));
+    const bare = [...SOURCES, ...shared].filter((file) => {
       const lines = headerLines(file);
       return lines === 0 || lines > MAX_HEADER_LINES;
     });
