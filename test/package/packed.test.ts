@@ -11,6 +11,7 @@ import { connectLineClient } from '../support/line-client.js';
 import { type CommandResult, mustRun, runCommand, startProcess } from '../support/process.js';
 import { ROOT } from '../support/programs.js';
 import { suiteScope } from '../support/scope.js';
+import { createSoftHsm } from '../support/softhsm.js';
 import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
 import { makeTempDir } from '../support/temp-dir.js';
 
@@ -63,10 +64,12 @@ describe('packed tarball', () => {
     await npm(installed, ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball]);
   });
 
-  async function runInstalled(program: string, ...args: string[]): Promise<CommandResult> {
-    return await runCommand(join(installed, 'node_modules/.bin', program), args, {
-      cwd: installed,
-    });
+  async function runInstalled(
+    [program = '', ...args]: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<CommandResult> {
+    const path = join(installed, 'node_modules/.bin', program);
+    return await runCommand(path, args, { cwd: installed, env });
   }
 
   it('holds the programs, units and licence, and no tests or sources', () => {
@@ -87,20 +90,25 @@ describe('packed tarball', () => {
 
   for (const program of ['clavigerd', 'claviger']) {
     it(`runs ${program} --version and --help`, async () => {
-      const version = await runInstalled(program, '--version');
+      const version = await runInstalled([program, '--version']);
       assert.equal(version.code, 0, version.stderr);
       assert.match(version.stdout, /\b\d+\.\d+\.\d+\b/);
-      const help = await runInstalled(program, '--help');
+      const help = await runInstalled([program, '--help']);
       assert.equal(help.code, 0, help.stderr);
       assert.match(help.stdout + help.stderr, new RegExp(`\\b${program}\\b`));
     });
   }
 
-  it('lists what a PKCS#11 module has, through the compiled addon', async () => {
-    const list = await runInstalled('clavigerd', 'key', 'list', '--help');
+  it('lists the keys of a token, through the addon that npm compiled', async (t) => {
+    const hsm = await createSoftHsm(t);
+    const token = await hsm.addToken('packed');
+    await hsm.addKey(token, { label: 'account', id: '01', type: 'EC:prime256v1' });
+    const list = await runInstalled(
+      ['clavigerd', 'key', 'list', `--module=${hsm.modulePath}`, '--token=packed'],
+      hsm.env,
+    );
     assert.equal(list.code, 0, list.stderr);
-    const addon = "process.stdout.write(typeof require('pkcs11js').PKCS11)";
-    assert.equal(await mustRun(process.execPath, ['-e', addon], { cwd: installed }), 'function');
+    assert.match(list.stdout, /\baccount\b/);
   });
 
   it('signs with a file key', async (t) => {
