@@ -19,7 +19,7 @@ export class SignatureRecord {
 
   /** @throws AppError SYS_FILE when it cannot be written: then the signature must not leave. */
   signed(request: ApprovedRequest, durationMs: number): void {
-    this.#log.notice('signed', {
+    this.#log.record('signed', {
       ...fieldsOf(request),
       'duration-ms': durationMs.toFixed(2),
       sha256: createHash('sha256').update(request.input.bytes).digest('hex'),
@@ -27,30 +27,21 @@ export class SignatureRecord {
   }
 
   denied(request: ApprovedRequest, rule: string, reason: string): void {
-    this.#try('warning', 'refused', { ...fieldsOf(request), code: 'denied', rule, reason });
+    this.#log.warning('refused', { ...fieldsOf(request), code: 'denied', rule, reason });
   }
 
   malformed(connection: string, reason: string): void {
-    this.#try('warning', 'refused', { conn: connection, code: 'malformed', reason });
+    this.#log.warning('refused', { conn: connection, code: 'malformed', reason });
   }
 
   /** Our own trouble, or the token's. */
   failed(request: ApprovedRequest, error: unknown): void {
-    this.#try('error', 'failed', {
+    this.#log.error('failed', {
       ...fieldsOf(request),
       code: error instanceof AppError ? error.code : 'unexpected',
       reason: messageOf(error),
       hint: error instanceof AppError ? error.hint : undefined,
     });
-  }
-
-  /** A refusal stands whether or not the log takes it. */
-  #try(level: 'warning' | 'error', event: string, fields: LogFields): void {
-    try {
-      this.#log.write(level, event, fields);
-    } catch {
-      // Nothing was signed, and the same trouble stops every signature, which says so.
-    }
   }
 }
 

@@ -2,7 +2,7 @@
 // Values from outside are escaped, so that nobody can forge a line or reach the terminal. No secret
 // comes here: `Secret` prints as [redacted], and nothing else may hold one.
 
-import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import type { Clock } from '../lib/clock.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
@@ -37,6 +37,7 @@ export interface LogOptions {
 export class Log {
   readonly #options: LogOptions;
   #fd: number | undefined;
+  #fileFailed = false;
 
   /** @throws AppError SYS_FILE when the file cannot be opened. */
   constructor(options: LogOptions) {
@@ -64,22 +65,44 @@ export class Log {
     this.write('debug', event, fields);
   }
 
-  /**
-   * Writes one line, to the file first.
-   * @throws AppError SYS_FILE when the file takes no more: what must be recorded then must not happen.
-   */
+  /** Writes one line. A file that takes no more is told on standard error, once a spell. */
   write(level: LogLevel, event: string, fields: LogFields): void {
-    const { program, clock, writeStderr, journal, quiet, debug } = this.#options;
-    if (level === 'debug' && !debug) {
+    if (level === 'debug' && !this.#options.debug) {
       return;
     }
-    const text = `${event}${formatFields(fields)}`;
-    if (this.#fd !== undefined) {
-      const time = new Date(clock.now()).toISOString();
-      appendLine(this.#fd, `${time} ${level} ${text}\n`);
+    try {
+      this.#appendToFile(level, event, fields);
+      this.#fileFailed = false;
+    } catch (error) {
+      if (!this.#fileFailed) {
+        this.#fileFailed = true;
+        this.#tell('error', 'log-file-failed', { reason: messageOf(error) });
+      }
     }
+    this.#tell(level, event, fields);
+  }
+
+  /**
+   * Writes a line that must be there before what it tells of may have an effect.
+   * @throws AppError SYS_FILE when the file takes no more.
+   */
+  record(event: string, fields: LogFields): void {
+    this.#appendToFile('notice', event, fields);
+    this.#tell('notice', event, fields);
+  }
+
+  #appendToFile(level: LogLevel, event: string, fields: LogFields): void {
+    if (this.#fd !== undefined) {
+      const time = new Date(this.#options.clock.now()).toISOString();
+      appendLine(this.#fd, `${time} ${level} ${event}${formatFields(fields)}\n`);
+    }
+  }
+
+  #tell(level: LogLevel, event: string, fields: LogFields): void {
+    const { program, writeStderr, journal, quiet } = this.#options;
     if (!(quiet && (level === 'info' || level === 'debug'))) {
-      writeStderr(`${journal ? `<${SEVERITY[level]}>` : ''}${program}: ${text}\n`);
+      const severity = journal ? `<${SEVERITY[level]}>` : '';
+      writeStderr(`${severity}${program}: ${event}${formatFields(fields)}\n`);
     }
   }
 
@@ -103,9 +126,7 @@ export class Log {
 
 function openLogFile(path: string): number {
   try {
-    const fd = openSync(path, 'a', 0o600);
-    fchmodSync(fd, 0o600);
-    return fd;
+    return openSync(path, 'a', 0o600);
   } catch (error) {
     throw new AppError('SYS_FILE', `log file: ${messageOf(error)}`, { cause: error });
   }

@@ -3,7 +3,6 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +15,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 15;
 const MAX_OUTPUT_CHARS = 4 * 1024 * 1024;
 
-/** Ready when the output matches, when a socket file exists, or when something listens on the port. */
+/** Ready when the output matches, or when something listens on the socket or the port. */
 export type ReadyWhen = RegExp | { readonly socket: string } | { readonly port: number };
 
 export interface StartOptions {
@@ -150,7 +149,7 @@ export class RunningProcess {
     if (ready instanceof RegExp) {
       return ready.test(this.#stdout) || ready.test(this.#stderr);
     }
-    return 'socket' in ready ? await isSocket(ready.socket) : await isListening(ready.port);
+    return await isListening('socket' in ready ? { path: ready.socket } : ready);
   }
 
   /** Waits for the end; after `timeoutMs` the process is killed and that is an error. */
@@ -244,16 +243,12 @@ function keepBounded(kept: string, more: string): string {
   return (kept + more).slice(-MAX_OUTPUT_CHARS);
 }
 
-async function isSocket(path: string): Promise<boolean> {
-  return await stat(path).then(
-    (stats) => stats.isSocket(),
-    () => false,
-  );
-}
-
-function isListening(port: number): Promise<boolean> {
+/** A socket file is there before anybody listens on it: only a connection tells. */
+function isListening(
+  target: { readonly path: string } | { readonly port: number },
+): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
+    const socket = connect({ host: '127.0.0.1', ...target });
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
