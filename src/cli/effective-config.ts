@@ -7,11 +7,11 @@ import { describePrivkey } from '../keys/open-account-key.js';
 /** TOML that a configuration file could hold; settings without a value are left out. */
 export function formatEffectiveConfig(config: ClavigerdConfig): string {
   const settings: Readonly<Record<string, string | number | boolean | undefined>> = {
-    privkey: describePrivkey(config.privkey),
-    'pin-source': config.pinSource,
+    privkey: formatPrivkey(config.privkey),
+    'pin-source': escaped(config.pinSource),
     gpg: config.gpg,
-    socket: config.socket,
-    logfile: config.logfile,
+    socket: escaped(config.socket),
+    logfile: escaped(config.logfile),
     keyid: config.keyId,
     quiet: config.quiet,
     'allow-http-on-loopback': config.allowHttpOnLoopback,
@@ -23,4 +23,14 @@ export function formatEffectiveConfig(config: ClavigerdConfig): string {
   };
   const told = Object.entries(settings).filter(([, value]) => value !== undefined);
   return `${stringify(Object.fromEntries(told))}\n`;
+}
+
+/** The percent signs of a pkcs11: URI are its own; elsewhere specifiers begin with them. */
+function formatPrivkey(privkey: string): string {
+  const described = describePrivkey(privkey);
+  return described.startsWith('pkcs11:') ? described : described.replaceAll('%', '%%');
+}
+
+function escaped(value: string | undefined): string | undefined {
+  return value?.replaceAll('%', '%%');
 }

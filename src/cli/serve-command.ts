@@ -6,7 +6,7 @@ import { specifierValues } from '../config/specifiers.js';
 import type { KeyContext } from '../keys/key-context.js';
 import { describePrivkey, openAccountKey } from '../keys/open-account-key.js';
 import { systemClock } from '../lib/clock.js';
-import { messageOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { runDaemon, runStdio } from '../signer/daemon.js';
 import { Log } from '../sys/log.js';
 import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.js';
@@ -82,8 +82,18 @@ function loadConfig(options: ServeOptions, passed: readonly PassedSocket[]): Cla
     specifiers,
     hasOwnSocket: options.stdio === true || passed.length > 0,
   });
-  describePrivkey(config.privkey); // says now what is wrong with it, so that --check does too
+  assertUsablePrivkey(config.privkey, file.path);
   return config;
+}
+
+/** A key setting that cannot work is a configuration problem, which --check tells too. */
+function assertUsablePrivkey(privkey: string, source: string): void {
+  try {
+    describePrivkey(privkey);
+  } catch (error) {
+    const hint = isAppError(error) ? error.hint : undefined;
+    throw new AppError('CONFIG_INVALID', `${source}: ${messageOf(error)}`, { hint, cause: error });
+  }
 }
 
 function keyContext(config: ClavigerdConfig, log: Log): KeyContext {

@@ -27,16 +27,18 @@ export class ProblemList {
   /** @throws AppError CONFIG_INVALID with one line a problem, `file:line: key: problem`, if there is any. */
   throwIfAny(): void {
     if (this.#problems.length > 0) {
-      throw new AppError('CONFIG_INVALID', this.#problems.map((p) => this.#format(p)).join('\n'));
+      const located = this.#problems.map((problem) => ({
+        ...problem,
+        line: problem.key === undefined ? undefined : lineOfKey(this.#text, problem.key),
+      }));
+      located.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+      throw new AppError('CONFIG_INVALID', located.map((p) => this.#format(p)).join('\n'));
     }
   }
 
-  #format({ key, problem }: ConfigProblem): string {
-    if (key === undefined) {
-      return `${this.#source}: ${problem}`;
-    }
-    const line = lineOfKey(this.#text, key);
-    return `${this.#source}${line === undefined ? '' : `:${line}`}: ${key}: ${problem}`;
+  #format({ key, line, problem }: ConfigProblem & { line: number | undefined }): string {
+    const place = line === undefined ? this.#source : `${this.#source}:${line}`;
+    return `${place}: ${key === undefined ? '' : `${key}: `}${problem}`;
   }
 }
 

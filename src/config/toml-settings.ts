@@ -8,31 +8,38 @@ import { ProblemList } from './problems.js';
 /** Largest configuration file read; the caller's read enforces it too. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
 
+/** A table of settings; nothing else may be in the file. */
+export type SettingsSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
+
 /**
  * Parses TOML and checks it against a strict schema.
  * @param source what to call the text in errors: the file's path.
  * @throws AppError CONFIG_INVALID with every problem: syntax, duplicate keys (a TOML error), unknown
  *   keys, wrong types.
  */
-export function parseTomlSettings<Schema extends v.GenericSchema>(
+export function parseTomlSettings<Schema extends SettingsSchema>(
   source: string,
   text: string,
   schema: Schema,
 ): v.InferOutput<Schema> {
-  const result = v.safeParse(schema, readToml(source, text));
+  const table = readToml(source, text);
+  const result = v.safeParse(schema, table);
   if (result.success) {
     return result.output;
   }
   const problems = new ProblemList(source, text);
-  for (const issue of result.issues) {
-    const key = v.getDotPath(issue) ?? undefined;
-    problems.add({ key, problem: describeIssue(issue) });
+  // valibot stops at the first unknown key; people want to see all.
+  for (const key of Object.keys(table).filter((name) => !Object.hasOwn(schema.entries, name))) {
+    problems.add({ key, problem: 'unknown setting' });
+  }
+  for (const issue of result.issues.filter(({ expected }) => expected !== 'never')) {
+    problems.add({ key: v.getDotPath(issue) ?? undefined, problem: describeIssue(issue) });
   }
   problems.throwIfAny();
   throw new AppError('CONFIG_INVALID', `${source}: not valid`);
 }
 
-function readToml(source: string, text: string): unknown {
+function readToml(source: string, text: string): object {
   try {
     return parse(text);
   } catch (error) {
@@ -47,9 +54,6 @@ function readToml(source: string, text: string): unknown {
 }
 
 function describeIssue(issue: v.BaseIssue<unknown>): string {
-  if (issue.expected === 'never') {
-    return 'unknown setting';
-  }
   // The received value may be a secret put at the wrong place: only its type is told.
   return issue.message.startsWith('Invalid ')
     ? `expected ${issue.expected ?? 'another value'}, got ${typeof issue.input}`

@@ -7,7 +7,7 @@ import { Connection, type ConnectionOptions } from './connection.js';
 export interface ConnectionPoolOptions {
   readonly settings: Pick<
     ConnectionOptions,
-    'greeting' | 'service' | 'log' | 'lineTimeoutMs' | 'idleTimeoutMs'
+    'greeting' | 'service' | 'log' | 'lineTimeoutMs' | 'idleTimeoutMs' | 'lingerMs'
   >;
   readonly maxConnections: number;
 }

@@ -7,6 +7,8 @@ import { ServerSession, type SessionEvent } from '../protocol/server-session.js'
 import type { SigningService } from './signing-service.js';
 
 const LF = 0x0a;
+/** Time the last reply has to leave, at least. */
+const MIN_FLUSH_MS = 1000;
 
 export interface ConnectionOptions {
   /** How the log calls this connection. */
@@ -19,6 +21,8 @@ export interface ConnectionOptions {
   readonly lineTimeoutMs: number;
   /** A connection without a byte or an answer for this time is closed. */
   readonly idleTimeoutMs: number;
+  /** How long the peer may take to close its side after us; 0 for a pipe, which does not tell. */
+  readonly lingerMs: number;
   /** Told once, when the stream is gone. */
   readonly onClosed: () => void;
 }
@@ -144,17 +148,24 @@ export class Connection {
     }
   }
 
-  /** What is written still leaves; a client that does not read it is cut off by the line clock. */
+  /** What is written still leaves; a client that then neither reads nor closes is cut off. */
   #closeStream(): void {
-    const { stream, lineTimeoutMs } = this.#options;
-    stream.end();
-    stream.resume(); // unread input must not turn the close into a reset that loses our last reply
-    const timer = setTimeout(() => {
-      stream.destroy();
-    }, lineTimeoutMs);
+    const { stream, lingerMs } = this.#options;
+    const timer = setTimeout(
+      () => {
+        stream.destroy();
+      },
+      Math.max(lingerMs, MIN_FLUSH_MS),
+    );
     stream.once('close', () => {
       clearTimeout(timer);
     });
+    stream.end(() => {
+      if (lingerMs === 0) {
+        stream.destroy();
+      }
+    });
+    stream.resume(); // unread input must not turn the close into a reset that loses our last reply
   }
 
   /** The conversation is over; the stream may still be flushing. */

@@ -15,6 +15,8 @@ import { SigningService } from './signing-service.js';
 
 /** Time the requests in hand have after INT or TERM. */
 const FINISH_MS = 5000;
+/** Time a client has to close its side once we closed ours. */
+const LINGER_MS = 2000;
 
 export interface DaemonOptions {
   readonly config: ClavigerdConfig;
@@ -31,7 +33,7 @@ export async function runDaemon(
   passedSockets: readonly PassedSocket[],
 ): Promise<void> {
   const { config, log } = options;
-  const pool = newPool(options);
+  const pool = newPool(options, LINGER_MS);
   const onConnection = (socket: Duplex): void => {
     pool.add(socket);
   };
@@ -62,14 +64,14 @@ export async function runStdio(
   input: NodeJS.ReadableStream,
   output: NodeJS.WritableStream,
 ): Promise<void> {
-  const pool = newPool(options);
+  const pool = newPool(options, 0);
   pool.add(Duplex.from({ readable: input, writable: output }));
   logReady(options, []);
   await Promise.race([pool.whenEmpty(), options.stopped]);
   await pool.finish(FINISH_MS);
 }
 
-function newPool({ config, key, log }: DaemonOptions): ConnectionPool {
+function newPool({ config, key, log }: DaemonOptions, lingerMs: number): ConnectionPool {
   const { algorithm, jwk } = key;
   const { keyId, allowHttpOnLoopback, lineTimeoutMs, idleTimeoutMs } = config;
   const service = new SigningService({
@@ -80,7 +82,7 @@ function newPool({ config, key, log }: DaemonOptions): ConnectionPool {
   });
   const greeting = formatGreeting({ algorithm, jwk, keyId });
   return new ConnectionPool({
-    settings: { greeting, service, log, lineTimeoutMs, idleTimeoutMs },
+    settings: { greeting, service, log, lineTimeoutMs, idleTimeoutMs, lingerMs },
     maxConnections: config.maxConnections,
   });
 }

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  parseClavigerConfig,
+  type ClavigerConfig,
+  type ClavigerConfigInput,
+} from '../../../src/config/claviger-config.js';
+import { specifierValues } from '../../../src/config/specifiers.js';
+
+const specifiers = specifierValues({
+  uid: 0,
+  gid: 0,
+  userName: 'root',
+  groupName: 'root',
+  homeDirectory: '/root',
+  variables: {},
+});
+
+function parse(text: string, more: Partial<ClavigerConfigInput> = {}): ClavigerConfig {
+  return parseClavigerConfig({
+    source: 'claviger.toml',
+    text,
+    commandLine: {},
+    specifiers,
+    ...more,
+  });
+}
+
+function problemsOf(text: string, more: Partial<ClavigerConfigInput> = {}): string[] {
+  try {
+    parse(text, more);
+  } catch (error) {
+    return error instanceof Error ? error.message.split('\n') : [];
+  }
+  return [];
+}
+
+describe('parseClavigerConfig', () => {
+  it('has a default for everything but the certificate', () => {
+    const config = parse('');
+    assert.equal(config.server, 'https://acme-v02.api.letsencrypt.org/directory');
+    assert.deepEqual(config.signer, { kind: 'socket', path: '/run/S.claviger' });
+    assert.equal(config.timeoutMs, 300_000);
+    assert.equal(config.quiet, false);
+    assert.equal(config.requested, undefined);
+    assert.deepEqual(config.certificates, []);
+  });
+
+  it('expands specifiers in paths and in each word of the command', () => {
+    const config = parse(`server-ca-file = "%E/ca.pem"\nsigner-command = "ssh 'a b' %h/x%%"`);
+    assert.equal(config.serverCaFile, '/etc/ca.pem');
+    assert.deepEqual(config.signer, { kind: 'command', words: ['ssh', 'a b', '/root/x%'] });
+  });
+
+  it('lets the command line win, also over what excludes it', () => {
+    const config = parse(
+      'server = "https://a.example/"\nsigner-command = "ssh a"\nwebroot = "/w"\nkey = "/k"\ncert = "/c"',
+      {
+        commandLine: { server: 'https://b.example/', socket: '/s', listen: ':81', quiet: true },
+        names: ['a.example'],
+      },
+    );
+    assert.equal(config.server, 'https://b.example/');
+    assert.deepEqual(config.signer, { kind: 'socket', path: '/s' });
+    assert.deepEqual(config.requested?.challenge, {
+      kind: 'listen',
+      address: { host: undefined, port: 81 },
+    });
+    assert.equal(config.quiet, true);
+  });
+
+  it('reads certificate sections with the defaults of the top level', () => {
+    const config = parse(`
+      webroot = "/w"
+      ca-file = "/root.pem"
+      key-type = "p384"
+      [[certificate]]
+      names = ["a.example", "b.example"]
+      key = "/a.key"
+      fullchain = "/a.pem"
+      [[certificate]]
+      names = ["c.example"]
+      key = "/c.key"
+      cert = "/c.pem"
+      key-type = "rsa2048"
+      listen = "127.0.0.1:5080"
+    `);
+    const [first, second] = config.certificates;
+    assert.deepEqual(first?.names, ['a.example', 'b.example']);
+    assert.deepEqual(first.challenge, { kind: 'webroot', directory: '/w' });
+    assert.equal(first.keyType, 'p384');
+    assert.equal(first.caFile, '/root.pem');
+    assert.equal(second?.keyType, 'rsa2048');
+    assert.equal(second.challenge.kind, 'listen');
+  });
+
+  it('does not hand one key or certificate file to every section', () => {
+    const problems = problemsOf(
+      'key = "/k"\ncert = "/c"\n[[certificate]]\nnames = ["a.example"]\n',
+    );
+    assert.equal(problems.length, 2);
+    assert.ok(problems.every((line) => line.includes('certificate 1: ')));
+  });
+
+  it('reports unknown settings and wrong types all at once, with their lines', () => {
+    const problems = problemsOf('servr = "x"\nquiet = "yes"\ntimeout = 0\nkey-type = "dsa"\n');
+    assert.equal(problems.length, 4);
+    assert.match(problems.join('\n'), /claviger\.toml:1: servr: unknown setting/);
+    assert.match(problems.join('\n'), /claviger\.toml:2: quiet: expected boolean/);
+  });
+
+  it('reports what is wrong with values all at once', () => {
+    const problems = problemsOf(
+      'socket = "/s"\nsigner-command = "ssh \'a"\nlisten = "80"\nserver-ca-file = "%Z"\nca-file = "x%"',
+      { names: ['a.example'] },
+    );
+    const text = problems.join('\n');
+    for (const pattern of [
+      /exclude/,
+      /unclosed/,
+      /listen/,
+      /%Z/,
+      /ca-file/,
+      /key is missing/,
+      /cert or fullchain/,
+    ]) {
+      assert.match(text, pattern);
+    }
+  });
+
+  it('reports a wrong option with its dashes', () => {
+    assert.deepEqual(problemsOf('', { commandLine: { contact: ['nobody'] } }), [
+      'claviger.toml: --contact.0: must be a URI such as mailto:admin@example.org',
+    ]);
+  });
+
+  it('refuses one file for two purposes', () => {
+    const problems = problemsOf('key = "/a"\ncert = "/a"', { names: ['a.example'] });
+    assert.match(problems.join('\n'), /different files/);
+  });
+
+  it('refuses webroot and listen together', () => {
+    const problems = problemsOf('key = "/a"\ncert = "/b"\nwebroot = "/w"\nlisten = ":80"', {
+      names: ['a.example'],
+    });
+    assert.match(problems.join('\n'), /listen and webroot exclude/);
+  });
+});
