@@ -108,8 +108,11 @@ function hintOf(kind: 'path' | 'query'): string {
   return `${kind} attributes are ${names.join(', ')}`;
 }
 
-/** RFC 7512 §2.3: what may stand for itself in a value of either part, `&` in the path only. */
-const PLAIN = /^(?:[A-Za-z0-9\-._~:[\]@!$'()*+,=&/?|]|%[0-9A-Fa-f]{2})*$/;
+/**
+ * RFC 7512 §2.3: what may stand for itself in a value of either part. Stricter in one: `&` in the path
+ * must be encoded, for there it mostly is a query (with a PIN) whose `?` was forgotten.
+ */
+const PLAIN = /^(?:[A-Za-z0-9\-._~:[\]@!$'()*+,=/?|]|%[0-9A-Fa-f]{2})*$/;
 
 function decodePercent(name: string, value: string): Buffer {
   if (!PLAIN.test(value)) {

@@ -57,6 +57,8 @@ export class TokenHelper {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       detached: true,
     });
+    // Told of once more below; without a handler from the first moment it would end the daemon.
+    child.on('error', () => undefined);
     const socket = child.stdio[3];
     if (!(socket instanceof Socket)) {
       throw new AppError('TOKEN_HELPER', 'token helper: no socket to it');
@@ -86,10 +88,6 @@ export class TokenHelper {
     return this.#child.pid;
   }
 
-  get hasEnded(): boolean {
-    return this.#ended;
-  }
-
   /**
    * Sends a request; it may wait behind others. Its time runs from when the helper can come to it.
    * @throws AppError TOKEN_*; NotBegunError when the helper ended while working on an earlier one.
@@ -115,16 +113,16 @@ export class TokenHelper {
     });
   }
 
-  /** Ends the process: politely, then by SIGKILL. Returns when it is gone. */
+  /** Ends the process: lets it finish what was asked, then by SIGKILL. Returns when it is gone. */
   async close(): Promise<void> {
     if (!this.#ended) {
       this.request({ op: 'close' }, CLOSE_TIMEOUT_MS).catch(() => undefined);
-      const timer = setTimeout(() => {
-        this.kill();
-      }, CLOSE_TIMEOUT_MS);
-      await this.#exited;
-      clearTimeout(timer);
     }
+    const timer = setTimeout(() => {
+      this.kill();
+    }, CLOSE_TIMEOUT_MS);
+    await this.#exited;
+    clearTimeout(timer);
   }
 
   /** SIGKILL: nothing else ends a process that is stuck in native code. */

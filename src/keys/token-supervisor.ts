@@ -112,11 +112,16 @@ export class TokenSupervisor {
     if (this.#closed) {
       return Promise.reject(new AppError('TOKEN_HELPER', 'token helper: closed'));
     }
-    // A failed start is told to all that wait for it, and tried anew by the next request.
-    this.#running ??= inTurn(() => this.#startSession()).catch((error: unknown) => {
-      this.#running = undefined;
-      throw error;
-    });
+    if (this.#running === undefined) {
+      const running = inTurn(() => this.#startSession());
+      this.#running = running;
+      // A failed start is told to all that wait for it, and tried anew by the next request.
+      running.catch(() => {
+        if (this.#running === running) {
+          this.#running = undefined;
+        }
+      });
+    }
     return this.#running;
   }
 

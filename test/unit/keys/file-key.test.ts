@@ -1,0 +1,127 @@
+// Account keys in PEM files: every format and algorithm, checked with openssl, and each bad file.
+
+import assert from 'node:assert/strict';
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { jwkOfKey } from '../../../src/jose/public-jwk.js';
+import { verifySignature } from '../../../src/jose/signature.js';
+import { openFileKey } from '../../../src/keys/file-key.js';
+import type { KeyContext } from '../../../src/keys/key-context.js';
+import type { ErrorCode } from '../../../src/lib/error-codes.js';
+import { appErrorOf } from '../../support/app-error.js';
+import { makeKey } from '../../support/keys.js';
+import { mustRun } from '../../support/process.js';
+import { makeTempDir } from '../../support/temp-dir.js';
+import { recordSecret } from '../../support/transcript.js';
+
+const PASSPHRASE = 'correct horse battery';
+const INPUT = Buffer.from('protected.payload');
+
+function contextOf(overrides: Partial<KeyContext> = {}): KeyContext {
+  return { env: {}, log: () => undefined, ...overrides };
+}
+
+async function writeKey(folder: string, content: string | Buffer): Promise<string> {
+  const path = join(folder, 'key.pem');
+  await mustRun('rm', ['-f', path]);
+  writeFileSync(path, content, { mode: 0o600 });
+  return path;
+}
+
+async function assertSigns(
+  path: string,
+  publicKey: KeyObject,
+  context = contextOf(),
+): Promise<void> {
+  const key = await openFileKey(path, context);
+  const signature = await key.sign(INPUT);
+  assert.ok(verifySignature(key.algorithm, publicKey, INPUT, signature));
+  assert.deepEqual(key.jwk, jwkOfKey(publicKey));
+  assert.equal(key.description, `file:${path}`);
+  await key.close();
+  await key.close();
+}
+
+describe('key file', () => {
+  for (const algorithm of ['RS256', 'ES256', 'ES384', 'ES512'] as const) {
+    it(`signs ${algorithm} from PKCS #8 and the older format`, async (t) => {
+      const folder = await makeTempDir(t);
+      const { pem, privateKey, publicKey } = makeKey(algorithm);
+      await assertSigns(await writeKey(folder, pem), publicKey);
+      const type = algorithm === 'RS256' ? 'pkcs1' : 'sec1';
+      const old = privateKey.export({ type, format: 'pem' });
+      await assertSigns(await writeKey(folder, old), publicKey);
+      await assertSigns(await writeKey(folder, pem.replaceAll('\n', '\r\n')), publicKey);
+    });
+  }
+
+  it('as openssl writes it, with its EC parameters before the key', async (t) => {
+    const folder = await makeTempDir(t);
+    const text = await mustRun('openssl', ['ecparam', '-name', 'prime256v1', '-genkey']);
+    assert.match(text, /BEGIN EC PARAMETERS/);
+    await assertSigns(await writeKey(folder, text), createPublicKey(text));
+  });
+
+  it('encrypted, asks for the passphrase: in PKCS #8 and in the old way of PEM', async (t) => {
+    recordSecret(PASSPHRASE);
+    const folder = await makeTempDir(t);
+    const { privateKey, publicKey } = makeKey('ES256');
+    const cipher = 'aes-256-cbc';
+    for (const type of ['pkcs8', 'sec1'] as const) {
+      const pem = privateKey.export({ type, format: 'pem', cipher, passphrase: PASSPHRASE });
+      const path = await writeKey(folder, pem);
+      const passphraseSource = 'env:PASSPHRASE';
+      const env = { PASSPHRASE };
+      await assertSigns(path, publicKey, contextOf({ env, passphraseSource }));
+      assert.deepEqual(env, {}, 'the variable is gone');
+      const wrong = contextOf({ env: { PASSPHRASE: 'wrong' }, passphraseSource });
+      const error = await appErrorOf(() => openFileKey(path, wrong), 'KEY_PIN');
+      assert.doesNotMatch(`${error.message} ${error.hint ?? ''}`, /wrong$/);
+      await appErrorOf(() => openFileKey(path, contextOf()), 'KEY_PIN');
+    }
+  });
+
+  it('must not be open to others, nor be missing, nor relative', async (t) => {
+    const folder = await makeTempDir(t);
+    const path = await writeKey(folder, makeKey('ES256').pem);
+    chmodSync(path, 0o644);
+    await appErrorOf(() => openFileKey(path, contextOf()), 'SYS_UNSAFE_PATH');
+    await appErrorOf(() => openFileKey(join(folder, 'none'), contextOf()), 'SYS_FILE');
+    await appErrorOf(() => openFileKey('key.pem', contextOf()), 'KEY_FILE');
+  });
+
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
+  const secp256k1 = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey.export(pkcs8);
+  const rsa1024 = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export(pkcs8);
+  const ed25519 = generateKeyPairSync('ed25519').privateKey.export(pkcs8);
+  const bad: readonly (readonly [string, string | Buffer, ErrorCode])[] = [
+    ['nothing', '', 'KEY_FILE'],
+    ['noise', Buffer.from([0, 255, 13, 10, 45, 45, 45]), 'KEY_FILE'],
+    ['text', 'my key is safe', 'KEY_FILE'],
+    ['a public key', ec.publicKey.export({ type: 'spki', format: 'pem' }), 'KEY_FILE'],
+    ['DER', ec.privateKey.export({ type: 'pkcs8', format: 'der' }), 'KEY_FILE'],
+    ['two keys', `${ec.privateKey.export(pkcs8).toString()}${secp256k1.toString()}`, 'KEY_FILE'],
+    ['a damaged key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'KEY_FILE'],
+    ['a cut key', ec.privateKey.export(pkcs8).toString().slice(0, 100), 'KEY_FILE'],
+    [
+      'an OpenSSH key',
+      '-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n',
+      'KEY_FILE',
+    ],
+    ['a certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', 'KEY_FILE'],
+    ['an unsupported curve', secp256k1, 'JOSE_UNSUPPORTED_KEY'],
+    ['an RSA key too short', rsa1024, 'JOSE_UNSUPPORTED_KEY'],
+    ['an Ed25519 key', ed25519, 'JOSE_UNSUPPORTED_KEY'],
+  ];
+  for (const [what, content, code] of bad) {
+    it(`with ${what} is refused`, async (t) => {
+      const path = await writeKey(await makeTempDir(t), content);
+      const error = await appErrorOf(() => openFileKey(path, contextOf()), code);
+      assert.ok(error.hint !== undefined);
+      assert.doesNotMatch(error.message, /DECODER|asn1|0x/i);
+    });
+  }
+});

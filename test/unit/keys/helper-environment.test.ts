@@ -1,0 +1,33 @@
+// What of the daemon's environment reaches a token helper.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { helperEnvironment } from '../../../src/keys/helper-environment.js';
+
+describe('environment of a token helper', () => {
+  it('has what modules read', () => {
+    const env = {
+      HOME: '/root',
+      PATH: '/bin',
+      SOFTHSM2_CONF: '/c',
+      TPM2_PKCS11_STORE: '/s',
+      P11_KIT_SERVER_ADDRESS: 'unix:path=/x',
+    };
+    assert.deepEqual(helperEnvironment(env), env);
+  });
+
+  it('has nothing else: no credentials, no way into Node or the loader', () => {
+    const env = {
+      CREDENTIALS_DIRECTORY: '/run/credentials/x',
+      MY_PIN: '1234',
+      NODE_OPTIONS: '--inspect',
+      NODE_EXTRA_CA_CERTS: '/x',
+      LD_PRELOAD: '/x.so',
+      LD_LIBRARY_PATH: '/x',
+      NOTIFY_SOCKET: '/run/x',
+      LISTEN_FDS: '1',
+      SSH_AUTH_SOCK: '/x',
+    };
+    assert.deepEqual(helperEnvironment(env), {});
+  });
+});

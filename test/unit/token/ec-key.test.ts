@@ -1,0 +1,63 @@
+// EC public keys as tokens show them: both wrappings of a point, every supported curve, and damage.
+
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { jwkOfKey, type EcPublicJwk } from '../../../src/jose/public-jwk.js';
+import { curveOfParams, ecJwkOf, paramsOfCurve } from '../../../src/token/ec-key.js';
+import { appErrorOf } from '../../support/app-error.js';
+
+const CURVES = ['P-256', 'P-384', 'P-521'] as const;
+
+function newKey(curve: (typeof CURVES)[number]): { jwk: EcPublicJwk; point: Buffer } {
+  const jwk = jwkOfKey(generateKeyPairSync('ec', { namedCurve: curve }).publicKey);
+  assert.equal(jwk.kty, 'EC');
+  const coordinates = [jwk.x, jwk.y].map((text) => Buffer.from(text, 'base64url'));
+  return { jwk, point: Buffer.concat([Buffer.of(4), ...coordinates]) };
+}
+
+/** The DER OCTET STRING around a point, PKCS#11 2.40 §2.3.3. */
+function wrap(point: Buffer): Buffer {
+  const length = point.length < 128 ? [point.length] : [0x81, point.length];
+  return Buffer.concat([Buffer.of(4, ...length), point]);
+}
+
+describe('EC public key of a token', () => {
+  for (const curve of CURVES) {
+    it(`${curve}: wrapped as in PKCS#11 2.40, and bare as in some 3.x modules`, () => {
+      const { jwk, point } = newKey(curve);
+      assert.deepEqual(ecJwkOf(paramsOfCurve(curve), wrap(point)), jwk);
+      assert.deepEqual(ecJwkOf(paramsOfCurve(curve), point), jwk);
+    });
+
+    it(`${curve}: a damaged point is refused`, async () => {
+      const { point } = newKey(curve);
+      const wrapped = wrap(point);
+      const damaged = [
+        Buffer.alloc(0),
+        point.subarray(0, -1),
+        Buffer.concat([point, Buffer.of(0)]),
+        Buffer.concat([Buffer.of(2), point.subarray(1)]),
+        Buffer.concat([Buffer.of(5), wrapped.subarray(1)]),
+        // What tpm2-pkcs11 1.9.0 shows for P-521: 04 85 04 ..., a length of the wrong form.
+        Buffer.concat([Buffer.of(4, 0x85), point.subarray(0, -1)]),
+      ];
+      for (const bytes of damaged) {
+        await appErrorOf(() => ecJwkOf(paramsOfCurve(curve), bytes), 'TOKEN_KEY_UNSUPPORTED');
+      }
+    });
+  }
+
+  it('knows its curves by their object identifiers alone', async () => {
+    for (const curve of CURVES) {
+      assert.equal(curveOfParams(paramsOfCurve(curve)), curve);
+    }
+    const secp256k1 = Buffer.from('06052b8104000a', 'hex');
+    assert.equal(curveOfParams(secp256k1), undefined);
+    const error = await appErrorOf(
+      () => ecJwkOf(secp256k1, Buffer.alloc(65, 4)),
+      'TOKEN_KEY_UNSUPPORTED',
+    );
+    assert.match(error.message, /06052b8104000a/);
+  });
+});
