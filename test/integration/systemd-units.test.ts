@@ -70,6 +70,16 @@ describe('systemd units', () => {
     assert.equal(result.code, 0, result.stdout + result.stderr);
   });
 
+  it('try a PIN once: no second start while a client waits, and none after a failed one', async () => {
+    const service = await readFile(join(UNITS, 'clavigerd.service'), 'utf8');
+    const setting = (name: string): string =>
+      new RegExp(`^${name}=(.*)$`, 'm').exec(service)?.[1] ?? '';
+    assert.equal(setting('StartLimitBurst'), '1');
+    assert.equal(setting('Restart'), 'on-abnormal');
+    // A restart after a crash must not run into the limit itself.
+    assert.ok(Number(setting('RestartSec')) > Number(setting('StartLimitIntervalSec')));
+  });
+
   it('start the programs that package.json installs', async () => {
     const parsed: unknown = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
     assert.ok(typeof parsed === 'object' && parsed !== null && 'bin' in parsed);
