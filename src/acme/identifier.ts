@@ -19,7 +19,8 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
  * @throws AppError CONFIG_USAGE saying why it can be none
  */
 export function parseIdentifier(text: string): Identifier {
-  const version = isIP(text);
+  // isIP takes fe80::1%eth0 too; an address of one link only proves nothing to anybody.
+  const version = text.includes('%') ? 0 : isIP(text);
   if (version !== 0) {
     return { type: 'ip', value: version === 6 ? compressIpv6(text) : text };
   }

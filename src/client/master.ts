@@ -66,7 +66,7 @@ export async function revokeCommand(
   const leaf = await readLeaf(path);
   await withSession(context, async (session) => {
     const isNow = await revokeCertificate(session, leaf.raw, reason);
-    const name = printable(leaf.subjectAltName ?? leaf.subject, 300);
+    const name = printable(leaf.subjectAltName ?? 'without names', 300);
     context.report(isNow ? `revoked ${path} (${name})` : `${path} was revoked already`);
   });
 }

@@ -99,8 +99,11 @@ function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): bool
 }
 
 function nameOf(certificate: X509Certificate): string {
-  const subject = certificate.subject.replaceAll('\n', ', ');
-  return subject === '' ? 'the certificate' : `"${printable(subject, 200)}"`;
+  // Node's types promise a subject; an empty one is undefined.
+  const subject: unknown = certificate.subject;
+  return typeof subject === 'string'
+    ? `"${printable(subject.replaceAll('\n', ', '), 200)}"`
+    : 'the certificate';
 }
 
 function wrong(problem: string, hint?: string): AppError {

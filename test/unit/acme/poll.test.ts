@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { poll, type PollResult } from '../../../src/acme/poll.js';
+import type { Timing } from '../../../src/acme/timing.js';
+
+class FakeTiming implements Timing {
+  readonly waits: number[] = [];
+  #now = 1_000_000;
+
+  now(): number {
+    return this.#now;
+  }
+
+  sleep(ms: number): Promise<void> {
+    this.waits.push(Math.round(ms));
+    this.#now += ms;
+    return Promise.resolve();
+  }
+}
+
+/** Done at the given try, asking for the given pauses before. */
+function steps(...retryAfterMs: (number | undefined)[]): () => Promise<PollResult<number>> {
+  let tries = 0;
+  return () => {
+    tries += 1;
+    return Promise.resolve({
+      value: tries,
+      isDone: tries > retryAfterMs.length,
+      retryAfterMs: retryAfterMs[tries - 1],
+    });
+  };
+}
+
+const common = { what: 'order' };
+
+describe('poll', () => {
+  it('does not wait for what is done at once', async () => {
+    const timing = new FakeTiming();
+    assert.equal(await poll({ ...common, timing, deadlineMs: Infinity, fetch: steps() }), 1);
+    assert.deepEqual(timing.waits, []);
+  });
+
+  it('backs off from 50 ms to 5 s on its own', async () => {
+    const timing = new FakeTiming();
+    const fetch = steps(...Array.from({ length: 14 }, () => undefined));
+    await poll({ ...common, timing, deadlineMs: Infinity, fetch });
+    assert.deepEqual(timing.waits.slice(0, 3), [50, 80, 128]);
+    assert.equal(timing.waits.at(-1), 5_000);
+  });
+
+  it('waits as long as the server asks, and never without a pause', async () => {
+    const timing = new FakeTiming();
+    await poll({ ...common, timing, deadlineMs: Infinity, fetch: steps(7_000, 0, 3_000) });
+    assert.deepEqual(timing.waits, [7_000, 80, 3_000]);
+  });
+
+  it('begins with a result at hand', async () => {
+    const timing = new FakeTiming();
+    const first = { value: 0, isDone: false, retryAfterMs: 900 };
+    assert.equal(await poll({ ...common, timing, deadlineMs: Infinity, first, fetch: steps() }), 1);
+    assert.deepEqual(timing.waits, [900]);
+  });
+
+  it('ends at the deadline', async () => {
+    const timing = new FakeTiming();
+    const deadlineMs = timing.now() + 200;
+    const fetch = steps(...Array.from({ length: 100 }, () => undefined));
+    await assert.rejects(poll({ ...common, timing, deadlineMs, fetch }), { code: 'ACME_TIMEOUT' });
+    assert.deepEqual(timing.waits, [50, 80]);
+  });
+
+  it('does not wait for what the server puts beyond the deadline', async () => {
+    const timing = new FakeTiming();
+    const deadlineMs = timing.now() + 60_000;
+    await assert.rejects(poll({ ...common, timing, deadlineMs, fetch: steps(86_400_000) }), {
+      code: 'ACME_TIMEOUT',
+      message: /come back in 86400 s/,
+    });
+    assert.deepEqual(timing.waits, []);
+  });
+});
