@@ -37,6 +37,19 @@ export function suiteScope(): Scope {
   return scope;
 }
 
+/** A scope outside of any test, for the demo and the benchmark: it ends when it is told to. */
+export function closableScope(): Scope & { close(): Promise<void> } {
+  const stack: CleanUp[] = [];
+  const scope = {
+    after: (cleanUp: CleanUp): void => {
+      stack.push(cleanUp);
+    },
+    close: () => runAll(stack),
+  };
+  cleanUps.set(scope, stack);
+  return scope;
+}
+
 async function runAll(stack: CleanUp[]): Promise<void> {
   const errors: unknown[] = [];
   for (let cleanUp = stack.pop(); cleanUp !== undefined; cleanUp = stack.pop()) {
