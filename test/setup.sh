@@ -111,8 +111,8 @@ pebble_sources() {
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
     [[ -e $file ]] || continue
     # One-line form: deb [options] URI suite components; the options become fields.
-    sed -nE "s/^deb +(\[([^]]*)\] +)?([^ ]+) +($codename|stable) .*/\2\t\3/p" "$file" | head -n 1 |
-      while IFS=$'\t' read -r options uri; do
+    sed -nE "s/^deb +(\[([^]]*)\] +)?([^ ]+) +($codename|stable) .*/\2|\3/p" "$file" | head -n 1 |
+      while IFS='|' read -r options uri; do
         printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n' "$uri" "$PEBBLE_SUITE"
         grep -oE 'signed-by=[^ ]+' <<<"$options" | sed 's/^signed-by=/Signed-By: /' || true
       done | grep . && return 0
