@@ -1,0 +1,108 @@
+// Running the `claviger` program, and signers for it. Used by test processes only.
+
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Algorithm } from '../../src/jose/algorithms.js';
+import { makeKey } from './keys.js';
+import type { Pebble } from './pebble.js';
+import {
+  runCommand,
+  startProcess,
+  type CommandResult,
+  type RunningProcess,
+  type RunOptions,
+} from './process.js';
+import { CLAVIGER, CLAVIGERD } from './programs.js';
+import type { Scope } from './scope.js';
+import { makeTempDir } from './temp-dir.js';
+
+export interface SignerSetup {
+  /** A folder of mode 0700 that holds the socket. */
+  readonly folder: string;
+  readonly socket: string;
+  readonly process: RunningProcess;
+}
+
+export interface DaemonSetup {
+  readonly privkey: string;
+  readonly keyId?: string | undefined;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Writes a new account key as PEM; gives `file:PATH`. */
+export async function writeAccountKey(scope: Scope, algorithm: Algorithm): Promise<string> {
+  const path = join(await makeTempDir(scope), 'account.pem');
+  await writeFile(path, makeKey(algorithm).pem, { mode: 0o600 });
+  return `file:${path}`;
+}
+
+/** Starts clavigerd for an account key. */
+export async function startClavigerd(scope: Scope, setup: DaemonSetup): Promise<SignerSetup> {
+  const folder = await makeTempDir(scope);
+  const socket = join(folder, 'S');
+  const config = join(folder, 'clavigerd.toml');
+  const lines = setup.keyId === undefined ? '' : `keyid = ${JSON.stringify(setup.keyId)}\n`;
+  await writeFile(config, lines, { mode: 0o600 });
+  const process_ = await startProcess(scope, {
+    command: process.execPath,
+    args: [CLAVIGERD, `--config=${config}`, `--privkey=${setup.privkey}`, `--socket=${socket}`],
+    ...(setup.env === undefined ? {} : { env: setup.env }),
+    waitFor: { socket },
+  });
+  return { folder, socket, process: process_ };
+}
+
+/** Starts Debian's lacme-accountd; RSA keys only. */
+export async function startLacmeAccountd(scope: Scope, privkey: string): Promise<SignerSetup> {
+  const folder = await makeTempDir(scope);
+  const socket = join(folder, 'S');
+  const process_ = await startProcess(scope, {
+    command: 'lacme-accountd',
+    args: ['--config=/dev/null', `--privkey=${privkey}`, `--socket=${socket}`],
+    waitFor: { socket },
+  });
+  return { folder, socket, process: process_ };
+}
+
+export interface ClavigerSetup {
+  readonly folder: string;
+  /** `claviger.toml` with server, signer and http-01 port. */
+  readonly config: string;
+  run(args: readonly string[], options?: RunOptions): Promise<CommandResult>;
+}
+
+/** A folder with a configuration for this CA and signer. */
+export async function prepareClaviger(
+  scope: Scope,
+  pebble: Pebble,
+  signer: { readonly socket: string } | { readonly command: string },
+  more = '',
+): Promise<ClavigerSetup> {
+  const folder = await makeTempDir(scope);
+  const config = join(folder, 'claviger.toml');
+  const settings = {
+    server: pebble.directoryUrl,
+    'server-ca-file': pebble.caFile,
+    'ca-file': pebble.rootCaFile,
+    ...('socket' in signer ? { socket: signer.socket } : { 'signer-command': signer.command }),
+    listen: `127.0.0.1:${pebble.httpPort}`,
+  };
+  const text = Object.entries(settings).map(
+    ([key, value]) => `${key} = ${JSON.stringify(value)}\n`,
+  );
+  await writeFile(config, text.join('') + more, { mode: 0o600 });
+  return {
+    folder,
+    config,
+    run: (args, options) =>
+      runClaviger([...args, `--config=${config}`], { cwd: folder, ...options }),
+  };
+}
+
+/** Runs `claviger` with these arguments to its end. */
+export function runClaviger(
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<CommandResult> {
+  return runCommand(process.execPath, [CLAVIGER, ...args], options);
+}
