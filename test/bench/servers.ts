@@ -1,0 +1,73 @@
+// The daemons the benchmark compares, started and stopped for it.
+
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { childrenOf, startProcess, type RunningProcess } from '../support/process.js';
+import { CLAVIGERD } from '../support/programs.js';
+import type { Scope } from '../support/scope.js';
+
+export interface Server {
+  readonly name: string;
+  readonly algorithm: string;
+  readonly socket: string;
+  readonly process: RunningProcess;
+}
+
+export interface ServerPlan {
+  readonly name: string;
+  readonly algorithm: string;
+  readonly command: string;
+  /** Arguments but for the socket. */
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Debian's daemon, with a logfile as ours has one. */
+export async function lacmePlan(folder: string, keyFile: string): Promise<ServerPlan> {
+  const config = join(folder, 'lacme-accountd.conf');
+  await writeFile(config, `logfile = ${join(folder, 'lacme-accountd.log')}\n`);
+  return {
+    name: 'lacme-accountd, file RSA-2048',
+    algorithm: 'RS256',
+    command: 'lacme-accountd',
+    args: ['--quiet', `--config=${config}`, `--privkey=file:${keyFile}`],
+  };
+}
+
+export async function clavigerdPlan(
+  folder: string,
+  plan: { readonly name: string; readonly algorithm: string; readonly privkey: string },
+  env: Readonly<Record<string, string>> = {},
+): Promise<ServerPlan> {
+  const file = plan.name.replace(/\W+/g, '-');
+  const config = join(folder, `${file}.toml`);
+  const log = JSON.stringify(join(folder, `${file}.log`));
+  const privkey = JSON.stringify(plan.privkey);
+  await writeFile(config, `privkey = ${privkey}\nlogfile = ${log}\n`, { mode: 0o600 });
+  return {
+    name: plan.name,
+    algorithm: plan.algorithm,
+    command: process.execPath,
+    args: [CLAVIGERD, '--quiet', `--config=${config}`],
+    env,
+  };
+}
+
+export async function startServer(scope: Scope, folder: string, plan: ServerPlan): Promise<Server> {
+  const socket = join(folder, `S${Math.random().toString(36).slice(2, 8)}`);
+  const running = await startProcess(scope, {
+    command: plan.command,
+    args: [...plan.args, `--socket=${socket}`],
+    ...(plan.env === undefined ? {} : { env: plan.env }),
+    waitFor: { socket },
+  });
+  return { name: plan.name, algorithm: plan.algorithm, socket, process: running };
+}
+
+/** Resident memory in MiB, of a daemon and its children. */
+export function residentMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const own = Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024;
+  return childrenOf(pid).reduce((sum, child) => sum + residentMiB(child), own);
+}
