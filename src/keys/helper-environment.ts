@@ -18,6 +18,9 @@ const NAMES: ReadonlySet<string> = new Set([
   'PCSCLITE_CSOCK_NAME',
   'DBUS_SESSION_BUS_ADDRESS',
   'NSS_MAX_MP_PBE_ITERATION_COUNT',
+  // OpenSC's pkcs11-spy, for who has to see the calls; it is used only when it is the configured module.
+  'PKCS11SPY',
+  'PKCS11SPY_OUTPUT',
 ]);
 
 /** Passed on by how their names begin: tpm2-pkcs11, tpm2-tss, p11-kit, opencryptoki, ykcs11. */

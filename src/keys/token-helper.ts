@@ -48,11 +48,15 @@ export class TokenHelper {
   #nextId = 1;
   #deadline: NodeJS.Timeout | undefined;
   #ended = false;
+  #closing = false;
 
-  /** Starts the process; it answers nothing until `load`. */
-  constructor(env: NodeJS.ProcessEnv, log: KeyLog) {
+  /**
+   * Starts the process.
+   * @param helperPath another program in the helper's place, for tests of what is not believed.
+   */
+  constructor(env: NodeJS.ProcessEnv, log: KeyLog, helperPath = HELPER_PATH) {
     // A session of its own: an interrupt typed at the terminal is for the daemon, which then ends it.
-    const child = spawn(process.execPath, [HELPER_PATH], {
+    const child = spawn(process.execPath, [helperPath], {
       env: helperEnvironment(env),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       detached: true,
@@ -115,6 +119,8 @@ export class TokenHelper {
 
   /** Ends the process: lets it finish what was asked, then by SIGKILL. Returns when it is gone. */
   async close(): Promise<void> {
+    this.#closing = true;
+    this.#setReferenced(true);
     if (!this.#ended) {
       this.request({ op: 'close' }, CLOSE_TIMEOUT_MS).catch(() => undefined);
     }
@@ -134,10 +140,11 @@ export class TokenHelper {
     try {
       for (const body of this.#frames.push(chunk)) {
         const { id, result } = parseReply(body);
-        const request = this.#pending.shift();
+        const [request] = this.#pending;
         if (request?.id !== id) {
           throw new AppError('TOKEN_HELPER', 'token helper: replied out of turn');
         }
+        this.#pending.shift();
         this.#startDeadline();
         if (result.kind === 'error') {
           request.reject(errorOfResult(result.error));
@@ -195,9 +202,9 @@ export class TokenHelper {
     }
   }
 
-  /** An idle helper must not keep its parent from ending. */
+  /** An idle helper must not keep its parent from ending; one that is waited for must. */
   #setReferenced(referenced: boolean): void {
-    const change = referenced ? 'ref' : 'unref';
+    const change = referenced || this.#closing ? 'ref' : 'unref';
     this.#child[change]();
     this.#socket[change]();
   }
