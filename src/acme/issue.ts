@@ -33,6 +33,9 @@ export async function issueCertificate(
   await proveAll(session, placed, ports);
   // After the last authorization a server may take a moment to see that the order is ready.
   const order = await waitWhile(session, placed, ['pending']);
+  if (order.status !== 'ready') {
+    throw new AppError('ACME_INVALID', `order: ${order.status} before it was finalized`);
+  }
   session.report('sending the certificate request');
   const certificateUrl = await finalizeOrder(
     session,
