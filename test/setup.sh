@@ -143,24 +143,29 @@ print_commands() {
 
 pebble_target() { if pebble_is_offered; then printf pebble; else printf 'pebble/%s' "$PEBBLE_SUITE"; fi; }
 
+APT_LOG=''
+
+# Runs apt-get quietly; its output is in $APT_LOG afterwards.
 apt() {
-  local log status=0
-  log=$(mktemp)
-  DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@" \
-    >"$log" 2>&1 </dev/null 9<&- || status=$?
-  if ((status)); then cat "$log" >&2; fi
-  rm -f -- "$log"
-  return "$status"
+  APT_LOG=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+    -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@" 2>&1 </dev/null 9<&-)
+}
+
+apt_or_fail() {
+  apt "$@" && return
+  printf '%s\n' "$APT_LOG" >&2
+  fail "apt-get $1 failed"
 }
 
 # Another apt may hold the lists; apt waits for dpkg's lock by itself, but not for that one.
 apt_update() {
   local try
   for ((try = 1; try < APT_UPDATE_TRIES; try++)); do
-    apt update 2>/dev/null && return
+    apt update && return
+    grep -q 'Could not get lock' <<<"$APT_LOG" || break
     sleep 3
   done
-  apt update
+  apt_or_fail update
 }
 
 # A package's service must not start because a test wants its binary: Debian asks this file first.
@@ -210,11 +215,11 @@ install_packages() {
   apt_update
   if ((${#missing[@]})); then
     say "installing ${missing[*]}"
-    apt install --no-install-recommends "${missing[@]}" || fail 'apt-get could not install the packages'
+    apt_or_fail install --no-install-recommends "${missing[@]}"
   fi
   if ((need_pebble)); then
     say "installing $(pebble_target)"
-    apt install --no-install-recommends "$(pebble_target)" || fail 'apt-get could not install pebble'
+    apt_or_fail install --no-install-recommends "$(pebble_target)"
   fi
   allow_services
 }
