@@ -6,7 +6,8 @@ import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 
 /** Keys and PINs are far smaller; anything larger is not one. */
 const MAX_PRIVATE_FILE_BYTES = 64 * 1024;
-const ACCESS_OF_OTHERS = 0o077;
+const ACCESS_OF_GROUP_AND_OTHERS = 0o077;
+const READABLE_BY_GROUP = 0o040;
 
 /**
  * Reads a whole regular file that only its owner, root or this process's user, can read or write.
@@ -43,7 +44,7 @@ function assertPrivate(path: string, what: string, stats: Stats): void {
     throw new AppError('SYS_FILE', `${what}: ${path} is not a regular file`);
   }
   const mode = stats.mode & 0o7777;
-  if ((mode & ACCESS_OF_OTHERS) !== 0) {
+  if ((mode & accessOfOthers(stats)) !== 0) {
     const shown = mode.toString(8).padStart(4, '0');
     throw new AppError(
       'SYS_UNSAFE_PATH',
@@ -60,6 +61,15 @@ function assertPrivate(path: string, what: string, stats: Stats): void {
       `${what}: ${path} belongs to user ID ${stats.uid}, neither root nor this process's user`,
     );
   }
+}
+
+/**
+ * systemd lets a service's user read a credential by an access control list (systemd.exec(5)): the file is
+ * root's, and stat(2) shows the list's mask, 0440, where the group's bits would be.
+ */
+function accessOfOthers(stats: Stats): number {
+  const isRoots = stats.uid === 0 && stats.gid === 0;
+  return isRoots ? ACCESS_OF_GROUP_AND_OTHERS & ~READABLE_BY_GROUP : ACCESS_OF_GROUP_AND_OTHERS;
 }
 
 function readAll(fd: number, path: string, what: string): Buffer {

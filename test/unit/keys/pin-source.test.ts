@@ -75,7 +75,7 @@ describe('PIN source', () => {
     writeFileSync(path, '\n', { mode: 0o600 });
     await appErrorOf(() => pinOf(path), 'KEY_PIN');
     writeFileSync(path, 'geheim-4711\n');
-    chmodSync(path, 0o640);
+    chmodSync(path, 0o644);
     const error = await appErrorOf(() => pinOf(path), 'SYS_UNSAFE_PATH');
     assert.doesNotMatch(error.message, /geheim/);
   });

@@ -1,4 +1,4 @@
-// Files with secrets: read when only their owner can, refused otherwise. The tests of foreign owners need root.
+// Files with secrets: read when only their owner can, refused otherwise. Files are given away here, as root.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -24,12 +24,24 @@ describe('private file', () => {
     it(`of mode ${mode.toString(8)} is refused with the command that helps`, async (t) => {
       const path = join(await makeTempDir(t), 'key');
       writeFileSync(path, 'x');
+      chownSync(path, 0, 12345);
       chmodSync(path, mode);
       const error = await appErrorOf(() => readPrivateFile(path, 'account key'), 'SYS_UNSAFE_PATH');
       assert.match(error.message, new RegExp(`has mode 0${mode.toString(8)}`));
       assert.match(error.hint ?? '', new RegExp(`chmod 0600 ${path}`));
     });
   }
+
+  it('of systemd, readable by an access control list that looks like a group, is read', async (t) => {
+    const path = join(await makeTempDir(t), 'credential');
+    writeFileSync(path, 'x');
+    chmodSync(path, 0o440);
+    assert.equal(readPrivateFile(path, 'PIN file').toString(), 'x');
+    for (const mode of [0o460, 0o444, 0o450]) {
+      chmodSync(path, mode);
+      await appErrorOf(() => readPrivateFile(path, 'PIN file'), 'SYS_UNSAFE_PATH');
+    }
+  });
 
   it('must be there, be regular, and be small', async (t) => {
     const folder = await makeTempDir(t);
