@@ -177,7 +177,7 @@ function keyContext(options: { readonly pinSource?: string }): KeyContext {
         tell(message);
       }
     },
-    passphraseSource: options.pinSource,
+    pinSource: options.pinSource,
   };
 }
 

@@ -104,7 +104,7 @@ function keyContext(config: ClavigerdConfig, log: Log): KeyContext {
       log.write(level, message, {});
     },
     tokenTimeoutMs: config.signTimeoutMs,
-    passphraseSource: config.pinSource,
+    pinSource: config.pinSource,
   };
 }
 

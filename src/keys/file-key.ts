@@ -47,7 +47,7 @@ async function parseKey(pem: Buffer, path: string, context: KeyContext): Promise
   if (!encrypted) {
     return createKey(pem, undefined, path);
   }
-  const source = parsePinSource(context.passphraseSource ?? 'prompt');
+  const source = parsePinSource(context.pinSource ?? 'prompt');
   const passphrase = await readPin(source, `Passphrase of ${path}`, context);
   try {
     return passphrase.use((bytes) => createKey(pem, bytes, path));

@@ -18,6 +18,6 @@ export interface KeyContext {
   readonly log: KeyLog;
   /** Longest time one operation of a token may take; default `DEFAULT_TOKEN_TIMEOUT_MS`, 30 s. */
   readonly tokenTimeoutMs?: number | undefined;
-  /** Where a PIN or passphrase comes from where the key's URI does not say; default: the prompt. */
-  readonly passphraseSource?: string | undefined;
+  /** Where a PIN or passphrase comes from, unless the key's URI says; default: the prompt. */
+  readonly pinSource?: string | undefined;
 }

@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { algorithmFacts, algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk } from '../jose/public-jwk.js';
-import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { Secret } from '../lib/secret.js';
 import type { TokenInfo } from '../token/messages.js';
@@ -41,7 +40,7 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
     const jwk = parsePublicJwk(key.jwk);
     const publicKey = publicKeyOfJwk(jwk);
     const algorithm = algorithmOfKey(publicKey);
-    const { hash, signatureBytes } = algorithmFacts(algorithm);
+    const { hash } = algorithmFacts(algorithm);
     return {
       algorithm,
       jwk,
@@ -50,16 +49,7 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
       get helperPid(): number | undefined {
         return helper.pid;
       },
-      async sign(input: Buffer): Promise<Buffer> {
-        const signature = await helper.sign(createHash(hash).update(input).digest());
-        if (signatureBytes !== undefined && signature.length !== signatureBytes) {
-          throw new AppError(
-            'KEY_BAD_SIGNATURE',
-            `token: a signature of ${signature.length} bytes, where ${algorithm} has ${signatureBytes}`,
-          );
-        }
-        return signature;
-      },
+      sign: (input) => helper.sign(createHash(hash).update(input).digest()),
       close: () => helper.close(),
     };
   } catch (error) {
@@ -84,7 +74,7 @@ export function tokenPinReader(
     );
     return () => Promise.resolve(pinValue);
   }
-  const source = parsePinSource(uri.pinSource ?? context.passphraseSource ?? 'prompt');
+  const source = parsePinSource(uri.pinSource ?? context.pinSource ?? 'prompt');
   return ({ label, serial }) => {
     const question = `PIN of token "${printable(label)}" (serial ${printable(serial)})`;
     return readPin(source, question, context);

@@ -72,11 +72,11 @@ describe('key file', () => {
     for (const type of ['pkcs8', 'sec1'] as const) {
       const pem = privateKey.export({ type, format: 'pem', cipher, passphrase: PASSPHRASE });
       const path = await writeKey(folder, pem);
-      const passphraseSource = 'env:PASSPHRASE';
+      const pinSource = 'env:PASSPHRASE';
       const env = { PASSPHRASE };
-      await assertSigns(path, publicKey, contextOf({ env, passphraseSource }));
+      await assertSigns(path, publicKey, contextOf({ env, pinSource }));
       assert.deepEqual(env, {}, 'the variable is gone');
-      const wrong = contextOf({ env: { PASSPHRASE: 'wrong' }, passphraseSource });
+      const wrong = contextOf({ env: { PASSPHRASE: 'wrong' }, pinSource });
       const error = await appErrorOf(() => openFileKey(path, wrong), 'KEY_PIN');
       assert.doesNotMatch(`${error.message} ${error.hint ?? ''}`, /wrong$/);
       await appErrorOf(() => openFileKey(path, contextOf()), 'KEY_PIN');
