@@ -27,6 +27,9 @@ const SLOW_SIGN_MS = 3_000;
 export interface SignerOptions {
   readonly config: SignerConfig;
   readonly signal: AbortSignal;
+  /** Milliseconds until the greeting, and until each signature; there are defaults. */
+  readonly greetingTimeoutMs?: number;
+  readonly signTimeoutMs?: number;
   report(line: string): void;
 }
 
@@ -47,7 +50,8 @@ export async function openSigner(options: SignerOptions): Promise<SignerConnecti
   const transport = await (isSocket ? connectSocket(config.path) : spawnSigner(config.words));
   const connection = new SignerConnection(transport, options);
   try {
-    await connection.greet(isSocket ? SOCKET_GREETING_TIMEOUT_MS : COMMAND_GREETING_TIMEOUT_MS);
+    const timeoutMs = isSocket ? SOCKET_GREETING_TIMEOUT_MS : COMMAND_GREETING_TIMEOUT_MS;
+    await connection.greet(options.greetingTimeoutMs ?? timeoutMs);
   } catch (error) {
     await connection.close();
     throw error;
@@ -205,7 +209,8 @@ export class SignerConnection implements AccountSigner {
     if (this.#pending.length === 0 || this.#failure !== undefined) {
       return;
     }
-    this.#arm(SIGN_TIMEOUT_MS, `no signature within ${SIGN_TIMEOUT_MS / 1000} s`);
+    const timeoutMs = this.#options.signTimeoutMs ?? SIGN_TIMEOUT_MS;
+    this.#arm(timeoutMs, `no signature within ${timeoutMs / 1000} s`);
     this.#slowTimer = setTimeout(() => {
       this.#options.report('waiting for the signer; its token may want a touch or a PIN');
     }, SLOW_SIGN_MS);

@@ -10,6 +10,10 @@ const MAX_TIMEOUT_S = 86_400;
 const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
 const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
 const keyType = v.picklist(KEY_TYPES, `must be one of ${KEY_TYPES.join(', ')}`);
+const webUrl = v.pipe(
+  printable,
+  v.check((value) => URL.canParse(value) && /^https?:/.test(value), 'must be a URL, https://...'),
+);
 /** RFC 8555 §7.1.2: contacts are URLs. */
 const contact = v.pipe(
   printable,
@@ -34,7 +38,7 @@ export const certificateSchema = v.strictObject({
 });
 
 export const clavigerSchema = v.strictObject({
-  server: v.optional(printable),
+  server: v.optional(webUrl),
   'server-ca-file': v.optional(printable),
   socket: v.optional(printable),
   'signer-command': v.optional(printable),
