@@ -207,13 +207,7 @@ describe('clavigerd key', () => {
     assert.equal(open.code, 0, open.stderr);
     assert.match(open.stdout, /^algorithm: +ES256$/m);
     assert.match(open.stdout, /^jwk: +\{"crv":"P-256","kty":"EC","x":"[\w-]+","y":"[\w-]+"\}$/m);
-    const login = ['--module', SOFTHSM_MODULE, '--login', '--pin', token.pin];
-    const slot =
-      (await mustRun('softhsm2-util', ['--show-slots'], { env: hsm.env })).match(
-        /Slot (\d+)/,
-      )?.[1] ?? '';
-    const args = [...login, '--slot', slot, '--delete-object', '--type', 'pubkey', '--id', 'abcd'];
-    await mustRun('pkcs11-tool', args, { env: hsm.env });
+    await hsm.tool(token, '--delete-object', '--type', 'pubkey', '--id', 'abcd');
     await failure(keyUnattended('show', uri), 1, /no terminal to ask at/);
     // SoftHSM shows the point of an EC key in its public object alone.
     await failure(key('show', uri, '--pin-source', token.pinFile), 1, /shows no public key/);
@@ -260,11 +254,7 @@ describe('clavigerd key', () => {
   });
 
   async function privateObject(label: string): Promise<string> {
-    const login = ['--module', SOFTHSM_MODULE, '--login', '--pin', token.pin];
-    const slots = await mustRun('softhsm2-util', ['--show-slots'], { env: hsm.env });
-    const slot = /Slot (\d+)/.exec(slots)?.[1] ?? '';
-    const args = [...login, '--slot', slot, '--list-objects', '--type', 'privkey'];
-    const output = await mustRun('pkcs11-tool', args, { env: hsm.env });
+    const output = await hsm.tool(token, '--list-objects', '--type', 'privkey');
     return (
       output.split(/(?=^Private Key Object)/m).find((text) => text.includes(`  ${label}\n`)) ?? ''
     );

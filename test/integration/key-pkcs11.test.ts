@@ -203,17 +203,7 @@ describe('account key in a token', () => {
 
   it('is refused when it has no public half anywhere', async () => {
     await hsm.addKey(token, { label: 'lonely', id: '41', type: 'EC:prime256v1' });
-    const login = [
-      '--module',
-      SOFTHSM_MODULE,
-      '--token-label',
-      'acme',
-      '--login',
-      '--pin',
-      token.pin,
-    ];
-    const args = [...login, '--delete-object', '--type', 'pubkey', '--id', '41'];
-    await mustRun('pkcs11-tool', args, { env: hsm.env });
+    await hsm.tool(token, '--delete-object', '--type', 'pubkey', '--id', '41');
     const error = await refusal(hsm.uri(token, { label: 'lonely' }), 'TOKEN_KEY_UNSUPPORTED');
     assert.match(error.message, /shows no public key/);
   });
@@ -237,18 +227,7 @@ describe('account key in a token', () => {
     const other = await createSoftHsm(scope);
     const lonely = await other.addToken('rsa');
     await other.addKey(lonely, { label: 'r', id: '01', type: 'rsa:2048' });
-    const login = [
-      '--module',
-      SOFTHSM_MODULE,
-      '--token-label',
-      'rsa',
-      '--login',
-      '--pin',
-      lonely.pin,
-    ];
-    await mustRun('pkcs11-tool', [...login, '--delete-object', '--type', 'pubkey', '--id', '01'], {
-      env: other.env,
-    });
+    await other.tool(lonely, '--delete-object', '--type', 'pubkey', '--id', '01');
     const key = await openAccountKey(other.uri(lonely, { label: 'r' }), {
       ...contextOf(),
       env: { ...other.env },
@@ -298,10 +277,8 @@ describe('account key in a token', () => {
 
   async function publicKeyByTool(id: string): Promise<ReturnType<typeof createPublicKey>> {
     const file = join(hsm.folder, `public-${id}.der`);
-    const args = ['--module', SOFTHSM_MODULE, '--token-label', 'acme', '--read-object'];
-    await mustRun('pkcs11-tool', [...args, '--type', 'pubkey', '--id', id, '--output-file', file], {
-      env: hsm.env,
-    });
+    const object = ['--type', 'pubkey', '--id', id];
+    await hsm.tool(token, '--read-object', ...object, '--output-file', file);
     const pem = await mustRun('openssl', ['pkey', '-pubin', '-inform', 'DER', '-in', file]);
     return createPublicKey(pem);
   }
@@ -333,20 +310,9 @@ describe('account key in a token', () => {
     const subject = ['-subj', '/CN=x', '-force_pubkey', file('cert-public.pem'), '-days', '2'];
     const output = ['-outform', 'DER', '-out', file('cert.der')];
     await mustRun('openssl', ['x509', '-new', '-signkey', file('ca.key'), ...subject, ...output]);
-    const login = [
-      '--module',
-      SOFTHSM_MODULE,
-      '--token-label',
-      'acme',
-      '--login',
-      '--pin',
-      token.pin,
-    ];
-    await mustRun('pkcs11-tool', [...login, '--delete-object', '--type', 'pubkey', '--id', id], {
-      env: hsm.env,
-    });
+    await hsm.tool(token, '--delete-object', '--type', 'pubkey', '--id', id);
     const write = ['--write-object', file('cert.der'), '--type', 'cert', '--id', id];
-    await mustRun('pkcs11-tool', [...login, ...write], { env: hsm.env });
+    await hsm.tool(token, ...write);
   }
 });
 

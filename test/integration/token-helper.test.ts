@@ -211,9 +211,7 @@ describe('PIN', () => {
       spy.context(fixture.context),
     );
     atEnd(t, () => key.close());
-    const change = ['--change-pin', '--pin', token.pin, '--new-pin', 'other-pin-99'];
-    const args = ['--module', SOFTHSM_MODULE, '--token-label', 'acme', '--login', ...change];
-    await mustRun('pkcs11-tool', args, { env: hsm.env });
+    await hsm.tool(token, '--change-pin', '--new-pin', 'other-pin-99');
     await assertSigns(key);
     assert.equal(spy.calls('C_Login'), 1);
     const pid = pidOf(key);
@@ -304,18 +302,8 @@ describe('token', () => {
     const fixture = await makeFixture(t);
     const key = await openKey(t, fixture);
     const { hsm, token } = fixture;
-    const login = [
-      '--module',
-      SOFTHSM_MODULE,
-      '--token-label',
-      'acme',
-      '--login',
-      '--pin',
-      token.pin,
-    ];
     for (const type of ['privkey', 'pubkey']) {
-      const args = [...login, '--delete-object', '--type', type, '--id', '01'];
-      await mustRun('pkcs11-tool', args, { env: hsm.env });
+      await hsm.tool(token, '--delete-object', '--type', type, '--id', '01');
     }
     await hsm.addKey(token, { label: 'k', id: '01', type: 'EC:prime256v1' });
     await appErrorOf(() => key.sign(INPUT), 'TOKEN_FAILED');

@@ -34,6 +34,8 @@ export interface SoftHsm {
   /** What a process needs to see these tokens. */
   readonly env: Readonly<{ SOFTHSM2_CONF: string }>;
   addToken(label: string): Promise<SoftHsmToken>;
+  /** Runs pkcs11-tool on a token, logged in; gives its output. */
+  tool(token: SoftHsmToken, ...args: readonly string[]): Promise<string>;
   /** Makes a key pair with pkcs11-tool, so that two programs agree on what a key is. */
   addKey(token: SoftHsmToken, key: SoftHsmKey): Promise<void>;
   /** `pkcs11:` URI of a key, PIN file included. */
@@ -51,6 +53,11 @@ export async function createSoftHsm(scope: Scope): Promise<SoftHsm> {
   );
   const env = { SOFTHSM2_CONF: conf };
   let tokens = 0;
+  const tool: SoftHsm['tool'] = async (token, ...args) => {
+    const slot = await slotOfSerial(token.serial, env);
+    const login = ['--module', SOFTHSM_MODULE, '--slot', slot, '--login', '--pin', token.pin];
+    return mustRun('pkcs11-tool', [...login, ...args], { env });
+  };
   return {
     folder,
     modulePath: SOFTHSM_MODULE,
@@ -66,11 +73,10 @@ export async function createSoftHsm(scope: Scope): Promise<SoftHsm> {
       writeFileSync(pinFile, `${pin}\n`, { mode: 0o600 });
       return { label, serial: await serialOfSlot(slot, env), pin, pinFile };
     },
+    tool,
     async addKey(token, { label, id, type }): Promise<void> {
-      const slot = await slotOfSerial(token.serial, env);
-      const login = ['--module', SOFTHSM_MODULE, '--slot', slot, '--login', '--pin', token.pin];
-      const key = ['--keypairgen', '--key-type', type, '--id', id, '--label', label];
-      await mustRun('pkcs11-tool', [...login, ...key, '--usage-sign'], { env });
+      const args = ['--keypairgen', '--key-type', type, '--id', id, '--label', label];
+      await tool(token, ...args, '--usage-sign');
     },
     uri(token, key): string {
       const object = key.label === undefined ? '' : `;object=${encodeURIComponent(key.label)}`;
