@@ -36,12 +36,15 @@ export async function issueOne(
     context.report(`made a new ${key.type} key in ${certificate.key}`);
   }
   const answers = await openChallengeAnswers(certificate.challenge);
+  // Begun early: its library loads while the signer and the CA are being connected.
+  const csr = createCsr(key.privateKey, identifiers);
+  csr.catch(() => undefined); // whoever awaits it below gets the error
   try {
     const pem = await withSession(context, (session) =>
       issueCertificate(session, identifiers, {
         publishHttp01: (token) =>
           answers.publish(token, keyAuthorization(token, session.signer.thumbprint)),
-        createCsr: () => createCsr(key.privateKey, identifiers),
+        createCsr: () => csr,
       }),
     );
     const chain = parseChain(pem);
