@@ -92,10 +92,10 @@ function printLines(lines: readonly string[]): number {
   return EXIT_OK;
 }
 
-/** INT and TERM end the command through its own clean-up; a second one ends it at once. */
+/** HUP, INT and TERM end the command through its own clean-up; a second one ends it at once. */
 function abortOnSignals(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
       controller.abort(new AppError('CLIENT_INTERRUPTED', `interrupted by ${name}`));
     });

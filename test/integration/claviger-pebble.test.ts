@@ -285,7 +285,7 @@ describe('claviger with Pebble', () => {
       assert.ok((await stat(join(claviger.folder, 'good.test.pem'))).isFile());
     });
 
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
       it(`takes back its challenge files on ${signal}`, async (t) => {
         const claviger = await prepareClaviger(t, pebble, { socket });
         const root = join(claviger.folder, 'htdocs');
