@@ -21,11 +21,6 @@ const CURVES: readonly CurveFacts[] = [
   { curve: 'P-521', oid: Buffer.from('06052b81040023', 'hex'), fieldBytes: 66 },
 ];
 
-/** The curve CKA_EC_PARAMS names, or undefined for one that is not supported. */
-export function curveOfParams(params: Buffer): EcCurve | undefined {
-  return CURVES.find(({ oid }) => oid.equals(params))?.curve;
-}
-
 /** What CKA_EC_PARAMS has to hold for this curve. */
 export function paramsOfCurve(curve: EcCurve): Buffer {
   const facts = CURVES.find((candidate) => candidate.curve === curve);

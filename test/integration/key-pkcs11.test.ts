@@ -106,6 +106,28 @@ describe('account key in a token', () => {
     }
   });
 
+  it('that wants a login for each signature gets it', async () => {
+    const pair = [
+      '--keypairgen',
+      '--key-type',
+      'EC:prime256v1',
+      '--label',
+      'careful',
+      '--id',
+      '61',
+    ];
+    await hsm.tool(token, ...pair, '--usage-sign', '--always-auth');
+    assert.match(
+      await hsm.tool(token, '--list-objects', '--type', 'privkey'),
+      /always authenticate/i,
+    );
+    await withKey(hsm.uri(token, { label: 'careful' }), async (key) => {
+      for (const input of [INPUT, Buffer.from('a'), Buffer.from('b')]) {
+        assert.ok(verifySignature('ES256', key.publicKey, input, await key.sign(input)));
+      }
+    });
+  });
+
   it('signs many requests at once, in order, each its own', async () => {
     await withKey(hsm.uri(token, { label: 'p256' }), async (key) => {
       const inputs = Array.from({ length: 200 }, (_, at) => Buffer.from(`${at}.payload`));
