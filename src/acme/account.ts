@@ -27,7 +27,10 @@ export interface Registration {
 export async function findAccountUrl(session: AcmeSession): Promise<string> {
   const { keyId } = session.signer;
   if (keyId !== undefined) {
-    parseServerUrl(keyId, session.directory.url, "the signer's key ID");
+    const { host } = parseServerUrl(keyId, session.directory.url, "the signer's key ID");
+    if (host !== session.directory.newOrder.host) {
+      session.report(`the signer's account is at ${host}; is the server the right one?`);
+    }
     return keyId;
   }
   return (await findAccount(session)).url;

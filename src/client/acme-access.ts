@@ -22,12 +22,33 @@ export interface ClientContext {
   report(line: string): void;
 }
 
-/** Opens the signer and the ACME session, runs `use`, and closes both. */
+/**
+ * Opens the signer and the ACME session, runs `use`, and closes both.
+ * @throws AppError ACME_TIMEOUT when all of it takes longer than configured
+ */
 export async function withSession<T>(
   context: ClientContext,
   use: (session: AcmeSession) => Promise<T>,
 ): Promise<T> {
-  const { config, signal } = context;
+  const { timeoutMs } = context.config;
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    const message = `${context.config.server}: not done within ${timeoutMs / 1000} s`;
+    late.abort(new AppError('ACME_TIMEOUT', message, { hint: 'allow more time with --timeout' }));
+  }, timeoutMs);
+  try {
+    return await openAndUse(context, AbortSignal.any([context.signal, late.signal]), use);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function openAndUse<T>(
+  context: ClientContext,
+  signal: AbortSignal,
+  use: (session: AcmeSession) => Promise<T>,
+): Promise<T> {
+  const { config } = context;
   const directoryUrl = parseDirectoryUrl(config.server);
   const authorities =
     config.serverCaFile === undefined ? undefined : await readBundle(config.serverCaFile);

@@ -161,6 +161,23 @@ describe('readAccount', () => {
     assert.equal(server.calls.includes('newAccount'), false);
   });
 
+  it('tells when the account of the signer is at another host', async (t) => {
+    const { session } = await open(t);
+    const reports: string[] = [];
+    const report = (line: string): void => {
+      reports.push(line);
+    };
+    const signer = { jwk: undefined, keyId: 'https://127.0.0.1:1/account/1' };
+    await assertFails(
+      readAccount(withSigner({ ...session, report }, signer)),
+      'ACME_CONNECTION',
+      /./,
+    );
+    assert.deepEqual(reports, [
+      "the signer's account is at 127.0.0.1:1; is the server the right one?",
+    ]);
+  });
+
   it('does not use a key ID that is no https URL', async (t) => {
     const { session } = await open(t);
     const signer = { jwk: undefined, keyId: 'http://ca.example/account/1' };

@@ -275,6 +275,16 @@ describe('claviger issue', () => {
     assert.deepEqual(server.calls, []);
   });
 
+  it('waits for a server no longer than --timeout, in whatever it hangs', async (t) => {
+    const { issue, server } = await prepare(t, {
+      misbehave: ({ endpoint }) => (endpoint === 'finalize' ? { hang: true } : undefined),
+    });
+    const result = await issue('--timeout=2');
+    assert.equal(result.code, 1);
+    assert.match(result.stderr, /error: .*: not done within 2 s\n.*hint: .*--timeout/);
+    assert.equal(server.calls.at(-1), 'finalize');
+  });
+
   it('lets no escape sequence of a server through to the terminal', async (t) => {
     const { issue } = await prepare(t, {
       misbehave: ({ endpoint }) =>

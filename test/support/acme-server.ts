@@ -30,6 +30,8 @@ export interface AcmeAnswer {
   readonly body?: unknown;
   /** True: the connection is cut instead. */
   readonly reset?: boolean;
+  /** True: no answer ever comes. */
+  readonly hang?: boolean;
 }
 
 export interface AcmeCall {
@@ -137,6 +139,9 @@ class Responder {
     const answer = options.misbehave?.(call) ?? usual;
     if (answer.reset === true) {
       request.socket.destroy();
+      return;
+    }
+    if (answer.hang === true) {
       return;
     }
     const headers = {
