@@ -73,6 +73,12 @@ async function serveWith(
 }
 
 function loadConfig(options: ServeOptions, passed: readonly PassedSocket[]): ClavigerdConfig {
+  if (options.privkey?.includes('pin-value=') === true) {
+    // Every user of the machine can read it there; it is not repeated.
+    throw new AppError('CONFIG_USAGE', '--privkey: pin-value puts the PIN on the command line', {
+      hint: 'use pin-source=file:/PATH, env:NAME or credential:NAME instead',
+    });
+  }
   const specifiers = specifierValues(readSpecifierEnvironment(process.env));
   const file = readConfigFile(options.config, DEFAULT_CONFIG_PATH, specifiers);
   const config = parseClavigerdConfig({

@@ -22,7 +22,7 @@ export const ERROR_CODES = {
     'TOKEN_FAILED',
   ],
   keys: ['KEY_URI', 'KEY_FILE', 'KEY_PIN', 'KEY_UNSUPPORTED', 'KEY_BAD_SIGNATURE'],
-  signer: ['SIGNER_BUSY', 'SIGNER_AUDIT'],
+  signer: ['SIGNER_BUSY'],
   acme: [
     'ACME_CONNECTION',
     'ACME_PROBLEM',

@@ -89,12 +89,28 @@ describe('the command line of clavigerd', () => {
   });
 });
 
+describe('the PIN of clavigerd', () => {
+  it('is not taken from the command line, and not repeated', async () => {
+    const uri = 'pkcs11:token=x;object=y?module-path=/x.so&pin-value=4711471147';
+    const { stderr, code } = await runClavigerd([`--privkey=${uri}`]);
+    assert.equal(code, 2); // CONFIG_USAGE
+    assert.match(stderr, /pin-value puts the PIN on the command line/);
+    assert.doesNotMatch(stderr, /4711/);
+  });
+});
+
+// Files that are missing, unreadable or too large are CONFIG_FILE; what is in them is CONFIG_INVALID.
 describe('the configuration of clavigerd', () => {
   it('that is named must exist', async () => {
     await assertFails(['--config=/nonexistent/x.toml'], {
       code: 2,
       error: /clavigerd: error: configuration file: ENOENT/,
     });
+  });
+
+  it('is bounded', async (t) => {
+    const { config } = await prepare(t, `# ${'x'.repeat(1024 * 1024)}`);
+    await assertFails([`--config=${config}`], { code: 2, error: /larger than 1048576 bytes/ });
   });
 
   it('may be missing at the default place', async (t) => {
