@@ -5,17 +5,13 @@ import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import {
-  runClaviger,
-  startClavigerd,
-  writeAccountKey,
-  type SignerSetup,
-} from '../support/claviger.js';
+import { runClaviger, writeAccountKey } from '../support/claviger.js';
 import {
   startAcmeServer,
   type AcmeServer,
   type AcmeServerOptions,
 } from '../support/acme-server.js';
+import { startClavigerd } from '../support/clavigerd.js';
 import { freePort } from '../support/free-port.js';
 import type { CommandResult } from '../support/process.js';
 import { mustRun } from '../support/process.js';
@@ -158,8 +154,8 @@ describe('claviger issue', () => {
   }
 
   async function prepare(scope: Scope, options: AcmeServerOptions = {}): Promise<Setup> {
-    const signer: SignerSetup = await startClavigerd(scope, {
-      privkey: await writeAccountKey(scope, 'ES256'),
+    const signer = await startClavigerd(scope, {
+      key: await writeAccountKey(scope, 'ES256'),
     });
     const server = await startAcmeServer(scope, options);
     const folder = await makeTempDir(scope);

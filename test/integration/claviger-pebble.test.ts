@@ -9,11 +9,11 @@ import { before, describe, it } from 'node:test';
 import type { Algorithm } from '../../src/jose/algorithms.js';
 import {
   prepareClaviger,
-  startClavigerd,
   startLacmeAccountd,
   writeAccountKey,
   type ClavigerSetup,
 } from '../support/claviger.js';
+import { startClavigerd } from '../support/clavigerd.js';
 import { isRevoked, startPebble, type Pebble } from '../support/pebble.js';
 import { mustRun, startProcess, type CommandResult } from '../support/process.js';
 import { CLAVIGER, CLAVIGERD } from '../support/programs.js';
@@ -67,7 +67,11 @@ describe('claviger with Pebble', () => {
 
   /** The same signer with the key ID alone: issues, and cannot touch the account. */
   async function useKeyId(t: Scope, privkey: string, keyId: string, env = {}): Promise<void> {
-    const { socket } = await startClavigerd(t, { privkey, keyId, env });
+    const { socket } = await startClavigerd(t, {
+      key: privkey,
+      settings: `keyid = ${JSON.stringify(keyId)}`,
+      env,
+    });
     const claviger = await prepareClaviger(t, pebble, { socket });
     assertDone(await claviger.run(['issue', 'k.test', ...FILES]));
     const shown = await claviger.run(['account', 'show']);
@@ -82,7 +86,7 @@ describe('claviger with Pebble', () => {
   for (const algorithm of ['RS256', 'ES256', 'ES384'] as const satisfies readonly Algorithm[]) {
     it(`registers, issues and revokes with a key in a file, ${algorithm}`, async (t) => {
       const privkey = await writeAccountKey(t, algorithm);
-      const { socket } = await startClavigerd(t, { privkey });
+      const { socket } = await startClavigerd(t, { key: privkey });
       const keyId = await useAccount(await prepareClaviger(t, pebble, { socket }));
       await useKeyId(t, privkey, keyId);
     });
@@ -93,7 +97,7 @@ describe('claviger with Pebble', () => {
       const key = { label: 'account', id: '01', type: TOKEN_KEY_TYPES[algorithm] } as const;
       await hsm.addKey(token, key);
       const privkey = hsm.uri(token, key);
-      const { socket } = await startClavigerd(t, { privkey, env: hsm.env });
+      const { socket } = await startClavigerd(t, { key: privkey, env: hsm.env });
       const keyId = await useAccount(await prepareClaviger(t, pebble, { socket }));
       await useKeyId(t, privkey, keyId, hsm.env);
     });
@@ -120,7 +124,7 @@ describe('claviger with Pebble', () => {
     let socket: string;
     before(async () => {
       const signer = await startClavigerd(scope, {
-        privkey: await writeAccountKey(scope, 'ES256'),
+        key: await writeAccountKey(scope, 'ES256'),
       });
       socket = signer.socket;
       assertDone(await (await prepareClaviger(scope, pebble, { socket })).run(REGISTER));

@@ -12,7 +12,8 @@ import { AppError } from '../../src/lib/errors.js';
 import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { signWithKey } from '../../src/jose/signature.js';
 import { formatGreeting } from '../../src/protocol/greeting.js';
-import { startClavigerd, startLacmeAccountd, writeAccountKey } from '../support/claviger.js';
+import { startLacmeAccountd, writeAccountKey } from '../support/claviger.js';
+import { startClavigerd } from '../support/clavigerd.js';
 import { makeKey } from '../support/keys.js';
 import { atEnd, type Scope } from '../support/scope.js';
 import { formatSigningInput } from '../support/signing-request.js';
@@ -149,7 +150,7 @@ describe('the place of the socket', () => {
 
   it('may be left by a daemon that died', async (t) => {
     const { socket, process: daemon } = await startClavigerd(t, {
-      privkey: await writeAccountKey(t, 'ES256'),
+      key: await writeAccountKey(t, 'ES256'),
     });
     daemon.signal('SIGKILL');
     await daemon.waitForExit();
@@ -293,7 +294,7 @@ describe('a signer command', () => {
 
 describe('the real signers', () => {
   it('clavigerd tells why it refuses, and signs the next', async (t) => {
-    const { socket } = await startClavigerd(t, { privkey: await writeAccountKey(t, 'ES256') });
+    const { socket } = await startClavigerd(t, { key: await writeAccountKey(t, 'ES256') });
     const { signer } = await open(t, { kind: 'socket', path: socket });
     const good = formatSigningInput({
       alg: 'ES256',

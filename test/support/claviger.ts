@@ -12,7 +12,7 @@ import {
   type RunningProcess,
   type RunOptions,
 } from './process.js';
-import { CLAVIGER, CLAVIGERD } from './programs.js';
+import { CLAVIGER } from './programs.js';
 import type { Scope } from './scope.js';
 import { makeTempDir } from './temp-dir.js';
 
@@ -23,33 +23,11 @@ export interface SignerSetup {
   readonly process: RunningProcess;
 }
 
-export interface DaemonSetup {
-  readonly privkey: string;
-  readonly keyId?: string | undefined;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
 /** Writes a new account key as PEM; gives `file:PATH`. */
 export async function writeAccountKey(scope: Scope, algorithm: Algorithm): Promise<string> {
   const path = join(await makeTempDir(scope), 'account.pem');
   await writeFile(path, makeKey(algorithm).pem, { mode: 0o600 });
   return `file:${path}`;
-}
-
-/** Starts clavigerd for an account key. */
-export async function startClavigerd(scope: Scope, setup: DaemonSetup): Promise<SignerSetup> {
-  const folder = await makeTempDir(scope);
-  const socket = join(folder, 'S');
-  const config = join(folder, 'clavigerd.toml');
-  const lines = setup.keyId === undefined ? '' : `keyid = ${JSON.stringify(setup.keyId)}\n`;
-  await writeFile(config, lines, { mode: 0o600 });
-  const process_ = await startProcess(scope, {
-    command: process.execPath,
-    args: [CLAVIGERD, `--config=${config}`, `--privkey=${setup.privkey}`, `--socket=${socket}`],
-    ...(setup.env === undefined ? {} : { env: setup.env }),
-    waitFor: { socket },
-  });
-  return { folder, socket, process: process_ };
 }
 
 /** Starts Debian's lacme-accountd; RSA keys only. */
