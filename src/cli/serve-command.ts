@@ -14,6 +14,7 @@ import { readConfigFile } from './config-file.js';
 import { EXIT_OK } from './failure.js';
 import { formatEffectiveConfig } from './effective-config.js';
 import { readSpecifierEnvironment } from './process-environment.js';
+import { writeStderr } from './standard-error.js';
 import { terminalPrompt } from './terminal-prompt.js';
 
 export interface ServeOptions {
@@ -39,7 +40,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const log = new Log({
     program: 'clavigerd',
     clock: systemClock,
-    writeStderr: (line) => process.stderr.write(line),
+    writeStderr,
     journal: isJournal(process.env, STDERR_FD),
     quiet: config.quiet,
     debug: options.debug === true,

@@ -5,12 +5,12 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import { algorithmOfKey } from '../jose/algorithms.js';
 import { jwkOfKey } from '../jose/public-jwk.js';
-import { signWithKey } from '../jose/signature.js';
 import { AppError, systemCodeOf } from '../lib/errors.js';
 import { readPrivateFile } from '../sys/private-file.js';
 import type { AccountKey } from './account-key.js';
 import type { KeyContext } from './key-context.js';
 import { parsePinSource, readPin } from './pin-source.js';
+import { SoftwareSigner } from './software-signer.js';
 
 const HINT =
   'a PEM file with one private key is wanted: PKCS #8, encrypted or not, PKCS #1 or SEC 1';
@@ -28,12 +28,13 @@ export async function openFileKey(path: string, context: KeyContext): Promise<Ac
   try {
     const privateKey = await parseKey(pem, path, context);
     const algorithm = algorithmOfKey(privateKey);
+    const signer = new SoftwareSigner(algorithm, privateKey);
     return {
       algorithm,
       jwk: jwkOfKey(privateKey),
       publicKey: createPublicKey(privateKey),
       description: `file:${path}`,
-      sign: (input) => signWithKey(algorithm, privateKey, input),
+      sign: (input) => signer.sign(input),
       close: () => Promise.resolve(),
     };
   } finally {

@@ -88,7 +88,7 @@ export class Connection {
         break;
       case 'write':
         this.#restartIdleTimer();
-        this.#options.stream.write(event.text);
+        this.#options.stream.write(event.text, 'latin1'); // ASCII, cheaper than UTF-8
         break;
       case 'close':
         this.#end(event.reason);

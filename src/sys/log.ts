@@ -23,8 +23,8 @@ export interface LogOptions {
   /** First word of each line on standard error. */
   readonly program: string;
   readonly clock: Clock;
-  /** Takes a line, its newline included. */
-  readonly writeStderr: (line: string) => void;
+  /** Takes a line, its newline included; false when it could not be written. */
+  readonly writeStderr: (line: string) => boolean;
   /** Under systemd lines begin with their severity. */
   readonly journal: boolean;
   /** `info` and `debug` stay away from standard error; the file gets `info` all the same. */
@@ -83,12 +83,15 @@ export class Log {
   }
 
   /**
-   * Writes a line that must be there before what it tells of may have an effect.
-   * @throws AppError SYS_FILE when the file takes no more.
+   * Writes a line that must be there before what it tells of may have an effect: in the file, or on
+   * standard error where there is none.
+   * @throws AppError SYS_FILE when it cannot be written.
    */
   record(event: string, fields: LogFields): void {
     this.#appendToFile('notice', event, fields);
-    this.#tell('notice', event, fields);
+    if (!this.#tell('notice', event, fields) && this.#fd === undefined) {
+      throw new AppError('SYS_FILE', 'log: standard error takes no more, and there is no log file');
+    }
   }
 
   #appendToFile(level: LogLevel, event: string, fields: LogFields): void {
@@ -98,12 +101,13 @@ export class Log {
     }
   }
 
-  #tell(level: LogLevel, event: string, fields: LogFields): void {
+  #tell(level: LogLevel, event: string, fields: LogFields): boolean {
     const { program, writeStderr, journal, quiet } = this.#options;
-    if (!(quiet && (level === 'info' || level === 'debug'))) {
-      const severity = journal ? `<${SEVERITY[level]}>` : '';
-      writeStderr(`${severity}${program}: ${event}${formatFields(fields)}\n`);
+    if (quiet && (level === 'info' || level === 'debug')) {
+      return true;
     }
+    const severity = journal ? `<${SEVERITY[level]}>` : '';
+    return writeStderr(`${severity}${program}: ${event}${formatFields(fields)}\n`);
   }
 
   /** Opens the file anew, after logrotate has moved it. Keeps the old one when that fails. */

@@ -20,7 +20,7 @@ const ANSWER_MS = 20_000;
 const log = new Log({
   program: 'test',
   clock: { now: () => 0 },
-  writeStderr: () => undefined,
+  writeStderr: () => true,
   journal: false,
   quiet: false,
   debug: true,

@@ -27,6 +27,7 @@ function newService(
     clock: { now: () => 0 },
     writeStderr: (line) => {
       stderr += line;
+      return true;
     },
     journal: false,
     quiet: false,

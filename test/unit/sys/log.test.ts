@@ -13,6 +13,7 @@ function newLog(change: Partial<LogOptions> = {}): { log: Log; stderr: () => str
     clock: { now: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6) },
     writeStderr: (line) => {
       text += line;
+      return true;
     },
     journal: false,
     quiet: false,
@@ -77,6 +78,17 @@ describe('Log', () => {
       { code: 'SYS_FILE' },
     );
     assert.doesNotMatch(stderr(), /signed/);
+  });
+
+  it('refuses a record when standard error is all there is, and takes no more', () => {
+    const { log } = newLog({ writeStderr: () => false });
+    log.info('lost');
+    assert.throws(
+      () => {
+        log.record('signed', {});
+      },
+      { code: 'SYS_FILE' },
+    );
   });
 
   it('fails at once when the file cannot be opened', () => {
