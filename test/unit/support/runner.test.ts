@@ -21,6 +21,8 @@ async function runTree(
   const root = await makeTempDir(scope);
   await mkdir(join(root, 'test'));
   await mkdir(join(root, 'dist/test'), { recursive: true });
+  // Else the nearest package.json above the temporary folder would tell what kind of module it is.
+  await writeFile(join(root, 'package.json'), '{"type":"commonjs"}');
   await writeFile(join(root, 'test/a.test.ts'), '');
   await writeFile(join(root, 'dist/test/a.test.js'), HEAD + content);
   await writeFile(
