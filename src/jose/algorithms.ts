@@ -1,25 +1,26 @@
-// The JWS algorithms an account key may have, RFC 7518 §3.1, and what each needs. Pure.
+// The JWS algorithms an account key may have, RFC 7518 §3.1 and RFC 8037 §3.1, and what each needs. Pure.
 // One table for everybody: the daemon's checks, the token's mechanisms, the client's own keys.
 
 import type { KeyObject } from 'node:crypto';
 import { AppError } from '../lib/errors.js';
 
-export type Algorithm = 'RS256' | 'ES256' | 'ES384' | 'ES512';
+export type Algorithm = 'RS256' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
 export type EcCurve = 'P-256' | 'P-384' | 'P-521';
 
 export interface AlgorithmFacts {
   readonly algorithm: Algorithm;
-  readonly hash: 'sha256' | 'sha384' | 'sha512';
-  readonly curve: EcCurve | undefined;
-  /** Bytes of an ES* signature, r‖s each padded to the curve size (RFC 7518 §3.4); RSA: the modulus size decides. */
+  /** Undefined for EdDSA, which takes the message itself. */
+  readonly hash: 'sha256' | 'sha384' | 'sha512' | undefined;
+  /** Bytes of an ES* signature, r‖s each padded to the curve size (RFC 7518 §3.4); else the key decides. */
   readonly signatureBytes: number | undefined;
 }
 
 const FACTS: Readonly<Record<Algorithm, AlgorithmFacts>> = {
-  RS256: { algorithm: 'RS256', hash: 'sha256', curve: undefined, signatureBytes: undefined },
-  ES256: { algorithm: 'ES256', hash: 'sha256', curve: 'P-256', signatureBytes: 64 },
-  ES384: { algorithm: 'ES384', hash: 'sha384', curve: 'P-384', signatureBytes: 96 },
-  ES512: { algorithm: 'ES512', hash: 'sha512', curve: 'P-521', signatureBytes: 132 },
+  RS256: { algorithm: 'RS256', hash: 'sha256', signatureBytes: undefined },
+  ES256: { algorithm: 'ES256', hash: 'sha256', signatureBytes: 64 },
+  ES384: { algorithm: 'ES384', hash: 'sha384', signatureBytes: 96 },
+  ES512: { algorithm: 'ES512', hash: 'sha512', signatureBytes: 132 },
+  EdDSA: { algorithm: 'EdDSA', hash: undefined, signatureBytes: undefined },
 };
 
 /** OpenSSL's curve names, as `asymmetricKeyDetails.namedCurve` gives them. */
@@ -41,7 +42,7 @@ export function isAlgorithm(text: string): text is Algorithm {
 }
 
 /**
- * The one algorithm a key signs with: RS256 for RSA of 2048 to 4096 bits, ES* by curve.
+ * The one algorithm a key signs with: RS256 for RSA of 2048 to 4096 bits, ES* by curve, EdDSA for Ed25519 and Ed448.
  * @throws AppError JOSE_UNSUPPORTED_KEY naming the type or curve.
  */
 export function algorithmOfKey(key: KeyObject): Algorithm {
@@ -62,6 +63,9 @@ export function algorithmOfKey(key: KeyObject): Algorithm {
       }
       return algorithm;
     }
+    case 'ed25519':
+    case 'ed448':
+      return 'EdDSA';
     default:
       throw unsupported(`key type ${key.asymmetricKeyType ?? 'unknown'}`);
   }
@@ -69,6 +73,6 @@ export function algorithmOfKey(key: KeyObject): Algorithm {
 
 function unsupported(what: string): AppError {
   return new AppError('JOSE_UNSUPPORTED_KEY', `account key: ${what} is not supported`, {
-    hint: 'use RSA of 2048 to 4096 bits, or the curve P-256, P-384 or P-521',
+    hint: 'use RSA of 2048 to 4096 bits, the curve P-256, P-384 or P-521, Ed25519 or Ed448',
   });
 }

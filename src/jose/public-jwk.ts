@@ -4,6 +4,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { isBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
+import type { Algorithm } from './algorithms.js';
 
 export interface RsaPublicJwk {
   readonly e: string;
@@ -18,10 +19,25 @@ export interface EcPublicJwk {
   readonly y: string;
 }
 
-export type PublicJwk = RsaPublicJwk | EcPublicJwk;
+/** RFC 8037 §2 */
+export interface OkpPublicJwk {
+  readonly crv: 'Ed25519' | 'Ed448';
+  readonly kty: 'OKP';
+  readonly x: string;
+}
 
+export type PublicJwk = RsaPublicJwk | EcPublicJwk | OkpPublicJwk;
+
+const ALGORITHM_OF_CURVE = {
+  'P-256': 'ES256',
+  'P-384': 'ES384',
+  'P-521': 'ES512',
+  Ed25519: 'EdDSA',
+  Ed448: 'EdDSA',
+} as const;
 const RSA_MEMBERS = ['e', 'kty', 'n'] as const;
 const EC_MEMBERS = ['crv', 'kty', 'x', 'y'] as const;
+const OKP_MEMBERS = ['crv', 'kty', 'x'] as const;
 
 /**
  * Checks a foreign value to be a public JWK of a supported type and nothing more.
@@ -32,13 +48,22 @@ export function parsePublicJwk(value: unknown): PublicJwk {
     throw badJwk('not an object');
   }
   const members = new Map<string, unknown>(Object.entries(value));
-  const kty = members.get('kty');
-  const jwk = kty === 'RSA' ? parseRsa(members) : kty === 'EC' ? parseEc(members) : undefined;
-  if (jwk === undefined) {
-    throw badJwk('kty is neither RSA nor EC');
-  }
+  const jwk = parseByType(members);
   publicKeyOfJwk(jwk);
   return jwk;
+}
+
+function parseByType(members: ReadonlyMap<string, unknown>): PublicJwk {
+  switch (members.get('kty')) {
+    case 'RSA':
+      return parseRsa(members);
+    case 'EC':
+      return parseEc(members);
+    case 'OKP':
+      return parseOkp(members);
+    default:
+      throw badJwk('kty is none of RSA, EC and OKP');
+  }
 }
 
 function parseRsa(members: ReadonlyMap<string, unknown>): RsaPublicJwk {
@@ -53,6 +78,15 @@ function parseEc(members: ReadonlyMap<string, unknown>): EcPublicJwk {
     throw badJwk('crv is not P-256, P-384 or P-521');
   }
   return { crv, kty: 'EC', x: base64UrlMember(members, 'x'), y: base64UrlMember(members, 'y') };
+}
+
+function parseOkp(members: ReadonlyMap<string, unknown>): OkpPublicJwk {
+  requireExactly(members, OKP_MEMBERS);
+  const crv = members.get('crv');
+  if (crv !== 'Ed25519' && crv !== 'Ed448') {
+    throw badJwk('crv is not Ed25519 or Ed448');
+  }
+  return { crv, kty: 'OKP', x: base64UrlMember(members, 'x') };
 }
 
 function requireExactly(members: ReadonlyMap<string, unknown>, names: readonly string[]): void {
@@ -79,9 +113,19 @@ function badJwk(problem: string): AppError {
  * second line of the daemon's greeting.
  */
 export function formatPublicJwk(jwk: PublicJwk): string {
-  return jwk.kty === 'RSA'
-    ? JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n })
-    : JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y });
+  switch (jwk.kty) {
+    case 'RSA':
+      return JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n });
+    case 'EC':
+      return JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y });
+    case 'OKP':
+      return JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x });
+  }
+}
+
+/** The one algorithm the key of a JWK signs with. */
+export function algorithmOfJwk(jwk: PublicJwk): Algorithm {
+  return jwk.kty === 'RSA' ? 'RS256' : ALGORITHM_OF_CURVE[jwk.crv];
 }
 
 /** RFC 7638 thumbprint: base64url of the SHA-256 of the canonical JWK, 43 characters. */

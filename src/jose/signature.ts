@@ -1,4 +1,4 @@
-// Making and checking JWS signatures with node:crypto, RFC 7518 §3.3 and §3.4. Pure.
+// Making and checking JWS signatures with node:crypto, RFC 7518 §3.3 and §3.4, RFC 8037 §3.1. Pure.
 // The daemon signs with software keys here and verifies every signature, whoever made it.
 
 import { sign, verify, type KeyObject } from 'node:crypto';
@@ -15,13 +15,18 @@ export function signWithKey(
 ): Promise<Buffer> {
   const { hash } = algorithmFacts(algorithm);
   return new Promise((resolve, reject) => {
-    sign(hash, input, { key: privateKey, dsaEncoding: DSA_ENCODING }, (error, signature) => {
-      if (error) {
-        reject(error);
-      } else {
-        resolve(signature);
-      }
-    });
+    sign(
+      hash ?? null,
+      input,
+      { key: privateKey, dsaEncoding: DSA_ENCODING },
+      (error, signature) => {
+        if (error) {
+          reject(error);
+        } else {
+          resolve(signature);
+        }
+      },
+    );
   });
 }
 
@@ -32,7 +37,7 @@ export function signWithKeySync(
   input: Uint8Array,
 ): Buffer {
   const { hash } = algorithmFacts(algorithm);
-  return sign(hash, input, { key: privateKey, dsaEncoding: DSA_ENCODING });
+  return sign(hash ?? null, input, { key: privateKey, dsaEncoding: DSA_ENCODING });
 }
 
 /** True when `signature`, in JWS form, is this key's over `input`. */
@@ -46,5 +51,5 @@ export function verifySignature(
   if (signatureBytes !== undefined && signature.length !== signatureBytes) {
     return false;
   }
-  return verify(hash, input, { key: publicKey, dsaEncoding: DSA_ENCODING }, signature);
+  return verify(hash ?? null, input, { key: publicKey, dsaEncoding: DSA_ENCODING }, signature);
 }

@@ -49,7 +49,8 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
       get helperPid(): number | undefined {
         return helper.pid;
       },
-      sign: (input) => helper.sign(createHash(hash).update(input).digest()),
+      sign: (input) =>
+        helper.sign(hash === undefined ? input : createHash(hash).update(input).digest()),
       close: () => helper.close(),
     };
   } catch (error) {

@@ -3,7 +3,12 @@
 // cannot make the client take private key material.
 
 import { isAlgorithm, type Algorithm } from '../jose/algorithms.js';
-import { jwkThumbprint, parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
+import {
+  algorithmOfJwk,
+  jwkThumbprint,
+  parsePublicJwk,
+  type PublicJwk,
+} from '../jose/public-jwk.js';
 import { isBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { LineSplitter } from '../lib/line-splitter.js';
@@ -36,7 +41,6 @@ export type ClientSessionEvent =
 
 const THUMBPRINT_LENGTH = 43;
 const MAX_KEY_ID_LENGTH = 2048;
-const ALGORITHM_OF_CURVE = { 'P-256': 'ES256', 'P-384': 'ES384', 'P-521': 'ES512' } as const;
 
 export class ClientSession {
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES);
@@ -196,8 +200,7 @@ function readKeyId(extra: JsonObject | undefined): string | undefined {
 }
 
 function readAlgorithm(extra: JsonObject | undefined, jwk: PublicJwk | undefined): Algorithm {
-  const ofKey =
-    jwk === undefined ? undefined : jwk.kty === 'RSA' ? 'RS256' : ALGORITHM_OF_CURVE[jwk.crv];
+  const ofKey = jwk === undefined ? undefined : algorithmOfJwk(jwk);
   // Before it had "alg", lacme-accountd signed with RS256, always.
   const told = extraText(extra, 'alg') ?? ofKey ?? 'RS256';
   if (!isAlgorithm(told)) {

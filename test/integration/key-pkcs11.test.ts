@@ -6,6 +6,7 @@ import { createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { algorithmFacts } from '../../src/jose/algorithms.js';
 import type { AccountKey } from '../../src/keys/account-key.js';
 import type { KeyContext } from '../../src/keys/key-context.js';
 import { openAccountKey } from '../../src/keys/open-account-key.js';
@@ -310,9 +311,8 @@ describe('account key in a token', () => {
     writeFileSync(file('input'), INPUT);
     writeFileSync(file('public.pem'), key.publicKey.export({ type: 'spki', format: 'pem' }));
     writeFileSync(file('signature'), key.algorithm === 'RS256' ? signature : derOfRaw(signature));
-    const hash = { RS256: 'sha256', ES256: 'sha256', ES384: 'sha384', ES512: 'sha512' }[
-      key.algorithm
-    ];
+    const { hash } = algorithmFacts(key.algorithm);
+    assert.ok(hash !== undefined);
     const args = [
       'dgst',
       `-${hash}`,

@@ -19,13 +19,21 @@ const CURVES = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' } as const;
 
 /** A new key; its lines are noted as secrets that no log may hold. */
 export function makeKey(algorithm: Algorithm): TestKey {
-  const { privateKey, publicKey } =
-    algorithm === 'RS256'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-      : generateKeyPairSync('ec', { namedCurve: CURVES[algorithm] });
+  const { privateKey, publicKey } = generatePair(algorithm);
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   recordPrivateKey(pem);
   return { algorithm, privateKey, publicKey, pem };
+}
+
+function generatePair(algorithm: Algorithm): { privateKey: KeyObject; publicKey: KeyObject } {
+  switch (algorithm) {
+    case 'RS256':
+      return generateKeyPairSync('rsa', { modulusLength: 2048 });
+    case 'EdDSA':
+      return generateKeyPairSync('ed25519');
+    default:
+      return generateKeyPairSync('ec', { namedCurve: CURVES[algorithm] });
+  }
 }
 
 /** An account key that signs in this process, with the real algorithm. */

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { calculateJwkThumbprint } from 'jose';
 import { algorithmOfKey, isAlgorithm } from '../../../src/jose/algorithms.js';
 import {
+  algorithmOfJwk,
   formatPublicJwk,
   jwkOfKey,
   jwkThumbprint,
@@ -25,7 +26,7 @@ describe('public JWK', () => {
     assert.equal(jwkThumbprint(parsePublicJwk(RFC_7638_JWK)), RFC_7638_THUMBPRINT);
   });
 
-  for (const algorithm of ['RS256', 'ES256', 'ES384', 'ES512'] as const) {
+  for (const algorithm of ['RS256', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const) {
     it(`agrees with another implementation for ${algorithm}`, async () => {
       const { publicKey, privateKey } = makeKey(algorithm);
       const jwk = jwkOfKey(publicKey);
@@ -54,6 +55,8 @@ describe('public JWK', () => {
     ['an unknown type', { kty: 'oct', k: 'AAAA' }],
     ['an empty number', { kty: 'RSA', n: '', e: 'AQAB' }],
     ['padding', { kty: 'RSA', n: 'AAAA==', e: 'AQAB' }],
+    ['an unknown Edwards curve', { kty: 'OKP', crv: 'X25519', x: 'A'.repeat(43) }],
+    ['an Edwards point of a wrong length', { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' }],
     ['an array', [ec]],
     ['null', null],
   ] as const) {
@@ -61,6 +64,17 @@ describe('public JWK', () => {
       assert.throws(() => parsePublicJwk(value), { code: 'JOSE_JWK' });
     });
   }
+});
+
+describe('Ed448', () => {
+  it('has a JWK and a thumbprint', async () => {
+    const { publicKey } = generateKeyPairSync('ed448');
+    const jwk = jwkOfKey(publicKey);
+    assert.equal(jwk.kty === 'OKP' ? jwk.crv : '', 'Ed448');
+    assert.equal(jwkThumbprint(jwk), await calculateJwkThumbprint({ ...jwk }));
+    assert.equal(algorithmOfJwk(jwk), 'EdDSA');
+    assert.equal(algorithmOfKey(publicKey), 'EdDSA');
+  });
 });
 
 describe('algorithmOfKey', () => {
