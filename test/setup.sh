@@ -10,10 +10,14 @@ cd -- "$ROOT"
 
 PACKAGES=(
   softhsm2 opensc                                  # PKCS#11 tokens in software, and a second opinion on them
+  swtpm tpm2-tools libtss2-tcti-swtpm0             # a TPM in software, and what empties its memory
+  libtpm2-pkcs11-1 opencryptoki libnss3            # more PKCS#11 modules, for the matrix of modules
+  libnss3-tools p11-kit p11-kit-modules            # certutil, which makes NSS databases; tokens over a socket
   lacme lacme-accountd libcrypt-openssl-rsa-perl   # the peers we stay compatible with
   openssh-server openssh-client gnupg openssl
   systemd                                          # systemd-analyze, systemd-socket-activate
   mandoc                                           # lints the manual pages
+  pcscd vsmartcard-vpcd opensc-pkcs11 ykcs11 yubico-piv-tool  # a virtual PIV card and its two modules
   g++ make python3                                 # pkcs11js is compiled when it is installed
 )
 
