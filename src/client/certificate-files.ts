@@ -5,7 +5,8 @@ import { readFile, stat } from 'node:fs/promises';
 import type { CertificateConfig } from '../config/claviger-config.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { formatCertificates, parseCertificates, type Chain } from './certificate-chain.js';
-import { installFiles, type NewFile } from './install.js';
+import type { NewFile } from '../sys/atomic-file.js';
+import { installFiles } from './install.js';
 
 const PUBLIC_MODE = 0o644;
 const MAX_CERTIFICATE_FILE_BYTES = 1024 * 1024;

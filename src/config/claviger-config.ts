@@ -9,7 +9,7 @@ import {
   type ClavigerSettings,
   type ServerKeyType,
 } from './claviger-schema.js';
-import { splitCommand } from './command-words.js';
+import { splitCommand } from '../lib/command-words.js';
 import { DEFAULT_LISTEN, parseListenAddress, type ListenAddress } from './listen-address.js';
 import { ProblemList } from './problems.js';
 import { expandSpecifiers, type SpecifierValues } from './specifiers.js';

@@ -1,7 +1,7 @@
 // A command line split into words without a shell. Pure.
 // Nothing is expanded: no variables, no wildcards, no pipes; a word is what is written.
 
-import { AppError } from '../lib/errors.js';
+import { AppError } from './errors.js';
 
 // A word is a run of: '...' taken as it is; "..." with \" and \\; a backslash and the character it
 // protects; anything else but blanks, quotes and backslashes.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { splitCommand } from '../../../src/config/command-words.js';
+import { splitCommand } from '../../../src/lib/command-words.js';
 
 describe('splitCommand', () => {
   const good: readonly (readonly [string, readonly string[]])[] = [
