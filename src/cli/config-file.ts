@@ -1,10 +1,10 @@
 // Reads a configuration file for both programs: bounded, and only where nobody else could write it.
 
-import { openSync, closeSync, fstatSync, readFileSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { expandSpecifiers, type SpecifierValues } from '../config/specifiers.js';
 import { MAX_CONFIG_BYTES } from '../config/toml-settings.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import { assertUnwritableByOthers } from '../sys/safe-path.js';
+import { openUnwritableByOthers } from '../sys/safe-path.js';
 
 export interface ConfigFile {
   readonly path: string;
@@ -52,13 +52,17 @@ function defaultOrNamed(
 }
 
 function readBounded(path: string): string {
-  assertUnwritableByOthers(path, process.geteuid?.() ?? 0);
-  const fd = openSync(path, 'r');
+  const fd = openUnwritableByOthers(path, process.geteuid?.() ?? 0);
   try {
-    if (fstatSync(fd).size > MAX_CONFIG_BYTES) {
+    const bytes = Buffer.alloc(MAX_CONFIG_BYTES + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+      read = readSync(fd, bytes, length, bytes.length - length, null);
+    }
+    if (length > MAX_CONFIG_BYTES) {
       throw new AppError('CONFIG_FILE', `${path}: larger than ${MAX_CONFIG_BYTES} bytes`);
     }
-    return readFileSync(fd, 'utf8');
+    return bytes.toString('utf8', 0, length);
   } finally {
     closeSync(fd);
   }

@@ -1,20 +1,30 @@
 // How both programs say that something went wrong: `NAME: error: ...`, `NAME: hint: ...`, exit code.
 
+import type { ErrorCode } from '../lib/error-codes.js';
 import { isAppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import { isJournal } from '../sys/systemd.js';
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
 
-/** Tells the failure on standard error, and gives the exit code: 2 for usage and configuration. */
+const STDERR_FD = 2;
+
+/** Tells the failure on standard error, and gives the exit code: 2 for usage and configuration, unsafe paths among it. */
 export function reportFailure(program: string, error: unknown): number {
   const lines = messageOf(error).split('\n');
   const hint = isAppError(error) ? error.hint : undefined;
+  const severity = isJournal(process.env, STDERR_FD) ? '<3>' : '';
   const told = [
-    ...lines.map((line) => `${program}: error: ${printable(line)}\n`),
-    ...(hint === undefined ? [] : [`${program}: hint: ${printable(hint)}\n`]),
+    ...lines.map((line) => `${severity}${program}: error: ${printable(line)}\n`),
+    ...(hint?.split('\n') ?? []).map((line) => `${severity}${program}: hint: ${printable(line)}\n`),
   ];
   process.stderr.write(told.join(''));
-  return isAppError(error) && error.code.startsWith('CONFIG_') ? EXIT_USAGE : EXIT_FAILURE;
+  return isAppError(error) && isConfigurationProblem(error.code) ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+/** Paths that others could change are a matter of configuration too. */
+function isConfigurationProblem(code: ErrorCode): boolean {
+  return code.startsWith('CONFIG_') || code === 'SYS_UNSAFE_PATH' || code === 'KEY_URI';
 }

@@ -5,6 +5,7 @@ import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import { specifierValues } from '../config/specifiers.js';
 import type { KeyContext } from '../keys/key-context.js';
 import { describePrivkey, openAccountKey } from '../keys/open-account-key.js';
+import { parsePinSource } from '../keys/pin-source.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { runDaemon, runStdio } from '../signer/daemon.js';
@@ -60,7 +61,13 @@ async function serveWith(
   passed: readonly PassedSocket[],
 ): Promise<void> {
   const stopped = stopSignal(log);
-  const key = await openAccountKey(config.privkey, keyContext(config, log));
+  const opening = openAccountKey(config.privkey, keyContext(config, log));
+  const key = await Promise.race([opening, stopped.then(() => undefined)]);
+  if (key === undefined) {
+    // A prompt or a slow token is not waited for: the end of this process ends them.
+    log.notice('stopping', { reason: await stopped });
+    return;
+  }
   try {
     const daemon = { config, key, log, userId: process.geteuid?.() ?? 0, stopped };
     if (config.socket === undefined && passed.length === 0) {
@@ -89,14 +96,17 @@ function loadConfig(options: ServeOptions, passed: readonly PassedSocket[]): Cla
     specifiers,
     hasOwnSocket: options.stdio === true || passed.length > 0,
   });
-  assertUsablePrivkey(config.privkey, file.path);
+  assertUsableKey(config, file.path);
   return config;
 }
 
-/** A key setting that cannot work is a configuration problem, which --check tells too. */
-function assertUsablePrivkey(privkey: string, source: string): void {
+/** Key settings that cannot work are a configuration problem, which --check tells too. */
+function assertUsableKey({ privkey, pinSource }: ClavigerdConfig, source: string): void {
   try {
     describePrivkey(privkey);
+    if (pinSource !== undefined) {
+      parsePinSource(pinSource);
+    }
   } catch (error) {
     const hint = isAppError(error) ? error.hint : undefined;
     throw new AppError('CONFIG_INVALID', `${source}: ${messageOf(error)}`, { hint, cause: error });
@@ -108,10 +118,12 @@ function keyContext(config: ClavigerdConfig, log: Log): KeyContext {
     env: process.env,
     prompt: terminalPrompt(),
     log: (level, message) => {
-      log.write(level, message, {});
+      log.write(level, 'key', { message });
     },
     tokenTimeoutMs: config.signTimeoutMs,
     pinSource: config.pinSource,
+    gpg: config.gpgCommand,
+    openpgpKey: config.openpgpKey,
   };
 }
 

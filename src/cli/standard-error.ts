@@ -5,7 +5,10 @@ import { writeSync } from 'node:fs';
 
 const STDERR_FD = 2;
 
-/** Writes a line at once; false when standard error is closed, full, or took only a part. */
+/**
+ * Writes a line at once; false when standard error is closed, or takes no more and does not block. A pipe
+ * that blocks, and that nobody reads, stops the daemon when it is full, as it stops any program.
+ */
 export function writeStderr(line: string): boolean {
   try {
     return writeSync(STDERR_FD, line) === Buffer.byteLength(line);

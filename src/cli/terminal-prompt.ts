@@ -49,14 +49,25 @@ function askOnTerminal(question: string): Promise<Secret> {
       }
     });
     terminal.on('error', reject);
-    terminal.on('close', () => {
+    const onGone = (): void => {
       clearTimeout(timer);
-    });
+      reject(new AppError('KEY_PIN', 'prompt: the terminal was closed'));
+    };
+    terminal.on('end', onGone).on('close', onGone);
   }).finally(() => {
+    release(terminal, fd);
+  });
+}
+
+/** Gives the terminal back as it was; one that is gone takes nothing. */
+function release(terminal: ReadStream, fd: number): void {
+  try {
     writeSync(fd, '\r\n');
     terminal.setRawMode(false);
-    terminal.destroy();
-  });
+  } catch {
+    // closed meanwhile
+  }
+  terminal.destroy();
 }
 
 /** What has been typed so far, in a buffer that can be wiped. */

@@ -73,8 +73,8 @@ type Entry = Omit<CertificateEntry, 'names'>;
  * @throws AppError CONFIG_INVALID listing every problem, a line each.
  */
 export function parseClavigerConfig(input: ClavigerConfigInput): ClavigerConfig {
-  const file = parseTomlSettings(input.source, input.text, clavigerSchema);
   const reader = new SettingsReader(input);
+  const file = reader.file(input);
   const line = reader.commandLine(input.commandLine);
   const settings = overrideSettings(file, line);
   const config: ClavigerConfig = {
@@ -131,6 +131,10 @@ class SettingsReader {
 
   throwIfAny(): void {
     this.#problems.throwIfAny();
+  }
+
+  file({ source, text }: ClavigerConfigInput): ClavigerSettings {
+    return parseTomlSettings(source, text, clavigerSchema, this.#problems);
   }
 
   commandLine(options: Readonly<Record<string, unknown>>): ClavigerSettings {

@@ -2,6 +2,7 @@
 // The same names as lacme-accountd's where it has them. The command line wins over the file.
 
 import * as v from 'valibot';
+import { splitCommand } from '../lib/command-words.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { ProblemList } from './problems.js';
 import { expandSpecifiers, type SpecifierValues } from './specifiers.js';
@@ -34,6 +35,7 @@ const settingsSchema = v.strictObject({
   privkey: v.optional(printable),
   'pin-source': v.optional(printable),
   gpg: v.optional(printable),
+  'openpgp-key': v.optional(printable),
   socket: v.optional(printable),
   logfile: v.optional(printable),
   keyid: v.optional(v.pipe(v.string(), v.maxLength(2048, 'is too long'))),
@@ -51,7 +53,10 @@ type Settings = v.InferOutput<typeof settingsSchema>;
 export interface ClavigerdConfig {
   readonly privkey: string;
   readonly pinSource: string | undefined;
+  /** As it is written, for people; and in words. */
   readonly gpg: string;
+  readonly gpgCommand: readonly [string, ...string[]];
+  readonly openpgpKey: string | undefined;
   /** Undefined in --stdio mode and when systemd passes the socket. */
   readonly socket: string | undefined;
   readonly logfile: string | undefined;
@@ -84,8 +89,8 @@ export interface ClavigerdConfigInput {
  * @throws AppError CONFIG_INVALID listing every problem, a line each.
  */
 export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConfig {
-  const settings = parseTomlSettings(input.source, input.text, settingsSchema);
   const problems = new ProblemList(input.source, input.text);
+  const settings = parseTomlSettings(input.source, input.text, settingsSchema, problems);
   const { commandLine } = input;
   const expand = (key: string, fromLine?: string, fromFile?: string): string | undefined =>
     expandSetting({ key, fromLine, fromFile, specifiers: input.specifiers, problems });
@@ -100,13 +105,18 @@ export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConf
   const socket = input.hasOwnSocket
     ? undefined
     : expand('socket', commandLine.socket, settings.socket ?? DEFAULT_SOCKET_PATH);
+  if (socket?.startsWith('/') === false) {
+    problems.add({ key: 'socket', problem: `${JSON.stringify(socket)} is not an absolute path` });
+  }
   const config: ClavigerdConfig = {
     privkey: privkey ?? '',
     pinSource: expand('pin-source', undefined, settings['pin-source']),
     gpg: settings.gpg ?? DEFAULT_GPG_COMMAND,
+    gpgCommand: splitGpgCommand(settings.gpg ?? DEFAULT_GPG_COMMAND, problems),
+    openpgpKey: expand('openpgp-key', undefined, settings['openpgp-key']),
     socket,
     logfile: expand('logfile', undefined, settings.logfile),
-    keyId: checkKeyId(settings.keyid, problems),
+    keyId: checkKeyId(settings, problems),
     quiet: commandLine.quiet ?? settings.quiet ?? false,
     ...limitsOf(settings),
   };
@@ -121,9 +131,26 @@ function expandPrivkey(
   expand: (key: string, fromLine?: string, fromFile?: string) => string | undefined,
 ): string | undefined {
   const privkey = commandLine.privkey ?? fromFile;
-  return privkey?.startsWith('pkcs11:') === true
+  return privkey !== undefined && /^pkcs11:/i.test(privkey) // a scheme, RFC 3986 §3.1
     ? privkey
     : expand('privkey', commandLine.privkey, fromFile);
+}
+
+/** Program and options; lacme-accountd splits at blanks alone, which comes to the same without quotes. */
+function splitGpgCommand(command: string, problems: ProblemList): readonly [string, ...string[]] {
+  try {
+    const words = splitCommand(command);
+    if (words.some((word) => /^--passphrase(=|$)/.test(word))) {
+      problems.add({
+        key: 'gpg',
+        problem: '--passphrase puts the passphrase on a command line; use --passphrase-file',
+      });
+    }
+    return words;
+  } catch (error) {
+    problems.add({ key: 'gpg', problem: messageOf(error) });
+    return [command];
+  }
 }
 
 function limitsOf(settings: Settings) {
@@ -163,13 +190,16 @@ function expandSetting(expansion: Expansion): string | undefined {
 }
 
 /** An empty keyid means none, as lacme-accountd has it. */
-function checkKeyId(keyId: string | undefined, problems: ProblemList): string | undefined {
+function checkKeyId(settings: Settings, problems: ProblemList): string | undefined {
+  const keyId = settings.keyid;
   if (keyId === undefined || keyId === '') {
     return undefined;
   }
   const url = /^https?:\/\/[!-~]+$/.test(keyId) && URL.canParse(keyId) ? new URL(keyId) : undefined;
   if (url === undefined || url.hash !== '' || url.username !== '' || url.password !== '') {
     problems.add({ key: 'keyid', problem: 'is not an account URL, https://...' });
+  } else if (url.protocol === 'http:' && settings['allow-http-on-loopback'] !== true) {
+    problems.add({ key: 'keyid', problem: 'is not https, and allow-http-on-loopback is not set' });
   }
   return keyId;
 }

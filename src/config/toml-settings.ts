@@ -3,7 +3,7 @@
 import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { AppError, messageOf } from '../lib/errors.js';
-import { ProblemList } from './problems.js';
+import type { ProblemList } from './problems.js';
 
 /** Largest configuration file read; the caller's read enforces it too. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -12,34 +12,36 @@ export const MAX_CONFIG_BYTES = 1024 * 1024;
 export type SettingsSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 
 /**
- * Parses TOML and checks it against a strict schema.
+ * Parses TOML and checks it against a strict schema. Unknown keys and wrong types go to `problems`; what
+ * is left of them comes back, so that its values can be looked at in the same pass.
  * @param source what to call the text in errors: the file's path.
- * @throws AppError CONFIG_INVALID with every problem: syntax, duplicate keys (a TOML error), unknown
- *   keys, wrong types.
+ * @throws AppError CONFIG_INVALID for a syntax error, to which TOML counts a key given twice.
  */
 export function parseTomlSettings<Schema extends SettingsSchema>(
   source: string,
   text: string,
   schema: Schema,
+  problems: ProblemList,
 ): v.InferOutput<Schema> {
-  const table = readToml(source, text);
-  const result = v.safeParse(schema, table);
-  if (result.success) {
-    return result.output;
+  const good: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(readToml(source, text))) {
+    const entry = Object.hasOwn(schema.entries, key) ? schema.entries[key] : undefined;
+    if (entry === undefined) {
+      problems.add({ key, problem: 'unknown setting' });
+      continue;
+    }
+    const result = v.safeParse(v.object({ [key]: entry }), { [key]: value });
+    if (result.success) {
+      good[key] = value;
+    }
+    for (const issue of result.issues ?? []) {
+      problems.add({ key: v.getDotPath(issue) ?? key, problem: describeIssue(issue) });
+    }
   }
-  const problems = new ProblemList(source, text);
-  // valibot stops at the first unknown key; people want to see all.
-  for (const key of Object.keys(table).filter((name) => !Object.hasOwn(schema.entries, name))) {
-    problems.add({ key, problem: 'unknown setting' });
-  }
-  for (const issue of result.issues.filter(({ expected }) => expected !== 'never')) {
-    problems.add({ key: v.getDotPath(issue) ?? undefined, problem: describeIssue(issue) });
-  }
-  problems.throwIfAny();
-  throw new AppError('CONFIG_INVALID', `${source}: not valid`);
+  return v.parse(schema, good);
 }
 
-function readToml(source: string, text: string): object {
+function readToml(source: string, text: string): Readonly<Record<string, unknown>> {
   try {
     return parse(text);
   } catch (error) {

@@ -48,6 +48,18 @@ export function parseSigningInput(bytes: Buffer): SigningInput {
   return { bytes, header, payload };
 }
 
+/** The `url` of a header that was refused, for the log of the refusal and nothing else. */
+export function peekUrl(bytes: Buffer): string | undefined {
+  const dot = bytes.indexOf(DOT);
+  try {
+    const header = decodeObject(bytes.subarray(0, Math.max(dot, 0)), 'protected header');
+    const url = jsonMember(header, 'url');
+    return typeof url === 'string' ? url : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function decodeObject(part: Buffer, name: string): JsonObject {
   let value: JsonValue;
   try {

@@ -2,6 +2,7 @@
 // A payload is of a shape when it has all required members, no member that is not named, and each
 // member passes its check: an object of two shapes at once is of none.
 
+import { parsePublicJwk } from '../jose/public-jwk.js';
 import { isBase64Url } from '../lib/base64url.js';
 import { isJsonObject, jsonMember, type JsonObject, type JsonValue } from '../lib/strict-json.js';
 
@@ -15,9 +16,10 @@ interface Shape {
 const isText: Check = (value) => typeof value === 'string' && value !== '';
 const isFlag: Check = (value) => typeof value === 'boolean';
 const isBytes: Check = (value) => typeof value === 'string' && value !== '' && isBase64Url(value);
-const isObject: Check = (value) => isJsonObject(value);
 const isTextList: Check = (value) => Array.isArray(value) && value.every(isText);
-const isReason: Check = (value) => Number.isInteger(value) && Number(value) >= 0;
+const isSeconds: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+/** CRLReason, RFC 5280 §5.3.1 */
+const isReason: Check = (value) => isSeconds(value) && Number(value) <= 10;
 const is =
   (expected: string): Check =>
   (value) =>
@@ -33,6 +35,26 @@ const FLATTENED_JWS: Shape = {
   required: { protected: isBytes, payload: isBytes, signature: isBytes },
 };
 const isFlattenedJws: Check = (value) => isJsonObject(value) && isOfShape(value, FLATTENED_JWS);
+
+/** RFC 8739 §3.1.1 */
+const AUTO_RENEWAL: Shape = {
+  required: { 'end-date': isText, lifetime: isSeconds },
+  optional: {
+    'start-date': isText,
+    'lifetime-adjust': isSeconds,
+    'allow-certificate-get': isFlag,
+  },
+};
+const isAutoRenewal: Check = (value) => isJsonObject(value) && isOfShape(value, AUTO_RENEWAL);
+
+const isPublicJwk: Check = (value) => {
+  try {
+    parsePublicJwk(value);
+    return true;
+  } catch {
+    return false;
+  }
+};
 
 export const PAYLOAD_SHAPES = {
   findAccount: { required: { onlyReturnExisting: (value) => value === true } },
@@ -51,7 +73,7 @@ export const PAYLOAD_SHAPES = {
   },
   deactivate: { required: { status: is('deactivated') } },
   keyChange: FLATTENED_JWS,
-  keyChangeInner: { required: { account: isText, oldKey: isObject } },
+  keyChangeInner: { required: { account: isText, oldKey: isPublicJwk } },
   newOrder: {
     required: { identifiers: isIdentifierList },
     optional: {
@@ -59,7 +81,7 @@ export const PAYLOAD_SHAPES = {
       notAfter: isText,
       profile: isText, // draft-ietf-acme-profiles
       replaces: isText, // RFC 9773 §5
-      'auto-renewal': isObject, // RFC 8739 §3.1.1
+      'auto-renewal': isAutoRenewal,
     },
   },
   newAuthorization: { required: { identifier: isIdentifier } },

@@ -90,6 +90,12 @@ export class ServerSession {
     this.#pump();
   }
 
+  /** Takes nothing more, not even what waits; closes when the requests in hand are answered. */
+  abandon(reason: string): void {
+    this.#waiting.length = 0;
+    this.end(reason);
+  }
+
   /** Answers a request; writes whatever has become due. Unknown or repeated ids do nothing. */
   answer(id: number, outcome: Outcome): void {
     const at = this.#slots.findIndex((slot) => slot.id === id && slot.reply === undefined);

@@ -3,10 +3,15 @@
 
 import type { Duplex } from 'node:stream';
 import type { Log } from '../sys/log.js';
+import type { Refusal } from '../protocol/refusal.js';
 import { ServerSession, type SessionEvent } from '../protocol/server-session.js';
 import type { SigningService } from './signing-service.js';
 
 const LF = 0x0a;
+/** A chunk this large ends a client's turn; a request has a few hundred bytes. */
+const MAX_TURN_BYTES = 4096;
+/** Malformed requests after which a connection is closed, though it asked for !errors. */
+const MAX_MALFORMED_REQUESTS = 64;
 /** Time the last reply has to leave, at least. */
 const MIN_FLUSH_MS = 1000;
 
@@ -32,6 +37,7 @@ export class Connection {
   readonly #session: ServerSession;
   #idleTimer: NodeJS.Timeout | undefined;
   #lineTimer: NodeJS.Timeout | undefined;
+  #malformed = 0;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
@@ -76,8 +82,14 @@ export class Connection {
     this.#restartIdleTimer();
     this.#session.receive(chunk);
     this.#watchHalfLine(chunk);
-    if (this.#session.isFull || this.#options.stream.writableNeedDrain) {
-      this.#options.stream.pause();
+    if (chunk.length >= MAX_TURN_BYTES && !this.#closed) {
+      // One client's flood is not read on before the others have had their turn.
+      this.#pause();
+      setImmediate(() => {
+        this.#resumeIfReady();
+      });
+    } else if (!this.#isReady()) {
+      this.#pause();
     }
   }
 
@@ -102,6 +114,7 @@ export class Connection {
     const admission = service.admit(line, this.#options.id);
     if (admission.kind === 'refused') {
       this.#session.answer(id, { kind: 'refusal', refusal: admission.refusal });
+      this.#countRefusal(admission.refusal);
       return;
     }
     // `sign` never rejects: its trouble is an outcome.
@@ -113,10 +126,29 @@ export class Connection {
     });
   }
 
+  /** Nobody sends nonsense by the dozen in good faith, and each line of it costs a line of the log. */
+  #countRefusal(refusal: Refusal): void {
+    this.#malformed += refusal.code === 'malformed' ? 1 : 0;
+    if (this.#malformed >= MAX_MALFORMED_REQUESTS) {
+      this.#session.abandon('too many malformed requests');
+    }
+  }
+
+  #isReady(): boolean {
+    return !this.#closed && !this.#session.isFull && !this.#options.stream.writableNeedDrain;
+  }
+
+  /** While we do not read, the rest of a line cannot come: its clock stands still. */
+  #pause(): void {
+    this.#options.stream.pause();
+    clearTimeout(this.#lineTimer);
+    this.#lineTimer = undefined;
+  }
+
   #resumeIfReady(): void {
-    const { stream } = this.#options;
-    if (!this.#closed && !this.#session.isFull && !stream.writableNeedDrain) {
-      stream.resume();
+    if (this.#isReady()) {
+      this.#options.stream.resume();
+      this.#startLineTimer();
     }
   }
 
@@ -141,6 +173,10 @@ export class Connection {
       clearTimeout(this.#lineTimer);
       this.#lineTimer = undefined;
     }
+    this.#startLineTimer();
+  }
+
+  #startLineTimer(): void {
     if (this.#session.isMidLine && this.#lineTimer === undefined && !this.#closed) {
       this.#lineTimer = setTimeout(() => {
         this.destroy('half a line for too long');

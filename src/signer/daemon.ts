@@ -1,7 +1,6 @@
 // The daemon's life: key first, then sockets, clients until told to stop, then everything closed.
 // Wires the parts together; decides nothing itself.
 
-import type { Server } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import type { AccountKey } from '../keys/account-key.js';
@@ -9,7 +8,7 @@ import { formatGreeting } from '../protocol/greeting.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
 import { ConnectionPool } from './connection-pool.js';
-import { listenOnDescriptor, listenOnPath } from './listener.js';
+import { listenOnDescriptor, listenOnPath, type Listener } from './listener.js';
 import { SignatureRecord } from './signature-record.js';
 import { SigningService } from './signing-service.js';
 
@@ -37,14 +36,14 @@ export async function runDaemon(
   const onConnection = (socket: Duplex): void => {
     pool.add(socket);
   };
-  const servers: Server[] = [];
+  const listeners: Listener[] = [];
   for (const { fd } of passedSockets) {
-    servers.push(await listenOnDescriptor(fd, onConnection));
+    listeners.push(await listenOnDescriptor(fd, onConnection));
   }
   if (config.socket !== undefined) {
-    servers.push(await listenOnPath(config.socket, options.userId, onConnection));
+    listeners.push(await listenOnPath(config.socket, options.userId, onConnection));
   }
-  for (const server of servers) {
+  for (const { server } of listeners) {
     server.on('error', (error) => {
       log.error('accept-failed', { reason: error.message });
     });
@@ -52,8 +51,8 @@ export async function runDaemon(
   logReady(options, passedSockets);
   const reason = await options.stopped;
   log.notice('stopping', { reason });
-  for (const server of servers) {
-    server.close(); // removes the socket we bound; never one that systemd owns
+  for (const listener of listeners) {
+    listener.stop();
   }
   await pool.finish(FINISH_MS);
 }

@@ -11,6 +11,12 @@ const PROBE_TIMEOUT_MS = 2000;
 
 export type ConnectionHandler = (socket: Socket) => void;
 
+export interface Listener {
+  readonly server: Server;
+  /** Accepts no more. Removes the socket we bound, and never what somebody put in its place. */
+  stop(): void;
+}
+
 /**
  * Binds a UNIX socket of mode 0600.
  * @throws AppError SYS_SOCKET when the path exists or cannot be bound; SYS_UNSAFE_PATH when others
@@ -20,11 +26,11 @@ export async function listenOnPath(
   path: string,
   userId: number,
   onConnection: ConnectionHandler,
-): Promise<Server> {
+): Promise<Listener> {
   assertSocketPath(path, userId);
   await assertFree(path);
   const server = newServer(onConnection);
-  return started(server, path, () => {
+  await started(server, path, () => {
     // Node binds inside listen(): there is no moment at which the socket has another mode.
     const previous = process.umask(SOCKET_UMASK);
     try {
@@ -33,17 +39,38 @@ export async function listenOnPath(
       process.umask(previous);
     }
   });
+  const bound = existingEntry(path);
+  return {
+    server,
+    stop(): void {
+      const now = existingEntry(path);
+      if (now === undefined || (now.ino === bound?.ino && now.dev === bound.dev)) {
+        server.close(); // libuv removes what is at the path
+      } else {
+        server.unref(); // nobody can reach our socket any more; the path is another process's
+      }
+    },
+  };
 }
 
 /**
  * Serves a listening socket that systemd passed. Its path is systemd's, and stays when we end.
  * @throws AppError SYS_SOCKET when the descriptor is no listening socket.
  */
-export function listenOnDescriptor(fd: number, onConnection: ConnectionHandler): Promise<Server> {
+export async function listenOnDescriptor(
+  fd: number,
+  onConnection: ConnectionHandler,
+): Promise<Listener> {
   const server = newServer(onConnection);
-  return started(server, `descriptor ${fd}`, () => {
+  await started(server, `descriptor ${fd}`, () => {
     server.listen({ fd });
   });
+  return {
+    server,
+    stop(): void {
+      server.close();
+    },
+  };
 }
 
 function newServer(onConnection: ConnectionHandler): Server {
@@ -51,7 +78,7 @@ function newServer(onConnection: ConnectionHandler): Server {
   return createServer({ allowHalfOpen: true }, onConnection);
 }
 
-function started(server: Server, name: string, listen: () => void): Promise<Server> {
+function started(server: Server, name: string, listen: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       reject(
@@ -59,7 +86,7 @@ function started(server: Server, name: string, listen: () => void): Promise<Serv
       );
     });
     server.once('listening', () => {
-      resolve(server);
+      resolve();
     });
     listen();
   });

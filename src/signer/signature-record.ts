@@ -3,12 +3,9 @@
 
 import { createHash } from 'node:crypto';
 import { AppError, messageOf } from '../lib/errors.js';
+import type { Identifier } from '../policy/operation.js';
 import type { Log, LogFields } from '../sys/log.js';
 import type { ApprovedRequest } from './signing-service.js';
-
-/** Longest URL shown; a longer one is cut, the hash still tells the request. */
-const MAX_SHOWN_URL = 512;
-const MAX_SHOWN_NAMES = 20;
 
 export class SignatureRecord {
   readonly #log: Log;
@@ -30,8 +27,9 @@ export class SignatureRecord {
     this.#log.warning('refused', { ...fieldsOf(request), code: 'denied', rule, reason });
   }
 
-  malformed(connection: string, reason: string): void {
-    this.#log.warning('refused', { conn: connection, code: 'malformed', reason });
+  /** `url` is what the header said, if it could be read that far. */
+  malformed(connection: string, reason: string, url: string | undefined): void {
+    this.#log.warning('refused', { conn: connection, url, code: 'malformed', reason });
   }
 
   /** Our own trouble, or the token's. */
@@ -45,19 +43,19 @@ export class SignatureRecord {
   }
 }
 
+/** Nothing is left out or cut: the limit of a line is the limit of a record. */
 function fieldsOf({ connection, input, decision }: ApprovedRequest): LogFields {
   const names = decision.request?.identifiers ?? [];
   return {
     conn: connection,
     op: decision.request?.operation ?? 'unknown',
-    url: input.header.url.slice(0, MAX_SHOWN_URL),
-    names:
-      names.length === 0
-        ? undefined
-        : names
-            .slice(0, MAX_SHOWN_NAMES)
-            .map((name) => name.value)
-            .join(',')
-            .slice(0, MAX_SHOWN_URL),
+    url: input.header.url,
+    names: names.length === 0 ? undefined : names.map(formatIdentifier).join(','),
   };
+}
+
+/** `dns:www.example.org`; whatever is not of a name is percent-encoded, the separators among it. */
+function formatIdentifier({ type, value }: Identifier): string {
+  const encode = (text: string): string => encodeURIComponent(text).replaceAll('%3A', ':');
+  return `${encode(type)}:${encode(value)}`;
 }

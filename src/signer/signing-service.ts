@@ -3,7 +3,7 @@
 // public key and its record was written. Runs in the daemon.
 
 import { performance } from 'node:perf_hooks';
-import { parseSigningInput, type SigningInput } from '../jose/signing-input.js';
+import { parseSigningInput, peekUrl, type SigningInput } from '../jose/signing-input.js';
 import { verifySignature } from '../jose/signature.js';
 import type { AccountKey } from '../keys/account-key.js';
 import { encodeBase64Url } from '../lib/base64url.js';
@@ -49,7 +49,7 @@ export class SigningService {
       // The one copy: what is parsed here is decided upon, signed, verified and recorded.
       input = parseSigningInput(Buffer.from(line));
     } catch (error) {
-      record.malformed(connection, messageOf(error));
+      record.malformed(connection, messageOf(error), peekUrl(line));
       return refused('malformed', messageOf(error));
     }
     const decision = decideRequest(input, policy);

@@ -2,7 +2,7 @@
 // Values from outside are escaped, so that nobody can forge a line or reach the terminal. No secret
 // comes here: `Secret` prints as [redacted], and nothing else may hold one.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import type { Clock } from '../lib/clock.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
@@ -130,7 +130,15 @@ export class Log {
 
 function openLogFile(path: string): number {
   try {
-    return openSync(path, 'a', 0o600);
+    // Not blocking: a FIFO without a reader must not hold the start up.
+    const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+    const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o600);
+    const stats = fstatSync(fd);
+    if (!stats.isFile() && !stats.isCharacterDevice()) {
+      closeSync(fd);
+      throw new Error(`${path}: not a regular file`);
+    }
+    return fd;
   } catch (error) {
     throw new AppError('SYS_FILE', `log file: ${messageOf(error)}`, { cause: error });
   }
@@ -154,8 +162,9 @@ function formatFields(fields: LogFields): string {
     .join('');
 }
 
-const MAX_VALUE_CHARACTERS = 2048;
-const BARE_VALUE = /^[A-Za-z0-9_.:/@+,*-]+$/;
+/** More than any value a line of the protocol can hold, escaped. */
+const MAX_VALUE_CHARACTERS = 256 * 1024;
+const BARE_VALUE = /^[A-Za-z0-9_.:/@+,*%-]+$/;
 
 function formatValue(value: string | number): string {
   const text = String(value);

@@ -1,8 +1,17 @@
 // Checks on paths before the daemon relies on them: who else could change what is there. Any process.
 // Node tells no peer's user ID, so the directory's and the socket's modes are the access control.
 
-import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
-import { dirname, isAbsolute } from 'node:path';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  statSync,
+  type Stats,
+} from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 
 /** sockaddr_un holds 108 bytes with the NUL; Node cuts a longer path silently. */
@@ -10,6 +19,8 @@ export const MAX_SOCKET_PATH_BYTES = 107;
 
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
+/** As many as the kernel follows (path_resolution(7)). */
+const MAX_LINKS = 40;
 
 /**
  * Checks where a socket is to be bound.
@@ -33,39 +44,89 @@ export function assertSocketPath(path: string, userId: number): void {
 
 /**
  * Checks a directory: owned by root or `userId` and not writable by others, not even with the sticky
- * bit; every directory above likewise, where the sticky bit is enough (as for /tmp).
- * @throws AppError SYS_UNSAFE_PATH naming the directory and what is wrong with it.
+ * bit; every directory and symbolic link on the way to it likewise, where the sticky bit is enough
+ * for a directory (as for /tmp).
+ * @throws AppError SYS_UNSAFE_PATH naming what is wrong with which of them.
  */
 export function assertPrivateDirectory(directory: string, userId: number): void {
-  const real = realPathOf(directory);
-  const self = statSync(real);
-  if ((self.mode & WRITABLE_BY_OTHERS) !== 0) {
+  assertUnreplaceable(directory, userId);
+  if ((statSync(directory).mode & WRITABLE_BY_OTHERS) !== 0) {
     throw unsafe(directory, 'others can write it', `chmod go-w ${directory}`);
   }
-  assertOwner(directory, self, userId);
-  for (let above = dirname(real); ; above = dirname(above)) {
-    const stats = statSync(above);
-    assertOwner(above, stats, userId);
-    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0 && (stats.mode & STICKY) === 0) {
-      throw unsafe(above, `others can write it, and so replace ${directory}`);
+}
+
+/** Checks that no other user could put something else at a path, by any step on the way to it. */
+function assertUnreplaceable(path: string, userId: number): void {
+  const ahead = path.split('/');
+  let at = '/';
+  let links = 0;
+  assertStep(at, lstatSync(at), userId);
+  while (ahead.length > 0) {
+    const name = ahead.shift() ?? '';
+    if (name === '' || name === '.') {
+      continue;
     }
-    if (above === dirname(above)) {
-      return;
+    const step = name === '..' ? dirname(at) : join(at, name);
+    const stats = entryOf(step, path);
+    assertStep(step, stats, userId);
+    if (!stats.isSymbolicLink()) {
+      at = step;
+      continue;
     }
+    links += 1;
+    if (links > MAX_LINKS) {
+      throw unsafe(path, 'too many symbolic links');
+    }
+    const target = readlinkSync(step);
+    at = isAbsolute(target) ? '/' : at;
+    ahead.unshift(...target.split('/'));
+  }
+}
+
+/** A link has no mode of its own; whoever owns it can only change it if they can write its directory. */
+function assertStep(path: string, stats: Stats, userId: number): void {
+  assertOwner(path, stats, userId);
+  const writable = !stats.isSymbolicLink() && (stats.mode & WRITABLE_BY_OTHERS) !== 0;
+  if (stats.isDirectory() && writable && (stats.mode & STICKY) === 0) {
+    throw unsafe(path, 'others can write it, and so replace what is in it');
+  }
+}
+
+function entryOf(step: string, path: string): Stats {
+  try {
+    return lstatSync(step);
+  } catch (error) {
+    const missing = systemCodeOf(error) === 'ENOENT';
+    throw new AppError('SYS_UNSAFE_PATH', `${path}: ${messageOf(error)}`, {
+      hint: missing ? `create it: install -d -m 0700 ${path}` : undefined,
+      cause: error,
+    });
   }
 }
 
 /**
- * Checks a configuration file: owned by root or `userId`, not writable by others. It names modules
- * and commands.
- * @throws AppError SYS_UNSAFE_PATH
+ * Opens a file that only root and `userId` may change, for reading: a regular one, in directories that
+ * nobody else could put another one into. What is checked is what is read.
+ * @throws AppError SYS_UNSAFE_PATH; a system error (ENOENT, ...) when it cannot be opened.
  */
-export function assertUnwritableByOthers(path: string, userId: number): void {
-  const stats = statSync(path);
-  if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
-    throw unsafe(path, 'others can write it', `chmod go-w ${path}`);
+export function openUnwritableByOthers(path: string, userId: number): number {
+  // Not blocking: a FIFO at the path must not hold us up.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) {
+      throw unsafe(path, 'it is not a regular file');
+    }
+    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
+      throw unsafe(path, 'others can write it', `chmod go-w ${path}`);
+    }
+    assertOwner(path, stats, userId);
+    assertUnreplaceable(resolve(path), userId);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
-  assertOwner(path, stats, userId);
 }
 
 /** What is at a path, the link itself for a symbolic link; undefined when nothing is. */
@@ -77,18 +138,6 @@ export function existingEntry(path: string): Stats | undefined {
       return undefined;
     }
     throw new AppError('SYS_FILE', messageOf(error), { cause: error });
-  }
-}
-
-function realPathOf(directory: string): string {
-  try {
-    return realpathSync(directory);
-  } catch (error) {
-    const missing = systemCodeOf(error) === 'ENOENT';
-    throw new AppError('SYS_UNSAFE_PATH', `${directory}: ${messageOf(error)}`, {
-      hint: missing ? `create it: install -d -m 0700 ${directory}` : undefined,
-      cause: error,
-    });
   }
 }
 

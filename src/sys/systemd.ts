@@ -34,6 +34,14 @@ export function takePassedSockets(env: NodeJS.ProcessEnv, processId: number): Pa
 
 /** True when the descriptor is the journal stream systemd gave this service (systemd.exec(5)). */
 export function isJournal(env: NodeJS.ProcessEnv, fd: number): boolean {
-  const stats = fstatSync(fd);
-  return env['JOURNAL_STREAM'] === `${stats.dev}:${stats.ino}`;
+  const { JOURNAL_STREAM: stream } = env;
+  if (stream === undefined) {
+    return false;
+  }
+  try {
+    const stats = fstatSync(fd);
+    return stream === `${stats.dev}:${stats.ino}`;
+  } catch {
+    return false; // closed
+  }
 }

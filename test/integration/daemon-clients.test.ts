@@ -1,7 +1,7 @@
 // Many clients of one live daemon, good and bad ones, and what each of them gets.
 
 import assert from 'node:assert/strict';
-import { readFile, rename, stat } from 'node:fs/promises';
+import { readFile, rename, stat, unlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,8 +9,11 @@ import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { startClavigerd } from '../support/clavigerd.js';
 import { makeKey } from '../support/keys.js';
 import { connectLineClient, type LineClient } from '../support/line-client.js';
+import { childrenOf, startProcess } from '../support/process.js';
+import { CLAVIGERD } from '../support/programs.js';
 import { suiteScope } from '../support/scope.js';
 import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
+import { createSoftHsm } from '../support/softhsm.js';
 
 const CLIENTS = 64;
 const REQUESTS_EACH = 5;
@@ -151,6 +154,47 @@ describe('limits', () => {
     assert.equal(await client.readLine(), undefined);
   });
 
+  it('close a connection that sends nonsense by the dozen, before it holds up others', async (t) => {
+    const daemon = await startClavigerd(t, { key });
+    const noisy = await connectLineClient(daemon.socket);
+    const good = await connectLineClient(daemon.socket);
+    await noisy.readGreeting();
+    await good.readGreeting();
+    noisy.write(`!errors\r\n${'\r\n'.repeat(30_000)}`);
+    let refusals = 0;
+    for (let line = await noisy.readLine(); line !== undefined; line = await noisy.readLine()) {
+      assert.match(line, /^!error \{"code":"malformed"/);
+      refusals += 1;
+    }
+    assert.equal(refusals, 64);
+    await signOnce(good, 1);
+    const log = await readFile(daemon.logfile, 'utf8');
+    assert.match(log, /closed conn=\d+ reason="too many malformed requests"/);
+  });
+
+  it('count the time of half a line only while the daemon reads', async (t) => {
+    const hsm = await createSoftHsm(t);
+    const token = await hsm.addToken('slow');
+    await hsm.addKey(token, { label: 'k', id: '01', type: 'EC:prime256v1' });
+    const uri = hsm.uri(token, { label: 'k' });
+    const daemon = await startClavigerd(t, {
+      key: uri,
+      settings: 'line-timeout = 1',
+      env: hsm.env,
+    });
+    const client = await connectLineClient(daemon.socket);
+    await client.readGreeting();
+    const [helper = 0] = childrenOf(daemon.process.pid);
+    process.kill(helper, 'SIGSTOP');
+    const all = Array.from({ length: 400 }, (_, at) => request(at));
+    client.write(all.map((line) => `${line}\r\n`).join(''));
+    await sleep(1500);
+    process.kill(helper, 'SIGCONT');
+    for (const line of all) {
+      assert.ok((await client.readLine()) !== undefined, line);
+    }
+  });
+
   it('hold back a client that asks faster than it is answered, and lose nothing', async () => {
     const daemon = await startClavigerd(scope, { key });
     const client = await connectLineClient(daemon.socket);
@@ -188,6 +232,22 @@ describe('the end of the daemon', () => {
     });
   }
 
+  it('does not take away the socket of another daemon that came to its place', async (t) => {
+    const first = await startClavigerd(t, { key });
+    await unlink(first.socket);
+    const second = await startProcess(t, {
+      command: process.execPath,
+      args: [CLAVIGERD, `--privkey=file:${first.folder}/account.pem`, `--socket=${first.socket}`],
+      waitFor: { socket: first.socket },
+    });
+    first.process.signal('SIGTERM');
+    assert.deepEqual(await first.process.waitForExit(), { code: 0, signal: null });
+    const client = await connectLineClient(first.socket);
+    await client.readGreeting();
+    await signOnce(client, 1);
+    assert.ok(second.isRunning);
+  });
+
   it('does not come from SIGUSR1, which would open the debugger of Node', async (t) => {
     const daemon = await startClavigerd(t, { key });
     daemon.process.signal('SIGUSR1');
@@ -219,7 +279,7 @@ describe('the log', () => {
     for (const text of [file, daemon.process.stderr]) {
       assert.match(
         text,
-        /signed conn=2 op=new-order url=https:\/\/ca\.example\/o names="a\.example\\n<6>forged" duration-ms=[\d.]+ sha256=[0-9a-f]{64}\n/,
+        /signed conn=2 op=new-order url=https:\/\/ca\.example\/o names=dns:a\.example%0A%3C6%3Eforged duration-ms=[\d.]+ sha256=[0-9a-f]{64}\n/,
       );
       assert.match(
         text,
@@ -229,6 +289,41 @@ describe('the log', () => {
     assert.match(file, /info connected conn=2\n/);
     assert.doesNotMatch(daemon.process.stderr, /connected/);
     assert.equal((await stat(daemon.logfile)).mode & 0o777, 0o600);
+  });
+
+  it('tells every name of an order, and one name from two', async (t) => {
+    const daemon = await startClavigerd(t, { key });
+    const client = await connectLineClient(daemon.socket);
+    await client.readGreeting();
+    const identifiers = Array.from({ length: 60 }, (_, at) => ({
+      type: 'dns',
+      value: `host-${at}.${'x'.repeat(50)}.example`,
+    }));
+    identifiers.push({ type: 'dns', value: 'a.example,b.example' }, { type: 'ip', value: '::1' });
+    const kid = 'https://ca.example/acct/1';
+    const url = `https://ca.example/${'y'.repeat(3000)}`;
+    await client.ask(formatSigningInput({ alg: 'ES256', kid, url, payload: { identifiers } }));
+    const log = await readFile(daemon.logfile, 'utf8');
+    const names = / names="?(\S*?)"? duration-ms/.exec(log)?.[1]?.split(',') ?? [];
+    assert.equal(names.length, 62);
+    assert.deepEqual(names.slice(-3), [
+      `dns:host-59.${'x'.repeat(50)}.example`,
+      'dns:a.example%2Cb.example',
+      'ip:::1',
+    ]);
+    assert.ok(log.includes(` url=${url} `));
+  });
+
+  it('tells where a refused request was to go, if it can be read', async (t) => {
+    const daemon = await startClavigerd(t, { key });
+    const client = await connectLineClient(daemon.socket);
+    await client.readGreeting();
+    const header = { alg: 'ES256', url: 'https://ca.example/o', nonce: 'AAAA', typ: 'x' };
+    await client.ask(`${Buffer.from(JSON.stringify(header)).toString('base64url')}.`);
+    assert.match(
+      await readFile(daemon.logfile, 'utf8'),
+      /refused conn=2 url=https:\/\/ca\.example\/o code=malformed reason="protected header: unexpected member"/,
+    );
   });
 
   it('is opened anew by SIGHUP', async (t) => {

@@ -1,7 +1,17 @@
 // How the daemon starts, and every way in which it must not: real processes, real files.
 
 import assert from 'node:assert/strict';
-import { chmod, chown, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lchown,
+  mkdir,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -9,7 +19,7 @@ import { parse } from 'smol-toml';
 import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { runClavigerd, startClavigerd, writeKeyFile } from '../support/clavigerd.js';
 import { makeKey } from '../support/keys.js';
-import { startProcess } from '../support/process.js';
+import { mustRun, startProcess } from '../support/process.js';
 import { CLAVIGERD, ROOT } from '../support/programs.js';
 import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
 import { makeTempDir } from '../support/temp-dir.js';
@@ -152,6 +162,19 @@ describe('the configuration of clavigerd', () => {
     assert.match(stderr, /clavigerd\.toml:6: other: unknown setting/);
   });
 
+  it('reports values that cannot be beside keys that are unknown', async (t) => {
+    const { config } = await prepare(t, 'nonsense = 1\nsocket = "%Z/S"\nkeyid = "x"');
+    const { stderr, code } = await runClavigerd([`--config=${config}`]);
+    assert.equal(code, 2);
+    for (const text of [
+      ':2: nonsense: unknown',
+      ':3: socket: "%Z/S" has the unknown',
+      ':4: keyid:',
+    ]) {
+      assert.ok(stderr.includes(text), stderr);
+    }
+  });
+
   for (const [name, settings, error] of [
     ['a syntax error', 'quiet = maybe', /clavigerd\.toml:2: /],
     ['a setting twice', 'quiet = true\nquiet = false', /clavigerd\.toml:3: /],
@@ -164,6 +187,14 @@ describe('the configuration of clavigerd', () => {
     ['a specifier without a value', 'logfile = "%d/log"', /%d in "%d\/log" has no value here/],
     ['control characters', 'logfile = "/x\\u001b[2J"', /logfile: must not have control characters/],
     ['a key ID that is no URL', 'keyid = "acct/1"', /keyid: is not an account URL/],
+    [
+      'a key ID that would never be signed for',
+      'keyid = "http://ca.example/1"',
+      /keyid: is not https/,
+    ],
+    ['a socket path that is not absolute', 'socket = "S"', /socket: "S" is not an absolute path/],
+    ['an unknown PIN source', 'pin-source = "nonsense"', /pin-source: not a source/],
+    ['a capital scheme with a bad URI', 'privkey = "PKCS11:token=a%20b;x=y"', /x/],
     ['a time of nothing', 'sign-timeout = 0', /sign-timeout: must be at least 1/],
     ['no key', 'privkey = ""', /privkey: must not be empty/],
     ['an unknown kind of key', 'privkey = "magic:x"', /privkey: magic: is not supported/],
@@ -197,16 +228,36 @@ describe('the configuration of clavigerd', () => {
     const { config } = await prepare(t);
     await chmod(config, 0o622);
     await assertFails([`--config=${config}`], {
-      code: 1,
+      code: 2,
       error: /insecure permissions on .*clavigerd\.toml: others can write it/,
       hint: /chmod go-w/,
     });
   });
 
+  it('must be a regular file, in folders that others cannot write', async (t) => {
+    const { folder, config } = await prepare(t);
+    const fifo = join(folder, 'fifo');
+    await mustRun('mkfifo', ['-m', '600', fifo]);
+    await assertFails([`--config=${fifo}`], { code: 2, error: /fifo: it is not a regular file/ });
+    const open = join(folder, 'open');
+    await mkdir(open);
+    await chmod(open, 0o777);
+    await rename(config, join(open, 'c.toml'));
+    await assertFails([`--config=${open}/c.toml`], { code: 2, error: /open: others can write it/ });
+  });
+
+  it('may not send its log where nobody reads', async (t) => {
+    const folder = await makeTempDir(t);
+    const fifo = join(folder, 'fifo');
+    await mustRun('mkfifo', ['-m', '600', fifo]);
+    const { config } = await prepare(t, `logfile = "${fifo}"`);
+    await assertFails([`--config=${config}`, '--stdio'], { code: 1, error: /log file: / });
+  });
+
   it('must not belong to somebody else', async (t) => {
     const { config } = await prepare(t);
     await chown(config, 12345, 0);
-    await assertFails([`--config=${config}`], { code: 1, error: /belongs to user ID 12345/ });
+    await assertFails([`--config=${config}`], { code: 2, error: /belongs to user ID 12345/ });
   });
 });
 
@@ -254,7 +305,7 @@ describe('the socket of clavigerd', () => {
       const parent = join(folder, 'd');
       await mkdir(parent);
       await chmod(parent, mode);
-      await assertFails([`--config=${config}`, `--socket=${parent}/S`], { code: 1, error });
+      await assertFails([`--config=${config}`, `--socket=${parent}/S`], { code: 2, error });
     });
   }
 
@@ -264,26 +315,53 @@ describe('the socket of clavigerd', () => {
     await mkdir(foreign, { mode: 0o700 });
     await chown(foreign, 12345, 0);
     await assertFails([`--config=${config}`, `--socket=${foreign}/S`], {
-      code: 1,
+      code: 2,
       error: /foreign: it belongs to user ID 12345/,
     });
     const open = join(folder, 'open');
     await mkdir(join(open, 'inner'), { recursive: true, mode: 0o700 });
     await chmod(open, 0o777);
     await assertFails([`--config=${config}`, `--socket=${open}/inner/S`], {
-      code: 1,
+      code: 2,
       error: /open: others can write it, and so replace/,
+    });
+  });
+
+  it('is refused behind a link that another user could turn elsewhere', async (t) => {
+    const { folder, config } = await prepare(t);
+    const safe = join(folder, 'safe');
+    await mkdir(safe, { mode: 0o700 });
+    const foreign = join(folder, 'link');
+    await symlink(safe, foreign);
+    await lchown(foreign, 12345, 0);
+    await assertFails([`--config=${config}`, `--socket=${foreign}/S`], {
+      code: 2,
+      error: /link: it belongs to user ID 12345/,
+    });
+    const own = join(folder, 'own');
+    await symlink(safe, own);
+    const daemon = await startProcess(t, {
+      command: process.execPath,
+      args: [CLAVIGERD, `--config=${config}`, `--socket=${own}/S`],
+      waitFor: { socket: `${own}/S` },
+    });
+    assert.ok(daemon.isRunning);
+    const circle = join(folder, 'circle');
+    await symlink(circle, circle);
+    await assertFails([`--config=${config}`, `--socket=${circle}/S`], {
+      code: 2,
+      error: /symbolic links/,
     });
   });
 
   it('needs a directory, an absolute path, and at most 107 bytes', async (t) => {
     const { folder, config } = await prepare(t);
     await assertFails([`--config=${config}`, `--socket=${folder}/none/S`], {
-      code: 1,
+      code: 2,
       error: /ENOENT/,
       hint: /install -d -m 0700/,
     });
-    await assertFails([`--config=${config}`, '--socket=S'], { code: 1, error: /not absolute/ });
+    await assertFails([`--config=${config}`, '--socket=S'], { code: 2, error: /not an absolute/ });
     const room = 107 - Buffer.byteLength(`${folder}/`);
     await assertFails([`--config=${config}`, `--socket=${folder}/${'x'.repeat(room + 1)}`], {
       code: 1,

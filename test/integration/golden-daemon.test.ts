@@ -1,5 +1,5 @@
 // The golden transcripts, run on the live daemon over its socket: whole, byte by byte, and cut in two
-// at every offset (every third for the long ones), many connections at once.
+// at every offset, many connections at once.
 
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -13,7 +13,6 @@ const CONVERSATION_MS = 20_000;
 /** Apart enough that the daemon reads most chunks one by one; nothing depends on that it does. */
 const CHUNK_GAP_MS = 1;
 const PARALLEL = 40;
-const LONG_TRANSCRIPT_BYTES = 700;
 
 const key = makeKey('ES256');
 
@@ -28,8 +27,7 @@ describe('golden transcripts on the daemon', () => {
       const runs = transcripts
         .filter((transcript) => transcript.keyId === keyId)
         .flatMap((transcript) => {
-          const step = transcript.sent.length > LONG_TRANSCRIPT_BYTES ? 17 : 3;
-          return [...chunkings(transcript.sent, step)].map(([how, chunks]) => async () => {
+          return [...chunkings(transcript.sent)].map(([how, chunks]) => async () => {
             const { output, closed } = await converse(daemon.socket, transcript, chunks);
             assertReplies(transcript, key.publicKey, output, how);
             assert.equal(closed, transcript.closes, `${transcript.name}, ${how}: closes`);
