@@ -17,8 +17,10 @@ PACKAGES=(
   openssh-server openssh-client gnupg openssl
   systemd                                          # systemd-analyze, systemd-socket-activate
   mandoc                                           # lints the manual pages
-  pcscd vsmartcard-vpcd opensc-pkcs11 ykcs11 yubico-piv-tool  # a virtual PIV card and its two modules
+  pcscd vsmartcard-vpcd iproute2                   # a reader for the virtual PIV card, in namespaces of its own
+  opensc-pkcs11 ykcs11 yubico-piv-tool             # the modules that speak to the card, and a tool
   g++ make python3                                 # pkcs11js is compiled when it is installed
+  gcc libc6-dev libp11-kit-dev                     # pkcs11.h, for the module that misbehaves on command
 )
 
 # Pebble before 2.10 lacks what the tests need, and Debian has 2.10 first in this suite.
