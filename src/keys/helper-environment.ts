@@ -1,7 +1,10 @@
-// The environment of a token helper: what PKCS#11 modules read, and nothing else of the daemon's. Pure.
-// No variable that makes Node or the loader run foreign code (NODE_OPTIONS, LD_PRELOAD) is passed on.
+// The environment of a token helper: what PKCS#11 modules read, and nothing else of the daemon's.
+// The variables of a module stand in its profile. None that makes Node or the loader run foreign code
+// (NODE_OPTIONS, LD_PRELOAD) is passed on.
 
-/** Passed on by their exact names. */
+import { moduleProfiles } from './module-profile.js';
+
+/** For every module, by their exact names. */
 const NAMES: ReadonlySet<string> = new Set([
   // Where modules and their libraries look for users' files, and in which language they complain.
   'HOME',
@@ -12,24 +15,22 @@ const NAMES: ReadonlySet<string> = new Set([
   'TMPDIR',
   'XDG_CONFIG_HOME',
   'XDG_RUNTIME_DIR',
-  // SoftHSM; OpenSC and pcscd; the bus of tpm2-abrmd; NSS.
-  'SOFTHSM2_CONF',
-  'OPENSC_CONF',
-  'PCSCLITE_CSOCK_NAME',
-  'DBUS_SESSION_BUS_ADDRESS',
-  'NSS_MAX_MP_PBE_ITERATION_COUNT',
   // OpenSC's pkcs11-spy, for who has to see the calls; it is used only when it is the configured module.
   'PKCS11SPY',
   'PKCS11SPY_OUTPUT',
 ]);
 
-/** Passed on by how their names begin: tpm2-pkcs11, tpm2-tss, p11-kit, opencryptoki, ykcs11. */
-const PREFIXES: readonly string[] = ['TPM2_PKCS11_', 'TSS2_', 'P11_KIT_', 'PKCSLIB_', 'YKCS11_'];
-
 /** The part of `env` a token helper gets. */
 export function helperEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const known = new Set(moduleProfiles().flatMap(({ environment }) => environment));
   const allowed = Object.entries(env).filter(
-    ([name]) => NAMES.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix)),
+    ([name]) =>
+      NAMES.has(name) || known.has(name) || [...known].some((pattern) => fits(name, pattern)),
   );
   return Object.fromEntries(allowed);
+}
+
+/** A star at the end of a pattern stands for anything. */
+function fits(name: string, pattern: string): boolean {
+  return pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1));
 }

@@ -1,70 +1,129 @@
-// Which shared library a `pkcs11:` URI means: its module-path, or a profile of its module-name.
-// Runs in the daemon; looks at files, loads none of them. Profiles are data in native-config/modules.
+// Which shared library a `pkcs11:` URI means, and what is special about it: its module-path, or a profile
+// of its module-name. Runs in the daemon; looks at files, loads none of them.
 
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import * as v from 'valibot';
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import type { ModuleQuirks } from '../token/messages.js';
+import { libraryPaths, moduleProfiles, type ModuleProfile } from './module-profile.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
 
-const PROFILES_DIRECTORY = fileURLToPath(
-  new URL('../../../native-config/modules/', import.meta.url),
-);
-const PROFILE_SUFFIX = '.json';
+/** A module without a profile may drive a card: one process then, which is right for all. */
+const DEFAULT_HELPERS = 1;
 
-const profile = v.object({
-  /** Debian package that brings the module. */
-  package: v.string(),
-  /** Absolute paths, the first that exists is taken. */
-  paths: v.pipe(v.array(v.pipe(v.string(), v.startsWith('/'))), v.minLength(1)),
-});
+export interface Pkcs11Module {
+  /** Absolute path of the shared library. */
+  readonly path: string;
+  /** The profile that fits; undefined for a library none knows. */
+  readonly name: string | undefined;
+  /** How many helper processes are of use. */
+  readonly helpers: number;
+  readonly quirks: ModuleQuirks;
+}
 
 /**
- * The absolute path of the module.
+ * The module of a URI. A module-path gets the quirks of the profile that knows a library of that file name.
+ * @param env for the variables that a profile's parameters name.
  * @throws AppError KEY_URI when the URI names none, or a name without a profile; TOKEN_MODULE when there
  *   is no such file.
  */
-export function resolveModulePath(uri: Pick<Pkcs11Uri, 'modulePath' | 'moduleName'>): string {
+export function resolveModule(
+  uri: Pick<Pkcs11Uri, 'modulePath' | 'moduleName'>,
+  env: NodeJS.ProcessEnv,
+): Pkcs11Module {
   if (uri.modulePath !== undefined) {
     assertModuleFile(uri.modulePath);
-    return uri.modulePath;
+    return moduleOf(uri.modulePath, profileOfPath(uri.modulePath), env);
   }
   if (uri.moduleName !== undefined) {
-    return pathOfName(uri.moduleName);
+    const profile = profileOfName(uri.moduleName);
+    return moduleOf(installedPath(profile), profile, env);
   }
   throw new AppError('KEY_URI', 'pkcs11 URI: no module is named', {
-    hint: `add ?module-path=/PATH or ?module-name=NAME (--module, --module-name); names are ${listModuleNames().join(', ')}`,
+    hint: `add ?module-path=/PATH or ?module-name=NAME (--module, --module-name); names are ${knownNames()}`,
   });
 }
 
-/** The names that have a profile. */
+/** The names that have a profile, aliases left out. */
 export function listModuleNames(): string[] {
-  return readdirSync(PROFILES_DIRECTORY)
-    .filter((file) => file.endsWith(PROFILE_SUFFIX))
-    .map((file) => file.slice(0, -PROFILE_SUFFIX.length))
-    .sort();
+  return moduleProfiles().map(({ name }) => name);
 }
 
-function pathOfName(name: string): string {
-  // Compared, never joined to a path unseen: the name cannot lead out of the directory.
-  if (!listModuleNames().includes(name)) {
-    throw new AppError('KEY_URI', `pkcs11 URI: module-name ${JSON.stringify(name)} is not known`, {
-      hint: `known names are ${listModuleNames().join(', ')}; or give module-path=/PATH`,
-    });
-  }
-  const text = readFileSync(`${PROFILES_DIRECTORY}${name}${PROFILE_SUFFIX}`, 'utf8');
-  const { paths, package: packageName } = v.parse(profile, JSON.parse(text));
-  const found = paths.find(isFile);
+function knownNames(): string {
+  return listModuleNames().join(', ');
+}
+
+function profileOfName(wanted: string): ModuleProfile {
+  const found = moduleProfiles().find(
+    ({ name, aliases }) => name === wanted || aliases.includes(wanted),
+  );
   if (found === undefined) {
     throw new AppError(
-      'TOKEN_MODULE',
-      `module: ${name} is not installed: no ${paths.join(', no ')}`,
-      {
-        hint: `on Debian: apt-get install ${packageName}; elsewhere give module-path=/PATH`,
-      },
+      'KEY_URI',
+      `pkcs11 URI: module-name ${JSON.stringify(wanted)} is not known`,
+      { hint: `known names are ${knownNames()}; or give module-path=/PATH` },
     );
   }
   return found;
+}
+
+/** By the file's name without its version: `libykcs11.so.2.2.0` is `libykcs11.so`. */
+function profileOfPath(path: string): ModuleProfile | undefined {
+  const nameOf = (file: string): string => basename(file).replace(/\.so\.[0-9.]+$/, '.so');
+  return moduleProfiles().find(({ libraries }) =>
+    Object.values(libraries)
+      .flat()
+      .some((known) => nameOf(known) === nameOf(path)),
+  );
+}
+
+function installedPath(profile: ModuleProfile): string {
+  const paths = libraryPaths(profile);
+  const found = paths.find(isFile);
+  if (found === undefined) {
+    const where = Object.entries(profile.packages)
+      .map(([system, name]) => `${system}: ${name}`)
+      .join('; ');
+    throw new AppError(
+      'TOKEN_MODULE',
+      `module: ${profile.name} is not installed: no ${paths.join(', no ')}`,
+      { hint: `${profile.title} comes in packages (${where}); elsewhere give module-path=/PATH` },
+    );
+  }
+  return found;
+}
+
+function moduleOf(
+  path: string,
+  profile: ModuleProfile | undefined,
+  env: NodeJS.ProcessEnv,
+): Pkcs11Module {
+  const { initialize, generateTemplate } = profile ?? {};
+  return {
+    path,
+    name: profile?.name,
+    helpers: profile?.helpers ?? DEFAULT_HELPERS,
+    quirks: {
+      ...(initialize && { parameters: parametersOf(initialize, env) }),
+      ...(generateTemplate && { generateTemplate }),
+    },
+  };
+}
+
+/** A variable's value becomes part of a quoted string in what the module parses. */
+function parametersOf(
+  { parameters, defaults }: NonNullable<ModuleProfile['initialize']>,
+  env: NodeJS.ProcessEnv,
+): string {
+  return parameters.replace(/\{([A-Z0-9_]+)\}/g, (_, name: string) => {
+    const value = env[name] ?? defaults[name] ?? '';
+    if (/['"\\\p{Cc}]/u.test(value) || value.length > 1024) {
+      throw new AppError('TOKEN_MODULE', `module: ${name}: a character in it cannot be passed on`, {
+        hint: 'quotes, backslashes and control characters cannot stand in the path of a database',
+      });
+    }
+    return value;
+  });
 }
 
 function isFile(path: string): boolean {

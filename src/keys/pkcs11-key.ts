@@ -1,16 +1,14 @@
 // Runs in the daemon: an account key in a PKCS#11 token, as the signing service sees it.
-// Hashes here, so that what goes to the helper is short; trusts neither public key nor signature of it
-// before they are checked.
+// Trusts neither public key nor signature of the helper before they are checked.
 
-import { createHash } from 'node:crypto';
-import { algorithmFacts, algorithmOfKey } from '../jose/algorithms.js';
+import { algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk } from '../jose/public-jwk.js';
 import { printable } from '../lib/printable.js';
 import type { Secret } from '../lib/secret.js';
 import type { TokenInfo } from '../token/messages.js';
 import type { AccountKey } from './account-key.js';
 import type { KeyContext } from './key-context.js';
-import { resolveModulePath } from './module-path.js';
+import { resolveModule } from './module-path.js';
 import { parsePinSource, readPin } from './pin-source.js';
 import { formatPkcs11Uri, parsePkcs11Uri, type Pkcs11Uri } from './pkcs11-uri.js';
 import { DEFAULT_TOKEN_TIMEOUT_MS, TokenSupervisor } from './token-supervisor.js';
@@ -27,7 +25,7 @@ export interface Pkcs11Key extends AccountKey {
 export async function openPkcs11Key(text: string, context: KeyContext): Promise<Pkcs11Key> {
   const uri = parsePkcs11Uri(text);
   const helper = new TokenSupervisor({
-    modulePath: resolveModulePath(uri),
+    module: resolveModule(uri, context.env),
     token: uri.token,
     key: uri.key,
     env: context.env,
@@ -40,7 +38,6 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
     const jwk = parsePublicJwk(key.jwk);
     const publicKey = publicKeyOfJwk(jwk);
     const algorithm = algorithmOfKey(publicKey);
-    const { hash } = algorithmFacts(algorithm);
     return {
       algorithm,
       jwk,
@@ -49,8 +46,7 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
       get helperPid(): number | undefined {
         return helper.pid;
       },
-      sign: (input) =>
-        helper.sign(hash === undefined ? input : createHash(hash).update(input).digest()),
+      sign: (input) => helper.sign(input),
       close: () => helper.close(),
     };
   } catch (error) {

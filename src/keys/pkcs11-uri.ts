@@ -5,6 +5,7 @@
 import { AppError } from '../lib/errors.js';
 import { Secret } from '../lib/secret.js';
 import type { KeySelector, TokenSelector } from '../token/messages.js';
+import { ATTRIBUTE_RULES, type UriPart } from './pkcs11-attributes.js';
 
 export interface Pkcs11Uri {
   readonly token: TokenSelector;
@@ -15,29 +16,8 @@ export interface Pkcs11Uri {
   readonly pinValue: Secret | undefined;
 }
 
-/** RFC 7512 §2.3: where an attribute may stand, and what its value must be. */
-interface AttributeRule {
-  readonly part: 'path' | 'query';
-  readonly check: (value: Buffer) => string | undefined;
-}
-
 const SCHEME = 'pkcs11:';
 const MAX_URI_LENGTH = 4096;
-
-const RULES: ReadonlyMap<string, AttributeRule> = new Map<string, AttributeRule>([
-  ['token', { part: 'path', check: checkText }],
-  ['serial', { part: 'path', check: checkText }],
-  ['manufacturer', { part: 'path', check: checkText }],
-  ['model', { part: 'path', check: checkText }],
-  ['object', { part: 'path', check: checkText }],
-  ['id', { part: 'path', check: checkId }],
-  ['slot-id', { part: 'path', check: checkNumber }],
-  ['type', { part: 'path', check: checkType }],
-  ['module-path', { part: 'query', check: checkModulePath }],
-  ['module-name', { part: 'query', check: checkModuleName }],
-  ['pin-source', { part: 'query', check: checkText }],
-  ['pin-value', { part: 'query', check: checkText }],
-]);
 
 /** True for what `parsePkcs11Uri` is meant for. RFC 3986 §3.1: schemes have no case. */
 export function isPkcs11Uri(text: string): boolean {
@@ -66,11 +46,7 @@ export function parsePkcs11Uri(text: string): Pkcs11Uri {
   return uriOf(values);
 }
 
-function readAttributes(
-  part: string,
-  separator: string,
-  kind: 'path' | 'query',
-): Map<string, Buffer> {
+function readAttributes(part: string, separator: string, kind: UriPart): Map<string, Buffer> {
   const values = new Map<string, Buffer>();
   if (part === '') {
     return values;
@@ -78,7 +54,7 @@ function readAttributes(
   for (const attribute of part.split(separator)) {
     const equals = attribute.indexOf('=');
     const name = equals === -1 ? attribute : attribute.slice(0, equals);
-    const rule = RULES.get(name);
+    const rule = ATTRIBUTE_RULES.get(name);
     if (rule === undefined || equals === -1) {
       throw badUri(`${quoteName(name)} is not a ${kind} attribute`, hintOf(kind));
     }
@@ -103,8 +79,8 @@ function quoteName(name: string): string {
   return /^[a-z][a-z-]{0,30}$/.test(name) ? JSON.stringify(name) : 'a part of it';
 }
 
-function hintOf(kind: 'path' | 'query'): string {
-  const names = [...RULES].filter(([, rule]) => rule.part === kind).map(([name]) => name);
+function hintOf(kind: UriPart): string {
+  const names = [...ATTRIBUTE_RULES].filter(([, rule]) => rule.part === kind).map(([name]) => name);
   return `${kind} attributes are ${names.join(', ')}`;
 }
 
@@ -143,6 +119,11 @@ function uriOf(values: ReadonlyMap<string, Buffer>): Pkcs11Uri {
       manufacturer: text('manufacturer'),
       model: text('model'),
       slotId: slotId === undefined ? undefined : Number(slotId),
+      slotDescription: text('slot-description'),
+      slotManufacturer: text('slot-manufacturer'),
+      libraryManufacturer: text('library-manufacturer'),
+      libraryDescription: text('library-description'),
+      libraryVersion: versionOf(text('library-version')),
     },
     key: { label: text('object'), id: values.get('id')?.toString('hex') },
     modulePath: text('module-path'),
@@ -152,35 +133,10 @@ function uriOf(values: ReadonlyMap<string, Buffer>): Pkcs11Uri {
   };
 }
 
-function checkText(value: Buffer): string | undefined {
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(value);
-  } catch {
-    return 'is not UTF-8';
-  }
-  return value.includes(0) ? 'has a NUL in it' : value.length > 1024 ? 'is too long' : undefined;
-}
-
-function checkId(value: Buffer): string | undefined {
-  return value.length === 0 || value.length > 256 ? 'is not 1 to 256 bytes' : undefined;
-}
-
-function checkNumber(value: Buffer): string | undefined {
-  const text = value.toString('latin1');
-  return /^\d{1,15}$/.test(text) ? undefined : 'is not a decimal number';
-}
-
-function checkType(value: Buffer): string | undefined {
-  return value.toString('latin1') === 'private' ? undefined : 'is not "private"';
-}
-
-function checkModulePath(value: Buffer): string | undefined {
-  return value[0] === 0x2f ? checkText(value) : 'is not an absolute path';
-}
-
-function checkModuleName(value: Buffer): string | undefined {
-  const text = value.toString('latin1');
-  return /^[a-z0-9][a-z0-9-]{0,30}$/.test(text) ? undefined : 'is not a module name';
+/** RFC 7512 §2.3: `M` means `M.0`. */
+function versionOf(text: string | undefined): string | undefined {
+  const [major, minor = '0'] = text?.split('.') ?? [];
+  return major === undefined ? undefined : `${Number(major)}.${Number(minor)}`;
 }
 
 function badUri(problem: string, hint?: string): AppError {
@@ -196,6 +152,11 @@ export function formatPkcs11Uri(uri: Omit<Pkcs11Uri, 'pinValue'>): string {
     ['manufacturer', uri.token.manufacturer],
     ['model', uri.token.model],
     ['slot-id', uri.token.slotId?.toString()],
+    ['slot-description', uri.token.slotDescription],
+    ['slot-manufacturer', uri.token.slotManufacturer],
+    ['library-manufacturer', uri.token.libraryManufacturer],
+    ['library-description', uri.token.libraryDescription],
+    ['library-version', uri.token.libraryVersion],
     ['object', uri.key.label],
     ['id', id],
   ]);

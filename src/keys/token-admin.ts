@@ -5,7 +5,7 @@ import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { AppError } from '../lib/errors.js';
 import { isMatchingToken, type KeyInfo, type TokenInfo } from '../token/messages.js';
 import type { KeyContext } from './key-context.js';
-import { resolveModulePath } from './module-path.js';
+import { resolveModule } from './module-path.js';
 import { assertLoginIsSafe } from './pin-guard.js';
 import { tokenPinReader } from './pkcs11-key.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
@@ -101,11 +101,11 @@ async function withSession<T>(
   context: KeyContext,
   use: (session: TokenSession) => Promise<T>,
 ): Promise<T> {
-  const modulePath = resolveModulePath(uri);
+  const module = resolveModule(uri, context.env);
   const helper = new TokenHelper(context.env, context.log);
   const session = new TokenSession(helper, context.tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS);
   try {
-    await session.load(modulePath);
+    await session.load(module);
     return await use(session);
   } finally {
     await session.close();

@@ -11,6 +11,7 @@ import type {
   TokenInfo,
   TokenSelector,
 } from '../token/messages.js';
+import type { Pkcs11Module } from './module-path.js';
 import type { GoodResult, TokenHelper } from './token-helper.js';
 import { assertLoginIsSafe, explainRefusal, isPinRefusal } from './pin-guard.js';
 
@@ -39,8 +40,8 @@ export class TokenSession {
   }
 
   /** @throws AppError TOKEN_MODULE when it is no PKCS#11 library, or does not initialise. */
-  async load(module: string): Promise<void> {
-    await this.#ask({ op: 'load', module }, 'done');
+  async load({ path, quirks }: Pick<Pkcs11Module, 'path' | 'quirks'>): Promise<void> {
+    await this.#ask({ op: 'load', module: path, quirks }, 'done');
   }
 
   async listTokens(): Promise<TokenInfo[]> {
@@ -70,9 +71,9 @@ export class TokenSession {
     return (await this.#ask({ op: 'select-key', key }, 'key')).key;
   }
 
-  /** Signs a hash with the selected key; RSA with PKCS #1 v1.5, EC as r‖s. */
-  async sign(digest: Buffer): Promise<Buffer> {
-    const request = { op: 'sign', digest: digest.toString('base64') } as const;
+  /** Signs with the selected key, in JWS form; the helper makes the hash, or has the token make it. */
+  async sign(input: Buffer): Promise<Buffer> {
+    const request = { op: 'sign', input: input.toString('base64') } as const;
     return Buffer.from((await this.#ask(request, 'signature')).signature, 'base64');
   }
 

@@ -8,6 +8,7 @@ import type { Secret } from '../lib/secret.js';
 import type { KeyInfo, KeySelector, TokenInfo, TokenSelector } from '../token/messages.js';
 import { TokenHelper, NotBegunError } from './token-helper.js';
 import type { KeyLog } from './key-context.js';
+import type { Pkcs11Module } from './module-path.js';
 import { assertLoginIsSafe, isPinRefusal } from './pin-guard.js';
 import { TokenSession } from './token-session.js';
 
@@ -15,7 +16,7 @@ import { TokenSession } from './token-session.js';
 export const DEFAULT_TOKEN_TIMEOUT_MS = 30_000;
 
 export interface TokenSupervisorOptions {
-  readonly modulePath: string;
+  readonly module: Pkcs11Module;
   readonly token: TokenSelector;
   readonly key: KeySelector;
   readonly env: NodeJS.ProcessEnv;
@@ -71,14 +72,14 @@ export class TokenSupervisor {
   }
 
   /**
-   * Signs a hash, RSA with PKCS #1 v1.5 or EC as r‖s.
+   * Signs the bytes of a JWS signing input, in JWS form.
    * @throws AppError TOKEN_*
    */
-  async sign(digest: Buffer): Promise<Buffer> {
+  async sign(input: Buffer): Promise<Buffer> {
     for (;;) {
       const { session } = await this.#ready();
       try {
-        return await session.sign(digest);
+        return await session.sign(input);
       } catch (error) {
         if (isPinRefusal(error)) {
           this.#latch(error);
@@ -127,11 +128,11 @@ export class TokenSupervisor {
 
   async #startSession(): Promise<Running> {
     await this.#ending;
-    const { env, log, timeoutMs, modulePath } = this.#options;
+    const { env, log, timeoutMs, module } = this.#options;
     const session = new TokenSession(new TokenHelper(env, log), timeoutMs);
     this.#session = session;
     try {
-      await session.load(modulePath);
+      await session.load(module);
       const token = await session.openToken(this.#options.token, 'read');
       this.#assertSameToken(token);
       if (token.loginRequired) {

@@ -14,6 +14,10 @@ export interface Session {
   readonly handle: pkcs11js.Handle;
 }
 
+export interface OpenToken extends Session {
+  readonly slot: pkcs11js.Handle;
+}
+
 /** All objects that match, in the token's order. @throws AppError TOKEN_FAILED and kin */
 export function findObjects(session: Session, template: pkcs11js.Template): pkcs11js.Handle[] {
   const { lib, handle } = session;

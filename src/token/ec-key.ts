@@ -1,56 +1,80 @@
-// Pure; runs in the token helper. CKA_EC_PARAMS and CKA_EC_POINT to a JWK.
+// Pure; runs in the token helper. CKA_EC_PARAMS and CKA_EC_POINT to a JWK, for Weierstrass and Edwards curves.
 // Distrusts both: they come from the token, and modules disagree about how to wrap a point.
 
 import { AppError } from '../lib/errors.js';
 import type { EcCurve } from '../jose/algorithms.js';
-import type { EcPublicJwk } from '../jose/public-jwk.js';
+import type { EcPublicJwk, OkpPublicJwk } from '../jose/public-jwk.js';
+
+export type TokenCurve = EcCurve | OkpPublicJwk['crv'];
 
 interface CurveFacts {
-  readonly curve: EcCurve;
-  /** DER of the curve's object identifier, what CKA_EC_PARAMS holds for a named curve. */
-  readonly oid: Buffer;
+  readonly curve: TokenCurve;
+  /** What CKA_EC_PARAMS holds, in DER; the first is what a key is made with. */
+  readonly params: readonly Buffer[];
+  /** Bytes of one coordinate; an Edwards point has one only. */
   readonly fieldBytes: number;
 }
 
 const UNCOMPRESSED = 0x04;
+const BIT_STRING = 0x03;
 const OCTET_STRING = 0x04;
+const PRINTABLE_STRING = 0x13;
 
 const CURVES: readonly CurveFacts[] = [
-  { curve: 'P-256', oid: Buffer.from('06082a8648ce3d030107', 'hex'), fieldBytes: 32 },
-  { curve: 'P-384', oid: Buffer.from('06052b81040022', 'hex'), fieldBytes: 48 },
-  { curve: 'P-521', oid: Buffer.from('06052b81040023', 'hex'), fieldBytes: 66 },
+  { curve: 'P-256', params: [der('06082a8648ce3d030107')], fieldBytes: 32 },
+  { curve: 'P-384', params: [der('06052b81040022')], fieldBytes: 48 },
+  { curve: 'P-521', params: [der('06052b81040023')], fieldBytes: 66 },
+  {
+    curve: 'Ed25519',
+    // RFC 8410 §3; PKCS#11 3.0 §2.3.5 also allows the name; OpenPGP cards have an identifier of their own.
+    params: [der('06032b6570'), curveName('edwards25519'), der('06092b06010401da470f01')],
+    fieldBytes: 32,
+  },
+  { curve: 'Ed448', params: [der('06032b6571'), curveName('edwards448')], fieldBytes: 57 },
 ];
 
+function der(hex: string): Buffer {
+  return Buffer.from(hex, 'hex');
+}
+
+function curveName(name: string): Buffer {
+  return Buffer.concat([Buffer.of(PRINTABLE_STRING, name.length), Buffer.from(name, 'latin1')]);
+}
+
 /** What CKA_EC_PARAMS has to hold for this curve. */
-export function paramsOfCurve(curve: EcCurve): Buffer {
-  const facts = CURVES.find((candidate) => candidate.curve === curve);
-  if (facts === undefined) {
+export function paramsOfCurve(curve: TokenCurve): Buffer {
+  const params = CURVES.find((candidate) => candidate.curve === curve)?.params[0];
+  if (params === undefined) {
     throw new AppError('TOKEN_KEY_UNSUPPORTED', `key: curve ${curve} is not supported`);
   }
-  return facts.oid;
+  return params;
 }
 
 /**
- * The JWK of an EC public key. CKA_EC_POINT is a DER OCTET STRING up to PKCS#11 2.40 and the bare
- * point in some 3.x modules; which of them it is shows in its length alone, as both start with 04.
+ * The JWK of an EC or Edwards public key. CKA_EC_POINT is a DER string up to PKCS#11 2.40 and the bare
+ * point in some 3.x modules; which of them it is shows in its length alone, as both may start with 04.
  * @throws AppError TOKEN_KEY_UNSUPPORTED
  */
-export function ecJwkOf(params: Buffer, point: Buffer): EcPublicJwk {
-  const facts = CURVES.find(({ oid }) => oid.equals(params));
+export function ecJwkOf(params: Buffer, point: Buffer): EcPublicJwk | OkpPublicJwk {
+  const facts = CURVES.find((candidate) => candidate.params.some((known) => known.equals(params)));
   if (facts === undefined) {
     throw new AppError(
       'TOKEN_KEY_UNSUPPORTED',
       `key: curve with parameters ${params.subarray(0, 32).toString('hex')} is not supported`,
-      { hint: 'use P-256, P-384 or P-521' },
+      { hint: 'use P-256, P-384, P-521, Ed25519 or Ed448' },
     );
   }
   const { curve, fieldBytes } = facts;
+  if (curve === 'Ed25519' || curve === 'Ed448') {
+    const bare = barePoint(point, fieldBytes) ?? bitString(point, fieldBytes);
+    if (bare === undefined) {
+      throw malformed(point, curve);
+    }
+    return { crv: curve, kty: 'OKP', x: bare.toString('base64url') };
+  }
   const bare = barePoint(point, 1 + 2 * fieldBytes);
   if (bare?.[0] !== UNCOMPRESSED) {
-    throw new AppError(
-      'TOKEN_KEY_UNSUPPORTED',
-      `key: CKA_EC_POINT is malformed: ${point.length} bytes for ${curve}`,
-    );
+    throw malformed(point, curve);
   }
   return {
     crv: curve,
@@ -60,14 +84,34 @@ export function ecJwkOf(params: Buffer, point: Buffer): EcPublicJwk {
   };
 }
 
+function malformed(point: Buffer, curve: TokenCurve): AppError {
+  return new AppError(
+    'TOKEN_KEY_UNSUPPORTED',
+    `key: CKA_EC_POINT is malformed: ${point.length} bytes for ${curve}`,
+  );
+}
+
 function barePoint(point: Buffer, pointBytes: number): Buffer | undefined {
   if (point.length === pointBytes) {
     return point;
   }
   // DER: lengths over 127 (P-521: 133) take the long form, 81 LL.
   const header = pointBytes < 0x80 ? [OCTET_STRING, pointBytes] : [OCTET_STRING, 0x81, pointBytes];
-  const wrapped =
-    point.length === header.length + pointBytes &&
-    point.subarray(0, header.length).equals(Buffer.from(header));
-  return wrapped ? point.subarray(header.length) : undefined;
+  return afterHeader(point, header, pointBytes);
+}
+
+/** How some modules read "DER-encoding of the b-bit public key" of PKCS#11 3.0 §2.3.5. */
+function bitString(point: Buffer, pointBytes: number): Buffer | undefined {
+  return afterHeader(point, [BIT_STRING, pointBytes + 1, 0], pointBytes);
+}
+
+function afterHeader(
+  bytes: Buffer,
+  header: readonly number[],
+  bodyBytes: number,
+): Buffer | undefined {
+  const fits =
+    bytes.length === header.length + bodyBytes &&
+    bytes.subarray(0, header.length).equals(Buffer.from(header));
+  return fits ? bytes.subarray(header.length) : undefined;
 }

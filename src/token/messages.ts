@@ -9,6 +9,8 @@ import { AppError, messageOf } from '../lib/errors.js';
 /** Longest PIN, label or other text in a message, in UTF-16 units. */
 const MAX_TEXT = 1024;
 const MAX_PATH = 4096;
+/** Longest signing input, in base64: the longest line of the protocol, 32 KiB. */
+const MAX_INPUT_BASE64 = 44 * 1024;
 /** PKCS#11 has no limit for CKA_ID; tokens use at most this many bytes. */
 const MAX_ID_BYTES = 256;
 /** Keys come in pages, so that a page of RSA-4096 keys fits a frame. */
@@ -18,8 +20,17 @@ export const MAX_TOKENS_LISTED = 64;
 const text = v.pipe(v.string(), v.maxLength(MAX_TEXT));
 const hex = v.pipe(v.string(), v.maxLength(MAX_ID_BYTES * 2), v.regex(/^(?:[0-9a-f]{2})*$/));
 const base64 = v.pipe(v.string(), v.maxLength(MAX_TEXT), v.base64());
+const input = v.pipe(v.string(), v.maxLength(MAX_INPUT_BASE64), v.base64());
 const ulong = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+
+/** How a module differs from others, by its profile; absent members mean the usual way. */
+const moduleQuirks = v.strictObject({
+  /** CK_C_INITIALIZE_ARGS.pReserved, which NSS softokn needs to find its database. */
+  parameters: v.optional(v.pipe(v.string(), v.maxLength(MAX_PATH))),
+  /** `minimal` for modules that refuse C_GenerateKeyPair with attributes they set themselves. */
+  generateTemplate: v.optional(v.picklist(['full', 'minimal'])),
+});
 
 /** Which token is meant; attributes that are absent match anything. */
 const tokenSelector = v.strictObject({
@@ -28,19 +39,38 @@ const tokenSelector = v.strictObject({
   manufacturer: v.optional(text),
   model: v.optional(text),
   slotId: v.optional(ulong),
+  slotDescription: v.optional(text),
+  slotManufacturer: v.optional(text),
+  libraryManufacturer: v.optional(text),
+  libraryDescription: v.optional(text),
+  /** `MAJOR.MINOR` */
+  libraryVersion: v.optional(text),
 });
 /** Which key of it: CKA_LABEL and CKA_ID, the latter in lower-case hexadecimal. */
 const keySelector = v.strictObject({ label: v.optional(text), id: v.optional(hex) });
 
-export const KEY_TYPES = ['rsa2048', 'rsa3072', 'rsa4096', 'p256', 'p384', 'p521'] as const;
+export const KEY_TYPES = [
+  'rsa2048',
+  'rsa3072',
+  'rsa4096',
+  'p256',
+  'p384',
+  'p521',
+  'ed25519',
+  'ed448',
+] as const;
 
 const request = v.variant('op', [
-  v.strictObject({ op: v.literal('load'), module: v.pipe(v.string(), v.maxLength(MAX_PATH)) }),
+  v.strictObject({
+    op: v.literal('load'),
+    module: v.pipe(v.string(), v.maxLength(MAX_PATH)),
+    quirks: v.optional(moduleQuirks),
+  }),
   v.strictObject({ op: v.literal('list-tokens') }),
   v.strictObject({ op: v.literal('open'), token: tokenSelector, readWrite: v.boolean() }),
   v.strictObject({ op: v.literal('login'), pin: text }),
   v.strictObject({ op: v.literal('select-key'), key: keySelector }),
-  v.strictObject({ op: v.literal('sign'), digest: base64 }),
+  v.strictObject({ op: v.literal('sign'), input }),
   v.strictObject({ op: v.literal('list-keys'), offset: ulong }),
   v.strictObject({
     op: v.literal('generate'),
@@ -57,6 +87,12 @@ const tokenInfo = v.strictObject({
   manufacturer: text,
   model: text,
   slotId: ulong,
+  /** Of the slot and of the library, CK_SLOT_INFO and CK_INFO; absent where the module does not tell. */
+  slotDescription: v.optional(text),
+  slotManufacturer: v.optional(text),
+  libraryManufacturer: v.optional(text),
+  libraryDescription: v.optional(text),
+  libraryVersion: v.optional(text),
   initialized: v.boolean(),
   loginRequired: v.boolean(),
   /** What the token tells of its PIN, from its CKF_USER_PIN_* flags. */
@@ -77,7 +113,8 @@ const keyInfo = v.strictObject({
 const error = v.strictObject({
   code: v.picklist(ERROR_CODES.token),
   message: v.pipe(v.string(), v.maxLength(4 * MAX_TEXT)),
-  hint: v.optional(text),
+  /** Lines; a table of what there is may be among them. */
+  hint: v.optional(v.pipe(v.string(), v.maxLength(4 * MAX_TEXT))),
 });
 
 const result = v.variant('kind', [
@@ -101,6 +138,7 @@ const result = v.variant('kind', [
 const requestMessage = v.strictObject({ id, request });
 const replyMessage = v.strictObject({ id, result });
 
+export type ModuleQuirks = v.InferOutput<typeof moduleQuirks>;
 export type TokenSelector = v.InferOutput<typeof tokenSelector>;
 export type KeySelector = v.InferOutput<typeof keySelector>;
 export type GeneratedKeyType = (typeof KEY_TYPES)[number];
@@ -110,15 +148,23 @@ export type TokenInfo = v.InferOutput<typeof tokenInfo>;
 export type KeyInfo = v.InferOutput<typeof keyInfo>;
 export type TokenErrorCode = (typeof ERROR_CODES.token)[number];
 
+/** What a selector may name; one that is not named matches anything. */
+const SELECTED = [
+  'label',
+  'serial',
+  'manufacturer',
+  'model',
+  'slotId',
+  'slotDescription',
+  'slotManufacturer',
+  'libraryManufacturer',
+  'libraryDescription',
+  'libraryVersion',
+] as const satisfies readonly (keyof TokenSelector)[];
+
 /** True when each attribute that the selector names is the token's. */
 export function isMatchingToken(token: TokenInfo, wanted: TokenSelector): boolean {
-  return (
-    (wanted.label ?? token.label) === token.label &&
-    (wanted.serial ?? token.serial) === token.serial &&
-    (wanted.manufacturer ?? token.manufacturer) === token.manufacturer &&
-    (wanted.model ?? token.model) === token.model &&
-    (wanted.slotId ?? token.slotId) === token.slotId
-  );
+  return SELECTED.every((name) => wanted[name] === undefined || wanted[name] === token[name]);
 }
 
 export interface RequestMessage {
@@ -171,5 +217,5 @@ export function formatErrorResult(failure: unknown): HelperResult {
   const known = failure instanceof AppError ? failure : undefined;
   const code = ERROR_CODES.token.find((candidate) => candidate === known?.code) ?? 'TOKEN_FAILED';
   const message = messageOf(failure).slice(0, 4 * MAX_TEXT);
-  return { kind: 'error', error: { code, message, hint: known?.hint?.slice(0, MAX_TEXT) } };
+  return { kind: 'error', error: { code, message, hint: known?.hint?.slice(0, 4 * MAX_TEXT) } };
 }

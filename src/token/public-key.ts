@@ -14,6 +14,7 @@ import {
   type Session,
 } from './attributes.js';
 import { ecJwkOf } from './ec-key.js';
+import { CKK_EC_EDWARDS } from './mechanisms.js';
 
 /**
  * The public key that belongs to a private key: the public object with the same CKA_ID (with the
@@ -71,7 +72,8 @@ export function fromKeyObject(session: Session, object: pkcs11js.Handle): Public
       const e = readAttribute(session, object, pkcs11js.CKA_PUBLIC_EXPONENT);
       return n === undefined || e === undefined ? undefined : rsaJwkOf(n, e);
     }
-    case pkcs11js.CKK_EC: {
+    case pkcs11js.CKK_EC:
+    case CKK_EC_EDWARDS: {
       const params = readAttribute(session, object, pkcs11js.CKA_EC_PARAMS);
       const point = readAttribute(session, object, pkcs11js.CKA_EC_POINT);
       return params === undefined || point === undefined ? undefined : ecJwkOf(params, point);

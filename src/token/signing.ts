@@ -1,37 +1,35 @@
-// Runs in the token helper. One signature: C_SignInit, a login where the key wants one, C_Sign.
-// The hash is made by the daemon; the mechanisms are the two that every module has.
+// Runs in the token helper. One signature: the hash where it is made here, C_SignInit, a login where the
+// key wants one, C_Sign.
 
+import { createHash } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
+import { algorithmFacts, type Algorithm } from '../jose/algorithms.js';
 import { AppError } from '../lib/errors.js';
 import type { Session } from './attributes.js';
 import type { PrivateKey } from './keys.js';
 import { callToken } from './pkcs11-failure.js';
 
-/** DER of DigestInfo up to the hash, RFC 8017 §9.2 note 1, by hash length. */
-const DIGEST_INFO: ReadonlyMap<number, Buffer> = new Map([
-  [32, Buffer.from('3031300d060960864801650304020105000420', 'hex')],
-  [48, Buffer.from('3041300d060960864801650304020205000430', 'hex')],
-  [64, Buffer.from('3051300d060960864801650304020305000440', 'hex')],
-]);
+/** DER of DigestInfo for SHA-256 up to the hash, RFC 8017 §9.2 note 1. */
+const SHA256_DIGEST_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex');
 
 /** Never zero: pkcs11js takes an empty buffer for a question about the length. RSA-8192 fits. */
 const MAX_SIGNATURE_BYTES = 1024;
 const output = Buffer.alloc(MAX_SIGNATURE_BYTES);
 
 /**
- * Signs a hash. RSA: PKCS #1 v1.5; EC: r‖s, each padded to the size of the field.
+ * Signs in JWS form. RSA: PKCS #1 v1.5; EC: r‖s, each padded to the size of the field; EdDSA: RFC 8032.
  * @param pin for keys with CKA_ALWAYS_AUTHENTICATE.
  * @throws AppError TOKEN_*
  */
-export function signDigest(
+export function signInput(
   session: Session,
   key: PrivateKey,
-  digest: Buffer,
+  input: Buffer,
   pin: string | undefined,
 ): Buffer {
   const { lib, handle } = session;
-  const mechanism = key.kind === 'rsa' ? pkcs11js.CKM_RSA_PKCS : pkcs11js.CKM_ECDSA;
-  const input = key.kind === 'rsa' ? withDigestInfo(digest) : digest;
+  const { mechanism } = key.signing;
+  const data = dataToSign(key, input);
   callToken('C_SignInit', () => {
     lib.C_SignInit(handle, { mechanism }, key.handle);
   });
@@ -41,17 +39,26 @@ export function signDigest(
       lib.C_Login(handle, pkcs11js.CKU_CONTEXT_SPECIFIC, pin ?? '');
     });
   }
-  const signature = callToken('C_Sign', () => lib.C_Sign(handle, input, output));
+  const signature = callToken('C_Sign', () => lib.C_Sign(handle, data, output));
   if (signature.length === 0) {
     throw new AppError('TOKEN_FAILED', 'token: C_Sign: gave an empty signature');
   }
   return signature;
 }
 
-function withDigestInfo(digest: Buffer): Buffer {
-  const prefix = DIGEST_INFO.get(digest.length);
-  if (prefix === undefined) {
-    throw new AppError('TOKEN_FAILED', `token: no DigestInfo for a hash of ${digest.length} bytes`);
+function dataToSign({ signing, algorithm }: PrivateKey, input: Buffer): Buffer {
+  switch (signing.takes) {
+    case 'input':
+      return input;
+    case 'digest':
+      return digestOf(algorithm, input);
+    case 'digest-info':
+      return Buffer.concat([SHA256_DIGEST_INFO, digestOf(algorithm, input)]);
   }
-  return Buffer.concat([prefix, digest]);
+}
+
+function digestOf(algorithm: Algorithm, input: Buffer): Buffer {
+  return createHash(algorithmFacts(algorithm).hash ?? 'sha256')
+    .update(input)
+    .digest();
 }

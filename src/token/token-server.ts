@@ -3,7 +3,7 @@
 
 import pkcs11js from 'pkcs11js';
 import { AppError, messageOf } from '../lib/errors.js';
-import type { OpenToken } from './inventory.js';
+import type { OpenToken } from './attributes.js';
 import { selectPrivateKey, type PrivateKey } from './keys.js';
 import {
   formatErrorResult,
@@ -11,16 +11,18 @@ import {
   type HelperRequest,
   type HelperResult,
   type KeySelector,
+  type ModuleQuirks,
   type TokenSelector,
 } from './messages.js';
 import { callToken, pkcs11FailureOf } from './pkcs11-failure.js';
-import { signDigest } from './signing.js';
+import { signInput } from './signing.js';
 import { listTokens, selectToken } from './tokens.js';
 
 const DONE: HelperResult = { kind: 'done' };
 
 export class TokenServer {
   #lib: pkcs11js.PKCS11 | undefined;
+  #quirks: ModuleQuirks = {};
   #token: OpenToken | undefined;
   #key: PrivateKey | undefined;
   /** The PIN that logged in, for a key with CKA_ALWAYS_AUTHENTICATE. */
@@ -38,9 +40,9 @@ export class TokenServer {
   #dispatch(request: HelperRequest): HelperResult | Promise<HelperResult> {
     switch (request.op) {
       case 'sign':
-        return this.#sign(request.digest);
+        return this.#sign(request.input);
       case 'load':
-        return this.#load(request.module);
+        return this.#load(request.module, request.quirks ?? {});
       case 'list-tokens':
         return { kind: 'tokens', tokens: listTokens(this.#loaded()).map(({ info }) => info) };
       case 'open':
@@ -58,7 +60,7 @@ export class TokenServer {
     }
   }
 
-  #load(path: string): HelperResult {
+  #load(path: string, quirks: ModuleQuirks): HelperResult {
     const lib = new pkcs11js.PKCS11();
     try {
       lib.load(path);
@@ -69,7 +71,12 @@ export class TokenServer {
       });
     }
     try {
-      lib.C_Initialize({ flags: pkcs11js.CKF_OS_LOCKING_OK });
+      const { parameters } = quirks;
+      lib.C_Initialize({
+        flags: pkcs11js.CKF_OS_LOCKING_OK,
+        // pkcs11js 2.1.7 cuts off the last character.
+        ...(parameters !== undefined && { libraryParameters: `${parameters} ` }),
+      });
     } catch (error) {
       throw new AppError(
         'TOKEN_MODULE',
@@ -78,6 +85,7 @@ export class TokenServer {
       );
     }
     this.#lib = lib;
+    this.#quirks = quirks;
     return DONE;
   }
 
@@ -118,17 +126,17 @@ export class TokenServer {
     if (!key.alwaysAuthenticate) {
       this.#pin = undefined;
     }
-    const type = key.jwk.kty === 'EC' ? key.jwk.crv : 'RSA';
+    const type = key.jwk.kty === 'RSA' ? 'RSA' : key.jwk.crv;
     const { label, id, jwk } = key;
     return { kind: 'key', key: { label, id, hasPrivate: true, type, jwk } };
   }
 
-  #sign(digest: string): HelperResult {
+  #sign(input: string): HelperResult {
     if (this.#key === undefined) {
       throw new AppError('TOKEN_FAILED', 'token: no key is selected');
     }
-    const bytes = Buffer.from(digest, 'base64');
-    const signature = signDigest(this.#opened(), this.#key, bytes, this.#pin);
+    const bytes = Buffer.from(input, 'base64');
+    const signature = signInput(this.#opened(), this.#key, bytes, this.#pin);
     return { kind: 'signature', signature: signature.toString('base64') };
   }
 
@@ -140,8 +148,9 @@ export class TokenServer {
   }
 
   async #generate(wanted: HelperRequest & { op: 'generate' }): Promise<HelperResult> {
-    const { generateKey } = await import('./inventory.js');
-    return { kind: 'key', key: generateKey(this.#opened(), wanted) };
+    const { generateKey } = await import('./generation.js');
+    const { generateTemplate } = this.#quirks;
+    return { kind: 'key', key: generateKey(this.#opened(), { ...wanted, generateTemplate }) };
   }
 
   /** Tokens with few sessions, and TPMs without a resource manager, need a proper end. */

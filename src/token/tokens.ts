@@ -3,6 +3,7 @@
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
+import { formatTable } from '../lib/table.js';
 import {
   isMatchingToken,
   MAX_TOKENS_LISTED,
@@ -16,20 +17,55 @@ export interface Token {
   readonly info: TokenInfo;
 }
 
+/** What selectors may name besides the token itself. */
+type Surroundings = Pick<
+  TokenInfo,
+  | 'slotDescription'
+  | 'slotManufacturer'
+  | 'libraryManufacturer'
+  | 'libraryDescription'
+  | 'libraryVersion'
+>;
+
+const MAX_TOKENS_SHOWN = 8;
+
 /**
  * Every token present, uninitialised ones included.
  * @throws AppError TOKEN_FAILED
  */
 export function listTokens(lib: pkcs11js.PKCS11): Token[] {
   const slots = callToken('C_GetSlotList', () => lib.C_GetSlotList(true));
+  const library = readLibrary(lib);
   const tokens: Token[] = [];
   for (const slot of slots.slice(0, MAX_TOKENS_LISTED)) {
     const info = readTokenInfo(lib, slot);
     if (info !== undefined) {
-      tokens.push({ slot, info });
+      tokens.push({ slot, info: { ...info, ...readSlot(lib, slot), ...library } });
     }
   }
   return tokens;
+}
+
+function readLibrary(lib: pkcs11js.PKCS11): Surroundings {
+  try {
+    const { manufacturerID, libraryDescription, libraryVersion } = lib.C_GetInfo();
+    return {
+      libraryManufacturer: unpad(manufacturerID),
+      libraryDescription: unpad(libraryDescription),
+      libraryVersion: `${libraryVersion.major}.${libraryVersion.minor}`,
+    };
+  } catch {
+    return {};
+  }
+}
+
+function readSlot(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): Surroundings {
+  try {
+    const { slotDescription, manufacturerID } = lib.C_GetSlotInfo(slot);
+    return { slotDescription: unpad(slotDescription), slotManufacturer: unpad(manufacturerID) };
+  } catch {
+    return {};
+  }
 }
 
 /** Undefined for a token that went away, or is broken: it must not hide the others. */
@@ -66,7 +102,7 @@ function unpad(text: string): string {
 
 /**
  * The one initialised token that matches.
- * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the hint lists what there is.
+ * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the hint has a table of what was seen.
  */
 export function selectToken(tokens: readonly Token[], selector: TokenSelector): Token {
   const usable = tokens.filter(({ info }) => info.initialized);
@@ -74,34 +110,87 @@ export function selectToken(tokens: readonly Token[], selector: TokenSelector): 
   const [first, second] = matching;
   if (first === undefined) {
     throw new AppError('TOKEN_NOT_FOUND', `token: none matches ${describeSelector(selector)}`, {
-      hint:
-        usable.length === 0
-          ? 'the module shows no initialised token'
-          : `the module shows ${listOf(usable)}`,
+      hint: describeSeen(tokens, usable, selector),
     });
   }
   if (second !== undefined) {
     throw new AppError(
       'TOKEN_AMBIGUOUS',
       `token: ${matching.length} tokens match ${describeSelector(selector)}`,
-      { hint: `add serial= to the URI; they are ${listOf(matching)}` },
+      { hint: `add serial= to the URI; they are\n${tableOf(matching, selector)}` },
     );
   }
   return first;
 }
 
+function describeSeen(
+  tokens: readonly Token[],
+  usable: readonly Token[],
+  selector: TokenSelector,
+): string {
+  if (tokens.length === 0) {
+    return 'the module shows no token: is it plugged in, and may this user reach it?';
+  }
+  const what = usable.length === 0 ? 'no initialised token, only' : 'these tokens';
+  return `the module shows ${what}\n${tableOf(tokens, selector)}`;
+}
+
 /** In the words of the URI. */
-function describeSelector({ label, slotId, ...others }: TokenSelector): string {
-  const named = { token: label, ...others, 'slot-id': slotId };
-  const parts = Object.entries(named)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+const ATTRIBUTE_NAMES: Readonly<Record<keyof TokenSelector, string>> = {
+  label: 'token',
+  serial: 'serial',
+  manufacturer: 'manufacturer',
+  model: 'model',
+  slotId: 'slot-id',
+  slotDescription: 'slot-description',
+  slotManufacturer: 'slot-manufacturer',
+  libraryManufacturer: 'library-manufacturer',
+  libraryDescription: 'library-description',
+  libraryVersion: 'library-version',
+};
+const ATTRIBUTES = [
+  'label',
+  'serial',
+  'manufacturer',
+  'model',
+  'slotId',
+  'slotDescription',
+  'slotManufacturer',
+  'libraryManufacturer',
+  'libraryDescription',
+  'libraryVersion',
+] as const;
+/** Always in the table; the others when the selector names them. */
+const USUAL_COLUMNS: ReadonlySet<string> = new Set([
+  'label',
+  'serial',
+  'manufacturer',
+  'model',
+  'slotId',
+]);
+
+function describeSelector(selector: TokenSelector): string {
+  const parts = ATTRIBUTES.filter((name) => selector[name] !== undefined).map(
+    (name) => `${ATTRIBUTE_NAMES[name]}=${JSON.stringify(selector[name])}`,
+  );
   return parts.length === 0 ? '(no token named)' : parts.join(' ');
 }
 
-function listOf(tokens: readonly Token[]): string {
-  return tokens
-    .slice(0, 8)
-    .map(({ info }) => `token=${JSON.stringify(info.label)} serial=${JSON.stringify(info.serial)}`)
-    .join(', ');
+function tableOf(tokens: readonly Token[], selector: TokenSelector): string {
+  const columns = ATTRIBUTES.filter(
+    (name) => USUAL_COLUMNS.has(name) || selector[name] !== undefined,
+  );
+  const rows = tokens
+    .slice(0, MAX_TOKENS_SHOWN)
+    .map(({ info }) =>
+      columns.map((name) =>
+        name === 'label' && !info.initialized ? '(not initialised)' : String(info[name] ?? ''),
+      ),
+    );
+  const lines = formatTable(
+    columns.map((name) => ATTRIBUTE_NAMES[name].toUpperCase()),
+    rows,
+  );
+  const more = tokens.length - rows.length;
+  return [...lines, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }

@@ -11,6 +11,8 @@ describe('pkcs11 URI', () => {
   it('gives every attribute', () => {
     const uri = parsePkcs11Uri(
       'pkcs11:token=My%20token;serial=01a;manufacturer=Yubico%20%28www%29;model=YubiKey%205;slot-id=3;' +
+        'slot-description=Reader%20A;slot-manufacturer=ACS;library-manufacturer=OpenSC%20Project;' +
+        'library-description=smartcards;library-version=0.23;' +
         'object=ac/count;id=%01%ff;type=private?module-path=/usr/lib/x.so&pin-source=file:/etc/pin',
     );
     assert.deepEqual(uri, {
@@ -20,6 +22,11 @@ describe('pkcs11 URI', () => {
         manufacturer: 'Yubico (www)',
         model: 'YubiKey 5',
         slotId: 3,
+        slotDescription: 'Reader A',
+        slotManufacturer: 'ACS',
+        libraryManufacturer: 'OpenSC Project',
+        libraryDescription: 'smartcards',
+        libraryVersion: '0.23',
       },
       key: { label: 'ac/count', id: '01ff' },
       modulePath: '/usr/lib/x.so',
@@ -27,6 +34,18 @@ describe('pkcs11 URI', () => {
       pinSource: 'file:/etc/pin',
       pinValue: undefined,
     });
+    assert.equal(
+      formatPkcs11Uri(uri),
+      'pkcs11:token=My%20token;serial=01a;manufacturer=Yubico%20%28www%29;model=YubiKey%205;slot-id=3;' +
+        'slot-description=Reader%20A;slot-manufacturer=ACS;library-manufacturer=OpenSC%20Project;' +
+        'library-description=smartcards;library-version=0.23;' +
+        'object=ac/count;id=%01%FF?module-path=/usr/lib/x.so&pin-source=file:/etc/pin',
+    );
+  });
+
+  it('reads a library version of one number as its major version', () => {
+    assert.equal(parsePkcs11Uri('pkcs11:library-version=3').token.libraryVersion, '3.0');
+    assert.equal(parsePkcs11Uri('pkcs11:library-version=03.01').token.libraryVersion, '3.1');
   });
 
   it('may be empty, and may say only some of it', () => {
@@ -48,7 +67,17 @@ describe('pkcs11 URI', () => {
       /"modulepath" is not a query attribute/,
     ],
     ['a vendor attribute', 'pkcs11:x-vendor=1', /"x-vendor" is not a path attribute/],
-    ['an attribute of the library', 'pkcs11:library-version=3', /"library-version" is not/],
+    [
+      'a library version with a letter',
+      'pkcs11:library-version=3.x',
+      /library-version is not MAJOR/,
+    ],
+    [
+      'a library version over a byte',
+      'pkcs11:library-version=3.256',
+      /library-version is not MAJOR/,
+    ],
+    ['a library version of three', 'pkcs11:library-version=3.0.1', /library-version is not MAJOR/],
     ['an attribute twice', 'pkcs11:token=a;token=a', /token is given twice/],
     [
       'a query attribute twice',
@@ -70,7 +99,8 @@ describe('pkcs11 URI', () => {
     ['a NUL', 'pkcs11:object=a%00b', /object has a NUL/],
     ['an empty id', 'pkcs11:id=', /id is not 1 to 256 bytes/],
     ['a slot that is no number', 'pkcs11:slot-id=0x1', /slot-id is not a decimal number/],
-    ['a type that cannot sign', 'pkcs11:type=public', /type is not "private"/],
+    ['a type that cannot sign', 'pkcs11:type=public', /type is "public", which cannot sign/],
+    ['a type there is not', 'pkcs11:type=key', /type is not a type of object/],
     [
       'a relative module path',
       'pkcs11:?module-path=libsofthsm2.so',

@@ -30,11 +30,16 @@ const TOKEN: TokenInfo = {
 
 const REQUESTS: readonly HelperRequest[] = [
   { op: 'load', module: '/lib/x.so' },
+  {
+    op: 'load',
+    module: '/x.so',
+    quirks: { parameters: "configdir='sql:/x'", generateTemplate: 'minimal' },
+  },
   { op: 'list-tokens' },
   { op: 'open', token: { label: 'acme', slotId: 3 }, readWrite: false },
   { op: 'login', pin: 'geheim' },
   { op: 'select-key', key: { label: 'k', id: '01ff' } },
-  { op: 'sign', digest: 'AAAA' },
+  { op: 'sign', input: 'AAAA' },
   { op: 'list-keys', offset: 16 },
   { op: 'generate', type: 'p256', label: 'k', id: '01' },
   { op: 'close' },
@@ -75,7 +80,7 @@ describe('token messages', () => {
     ['a wrong type', '{"id":1,"request":{"op":"login","pin":1234}}'],
     ['an ID that is no hexadecimal', '{"id":1,"request":{"op":"select-key","key":{"id":"0g"}}}'],
     ['half a byte', '{"id":1,"request":{"op":"select-key","key":{"id":"012"}}}'],
-    ['a digest that is no base64', '{"id":1,"request":{"op":"sign","digest":"***"}}'],
+    ['an input that is no base64', '{"id":1,"request":{"op":"sign","input":"***"}}'],
     ['an unknown key type', '{"id":1,"request":{"op":"generate","type":"dsa","label":"","id":""}}'],
     ['a text too long', `{"id":1,"request":{"op":"login","pin":"${'1'.repeat(2000)}"}}`],
   ];

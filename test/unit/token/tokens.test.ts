@@ -13,6 +13,8 @@ function tokenOf(label: string, serial: string, initialized = true): Token {
     manufacturer: 'm',
     model: 'x',
     slotId: Number(serial),
+    slotDescription: `slot ${serial}`,
+    libraryVersion: '2.6',
     initialized,
     loginRequired: true,
     pinState: 'ok',
@@ -33,6 +35,8 @@ describe('choice of a token', () => {
     [{ serial: '2' }, '2'],
     [{ label: 'two', serial: '3' }, '3'],
     [{ slotId: 3 }, '3'],
+    [{ slotDescription: 'slot 3' }, '3'],
+    [{ label: 'one', libraryVersion: '2.6' }, '1'],
   ];
   for (const [selector, serial] of found) {
     it(`${JSON.stringify(selector)} finds ${serial}`, () => {
@@ -47,7 +51,12 @@ describe('choice of a token', () => {
   it('is refused where several match, naming them', async () => {
     const error = await appErrorOf(() => selectToken(TOKENS, { label: 'two' }), 'TOKEN_AMBIGUOUS');
     assert.equal(error.message, 'token: 2 tokens match token="two"');
-    assert.match(error.hint ?? '', /serial="2".*serial="3"/);
+    assert.deepEqual(error.hint?.split('\n'), [
+      'add serial= to the URI; they are',
+      'TOKEN  SERIAL  MANUFACTURER  MODEL  SLOT-ID',
+      'two    2       m             x      2',
+      'two    3       m             x      3',
+    ]);
     const all = await appErrorOf(() => selectToken(TOKENS, {}), 'TOKEN_AMBIGUOUS');
     assert.match(all.message, /3 tokens match \(no token named\)/);
   });
@@ -55,9 +64,37 @@ describe('choice of a token', () => {
   it('is refused where none matches, naming what there is', async () => {
     const error = await appErrorOf(() => selectToken(TOKENS, { slotId: 9 }), 'TOKEN_NOT_FOUND');
     assert.equal(error.message, 'token: none matches slot-id=9');
-    assert.match(error.hint ?? '', /token="one" serial="1"/);
-    const empty = await appErrorOf(() => selectToken([], {}), 'TOKEN_NOT_FOUND');
-    assert.match(empty.hint ?? '', /no initialised token/);
+    assert.deepEqual(error.hint?.split('\n'), [
+      'the module shows these tokens',
+      'TOKEN              SERIAL  MANUFACTURER  MODEL  SLOT-ID',
+      'one                1       m             x      1',
+      'two                2       m             x      2',
+      'two                3       m             x      3',
+      '(not initialised)  4       m             x      4',
+    ]);
+    const version = await appErrorOf(
+      () => selectToken(TOKENS, { libraryVersion: '2.7' }),
+      'TOKEN_NOT_FOUND',
+    );
+    assert.equal(version.message, 'token: none matches library-version="2.7"');
+    assert.match(version.hint ?? '', /LIBRARY-VERSION\none .* 2\.6$/m);
+  });
+
+  it('is refused where there is nothing to choose from, saying so', async () => {
+    const blank = await appErrorOf(
+      () => selectToken([tokenOf('', '4', false)], {}),
+      'TOKEN_NOT_FOUND',
+    );
+    assert.match(blank.hint ?? '', /no initialised token, only\n/);
+    const none = await appErrorOf(() => selectToken([], {}), 'TOKEN_NOT_FOUND');
+    assert.match(none.hint ?? '', /shows no token/);
+  });
+
+  it('shows a few of very many, and nothing that a terminal would obey', async () => {
+    const many = Array.from({ length: 12 }, (_, at) => tokenOf('\u001b[2J', String(at)));
+    const error = await appErrorOf(() => selectToken(many, { label: 'x' }), 'TOKEN_NOT_FOUND');
+    assert.match(error.hint ?? '', /and 4 more$/);
+    assert.ok(!(error.hint ?? '').includes('\u001b'));
   });
 
   it('leaves out tokens that are not initialised', async () => {

@@ -1,0 +1,94 @@
+// The attributes of RFC 7512 §2.3 and §2.4, where each may stand, and what its value must be. Pure.
+// What a value is wrong for is told without repeating it: it may be a PIN.
+
+export type UriPart = 'path' | 'query';
+
+export interface AttributeRule {
+  readonly part: UriPart;
+  /** What is wrong with the decoded value; undefined when nothing is. */
+  readonly check: (value: Buffer) => string | undefined;
+}
+
+const MAX_TEXT_BYTES = 1024;
+const MAX_ID_BYTES = 256;
+/** RFC 7512 §2.3: what an object may be; only a private key signs. */
+const OBJECT_TYPES: ReadonlySet<string> = new Set([
+  'cert',
+  'data',
+  'private',
+  'public',
+  'secret-key',
+]);
+
+/** Every attribute that a URI may have. */
+export const ATTRIBUTE_RULES: ReadonlyMap<string, AttributeRule> = new Map<string, AttributeRule>([
+  ['token', { part: 'path', check: checkText }],
+  ['serial', { part: 'path', check: checkText }],
+  ['manufacturer', { part: 'path', check: checkText }],
+  ['model', { part: 'path', check: checkText }],
+  ['slot-id', { part: 'path', check: checkNumber }],
+  ['slot-description', { part: 'path', check: checkText }],
+  ['slot-manufacturer', { part: 'path', check: checkText }],
+  ['library-manufacturer', { part: 'path', check: checkText }],
+  ['library-description', { part: 'path', check: checkText }],
+  ['library-version', { part: 'path', check: checkVersion }],
+  ['object', { part: 'path', check: checkText }],
+  ['id', { part: 'path', check: checkId }],
+  ['type', { part: 'path', check: checkType }],
+  ['module-path', { part: 'query', check: checkModulePath }],
+  ['module-name', { part: 'query', check: checkModuleName }],
+  ['pin-source', { part: 'query', check: checkText }],
+  ['pin-value', { part: 'query', check: checkText }],
+]);
+
+function checkText(value: Buffer): string | undefined {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(value);
+  } catch {
+    return 'is not UTF-8';
+  }
+  return value.includes(0)
+    ? 'has a NUL in it'
+    : value.length > MAX_TEXT_BYTES
+      ? 'is too long'
+      : undefined;
+}
+
+function checkId(value: Buffer): string | undefined {
+  return value.length === 0 || value.length > MAX_ID_BYTES
+    ? `is not 1 to ${MAX_ID_BYTES} bytes`
+    : undefined;
+}
+
+function checkNumber(value: Buffer): string | undefined {
+  return /^\d{1,15}$/.test(value.toString('latin1')) ? undefined : 'is not a decimal number';
+}
+
+/** One byte each, CK_VERSION. */
+function checkVersion(value: Buffer): string | undefined {
+  const numbers = /^(\d{1,3})(?:\.(\d{1,3}))?$/.exec(value.toString('latin1'));
+  return numbers !== null && Number(numbers[1]) < 256 && Number(numbers[2] ?? 0) < 256
+    ? undefined
+    : 'is not MAJOR or MAJOR.MINOR';
+}
+
+function checkType(value: Buffer): string | undefined {
+  const type = value.toString('latin1');
+  if (type === 'private') {
+    return undefined;
+  }
+  return OBJECT_TYPES.has(type)
+    ? `is ${JSON.stringify(type)}, which cannot sign: only "private" can`
+    : 'is not a type of object: only "private" can sign';
+}
+
+function checkModulePath(value: Buffer): string | undefined {
+  return value[0] === 0x2f ? checkText(value) : 'is not an absolute path';
+}
+
+/** A name of a profile: never a path, never a file name's beginning. */
+function checkModuleName(value: Buffer): string | undefined {
+  return /^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/.test(value.toString('latin1'))
+    ? undefined
+    : 'is not a module name';
+}

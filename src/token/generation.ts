@@ -1,0 +1,153 @@
+// Runs in the token helper, for `clavigerd key generate` only: makes a key pair in the token.
+// Loaded when such a request comes, with graphene-pk11; never for signing.
+
+import { KeyType, type ITemplate } from 'graphene-pk11';
+import pkcs11js from 'pkcs11js';
+import { AppError } from '../lib/errors.js';
+import { findObjects, readFlag, type OpenToken, type Session } from './attributes.js';
+import { paramsOfCurve, type TokenCurve } from './ec-key.js';
+import { describeObject, grapheneSession } from './inventory.js';
+import { CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, listMechanisms } from './mechanisms.js';
+import type { GeneratedKeyType, KeyInfo } from './messages.js';
+import { callToken } from './pkcs11-failure.js';
+
+interface NewKey {
+  readonly type: GeneratedKeyType;
+  readonly label: string;
+  /** CKA_ID in hexadecimal. */
+  readonly id: string;
+  /** `minimal`: nothing but what makes the key, for modules that set the rest themselves and refuse to be told. */
+  readonly generateTemplate?: 'full' | 'minimal' | undefined;
+}
+
+interface PairRecipe {
+  readonly keyType: number;
+  readonly mechanism: number;
+  readonly mechanismName: string;
+  readonly shape: ITemplate;
+}
+
+/** F4, as every CA accepts it. */
+const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
+
+const RECIPES: Readonly<Record<GeneratedKeyType, PairRecipe>> = {
+  rsa2048: rsa(2048),
+  rsa3072: rsa(3072),
+  rsa4096: rsa(4096),
+  p256: weierstrass('P-256'),
+  p384: weierstrass('P-384'),
+  p521: weierstrass('P-521'),
+  ed25519: edwards('Ed25519'),
+  ed448: edwards('Ed448'),
+};
+
+function rsa(modulusBits: number): PairRecipe {
+  return {
+    keyType: KeyType.RSA,
+    mechanism: pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN,
+    mechanismName: 'CKM_RSA_PKCS_KEY_PAIR_GEN',
+    shape: { modulusBits, publicExponent: PUBLIC_EXPONENT },
+  };
+}
+
+function weierstrass(curve: TokenCurve): PairRecipe {
+  return {
+    keyType: KeyType.EC,
+    mechanism: pkcs11js.CKM_EC_KEY_PAIR_GEN,
+    mechanismName: 'CKM_EC_KEY_PAIR_GEN',
+    shape: { paramsECDSA: paramsOfCurve(curve) },
+  };
+}
+
+function edwards(curve: TokenCurve): PairRecipe {
+  return {
+    keyType: CKK_EC_EDWARDS,
+    mechanism: CKM_EC_EDWARDS_KEY_PAIR_GEN,
+    mechanismName: 'CKM_EC_EDWARDS_KEY_PAIR_GEN',
+    shape: { paramsECDSA: paramsOfCurve(curve) },
+  };
+}
+
+/**
+ * Makes a key pair in the token: it stays there (CKA_TOKEN), never leaves (CKA_SENSITIVE, not
+ * CKA_EXTRACTABLE), and only signs.
+ * @throws AppError TOKEN_KEY_AMBIGUOUS when a key has the label or the ID already; TOKEN_KEY_UNSUPPORTED
+ *   when the token makes no such keys; TOKEN_FAILED
+ */
+export function generateKey(token: OpenToken, wanted: NewKey): KeyInfo {
+  const recipe = RECIPES[wanted.type];
+  if (!listMechanisms(token).has(recipe.mechanism)) {
+    throw new AppError('TOKEN_KEY_UNSUPPORTED', `key: the token makes no ${wanted.type} keys`, {
+      hint: `it does not offer ${recipe.mechanismName}`,
+    });
+  }
+  refuseDuplicate(token, wanted);
+  const { publicTemplate, privateTemplate } = templatesOf(wanted, recipe);
+  const pair = callToken('C_GenerateKeyPair', () =>
+    grapheneSession(token).generateKeyPair(recipe.mechanism, publicTemplate, privateTemplate),
+  );
+  refuseWeak(token, pair.privateKey.handle);
+  return describeObject(token, pair.privateKey.handle, true);
+}
+
+function templatesOf(
+  { label, id: hexId, generateTemplate }: NewKey,
+  { keyType, shape }: PairRecipe,
+): { publicTemplate: ITemplate; privateTemplate: ITemplate } {
+  const id = Buffer.from(hexId, 'hex');
+  if (generateTemplate === 'minimal') {
+    return { publicTemplate: { id, ...shape }, privateTemplate: { id } };
+  }
+  const common = { keyType, token: true, label, id };
+  return {
+    publicTemplate: {
+      ...common,
+      private: false,
+      verify: true,
+      encrypt: false,
+      wrap: false,
+      ...shape,
+    },
+    privateTemplate: {
+      ...common,
+      private: true,
+      sensitive: true,
+      extractable: false,
+      sign: true,
+      decrypt: false,
+      unwrap: false,
+      derive: false,
+    },
+  };
+}
+
+export function refuseDuplicate(
+  session: Session,
+  { label, id }: Pick<NewKey, 'label' | 'id'>,
+): void {
+  const taken = (attribute: pkcs11js.Attribute): boolean =>
+    [pkcs11js.CKO_PRIVATE_KEY, pkcs11js.CKO_PUBLIC_KEY].some(
+      (value) => findObjects(session, [{ type: pkcs11js.CKA_CLASS, value }, attribute]).length > 0,
+    );
+  const problem = taken({ type: pkcs11js.CKA_LABEL, value: label })
+    ? `label ${JSON.stringify(label)}`
+    : taken({ type: pkcs11js.CKA_ID, value: Buffer.from(id, 'hex') })
+      ? `ID ${id}`
+      : undefined;
+  if (problem !== undefined) {
+    throw new AppError('TOKEN_KEY_AMBIGUOUS', `key: the token has a key with ${problem} already`, {
+      hint: 'choose another --label and --id; `clavigerd key list` shows what there is',
+    });
+  }
+}
+
+/** The template asked for it; this looks whether the token did it. */
+export function refuseWeak(session: Session, key: pkcs11js.Handle): void {
+  const sensitive = readFlag(session, key, pkcs11js.CKA_SENSITIVE);
+  const extractable = readFlag(session, key, pkcs11js.CKA_EXTRACTABLE);
+  if (!sensitive || extractable) {
+    throw new AppError('TOKEN_FAILED', 'key: made, but the token would let it be read out', {
+      hint: 'do not use this key: delete it with the tool of the token',
+    });
+  }
+}
