@@ -15,6 +15,8 @@ the socket, learn the public key or the key ID, and ask for signatures; INT or T
 Keys (--privkey, or privkey in the configuration):
   pkcs11:token=LABEL;object=LABEL?module-path=PATH&pin-source=file:PATH   (RFC 7512)
   file:PATH                                                               PEM, encrypted or not
+  gpg:PATH                                                                PEM, encrypted; gpg decrypts it
+  openpgp:PATH                                                            the same, without gpg
 
 Examples:
   clavigerd key generate --module-name softhsm2 --token acme --label account --type p256
@@ -32,7 +34,7 @@ function newProgram(setExitCode: (code: number) => void): Command {
   const program = new Command('clavigerd')
     .description('Signing daemon for an ACME account key')
     .option('--config <file>', 'configuration file (default: %E/claviger/clavigerd.toml)')
-    .option('--privkey <key>', 'the account key: pkcs11:... or file:PATH')
+    .option('--privkey <key>', 'the account key: pkcs11:..., file:PATH, gpg:PATH or openpgp:PATH')
     .option('--socket <path>', 'UNIX socket to bind (default: %t/S.claviger)')
     .addOption(
       new Option('--stdio', 'serve one client on standard input and output').conflicts('socket'),

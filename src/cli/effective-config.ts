@@ -10,6 +10,7 @@ export function formatEffectiveConfig(config: ClavigerdConfig): string {
     privkey: formatPrivkey(config.privkey),
     'pin-source': escaped(config.pinSource),
     gpg: config.gpg,
+    'openpgp-key': escaped(config.openpgpKey),
     socket: escaped(config.socket),
     logfile: escaped(config.logfile),
     keyid: config.keyId,

@@ -20,4 +20,10 @@ export interface KeyContext {
   readonly tokenTimeoutMs?: number | undefined;
   /** Where a PIN or passphrase comes from, unless the key's URI says; default: the prompt. */
   readonly pinSource?: string | undefined;
+  /** Program and options of gpg, for `gpg:` keys; default `gpg --quiet`. */
+  readonly gpg?: readonly [string, ...string[]] | undefined;
+  /** Longest time gpg may take, a person's answer to pinentry included; default 120 s. */
+  readonly gpgTimeoutMs?: number | undefined;
+  /** File with the OpenPGP secret key for `openpgp:` keys. */
+  readonly openpgpKey?: string | undefined;
 }

@@ -21,7 +21,7 @@ export const ERROR_CODES = {
     'TOKEN_TIMEOUT',
     'TOKEN_FAILED',
   ],
-  keys: ['KEY_URI', 'KEY_FILE', 'KEY_PIN', 'KEY_UNSUPPORTED', 'KEY_BAD_SIGNATURE'],
+  keys: ['KEY_URI', 'KEY_FILE', 'KEY_DECRYPT', 'KEY_PIN', 'KEY_UNSUPPORTED', 'KEY_BAD_SIGNATURE'],
   signer: ['SIGNER_BUSY'],
   acme: [
     'ACME_CONNECTION',

@@ -1,5 +1,6 @@
 // Reading files that hold a secret: a private key, a PIN, a passphrase. Daemon and commands, at start.
-// What others can read is no secret any more, so such a file is refused rather than used.
+// What others can read is no secret any more, so such a file is refused rather than used; an encrypted key
+// may be read by others, but not replaced.
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
@@ -8,6 +9,7 @@ import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 const MAX_PRIVATE_FILE_BYTES = 64 * 1024;
 const ACCESS_OF_GROUP_AND_OTHERS = 0o077;
 const READABLE_BY_GROUP = 0o040;
+const WRITABLE_BY_OTHERS = 0o022;
 
 /**
  * Reads a whole regular file that only its owner, root or this process's user, can read or write.
@@ -17,11 +19,30 @@ const READABLE_BY_GROUP = 0o040;
  *   access to it.
  */
 export function readPrivateFile(path: string, what: string): Buffer {
+  return readChecked(path, what, assertPrivate);
+}
+
+/**
+ * Reads a whole regular file that others may read but not write: an encrypted key.
+ * @param what names the file's purpose in errors.
+ * @throws AppError SYS_FILE or SYS_UNSAFE_PATH, as `readPrivateFile`
+ */
+export function readUnwritableFile(path: string, what: string): Buffer {
+  return readChecked(path, what, assertUnwritable);
+}
+
+type Check = (path: string, what: string, stats: Stats) => void;
+
+function readChecked(path: string, what: string, check: Check): Buffer {
   const fd = openFile(path, what);
   try {
     // On the open file: what is checked is what is read.
     const stats = fstatSync(fd);
-    assertPrivate(path, what, stats);
+    if (!stats.isFile()) {
+      throw new AppError('SYS_FILE', `${what}: ${path} is not a regular file`);
+    }
+    check(path, what, stats);
+    assertOwner(path, what, stats);
     return readAll(fd, path, what);
   } finally {
     closeSync(fd);
@@ -40,20 +61,28 @@ function openFile(path: string, what: string): number {
 }
 
 function assertPrivate(path: string, what: string, stats: Stats): void {
-  if (!stats.isFile()) {
-    throw new AppError('SYS_FILE', `${what}: ${path} is not a regular file`);
-  }
-  const mode = stats.mode & 0o7777;
-  if ((mode & accessOfOthers(stats)) !== 0) {
-    const shown = mode.toString(8).padStart(4, '0');
+  if ((stats.mode & accessOfOthers(stats)) !== 0) {
     throw new AppError(
       'SYS_UNSAFE_PATH',
-      `${what}: ${path} has mode ${shown}: others have access`,
+      `${what}: ${path} has mode ${shownMode(stats)}: others have access`,
       {
         hint: `chmod 0600 ${path}; if others could read it, replace the secret`,
       },
     );
   }
+}
+
+function assertUnwritable(path: string, what: string, stats: Stats): void {
+  if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
+    throw new AppError(
+      'SYS_UNSAFE_PATH',
+      `${what}: ${path} has mode ${shownMode(stats)}: others can write it`,
+      { hint: `chmod go-w ${path}` },
+    );
+  }
+}
+
+function assertOwner(path: string, what: string, stats: Stats): void {
   const userId = process.geteuid?.() ?? 0;
   if (stats.uid !== 0 && stats.uid !== userId) {
     throw new AppError(
@@ -61,6 +90,10 @@ function assertPrivate(path: string, what: string, stats: Stats): void {
       `${what}: ${path} belongs to user ID ${stats.uid}, neither root nor this process's user`,
     );
   }
+}
+
+function shownMode(stats: Stats): string {
+  return (stats.mode & 0o7777).toString(8).padStart(4, '0');
 }
 
 /**

@@ -44,11 +44,12 @@ interface Door {
 
 const MODULE_DOORS: readonly Door[] = [
   { name: 'native code', opens: /^(pkcs11js|graphene-pk11)$/, allowed: /^src\/token\// },
+  { name: 'OpenPGP library', opens: /^openpgp$/, allowed: /^src\/keys\/openpgp-key\.ts$/ },
   { name: 'HTTP client', opens: /^undici$/, allowed: /^src\/acme\/http\.ts$/ },
   {
     name: 'child processes',
     opens: /^node:(child_process|cluster|worker_threads)$/,
-    allowed: /^src\/(keys\/token-helper\.ts|client\/[^/]+\.ts)$/,
+    allowed: /^src\/(keys\/(token-helper|gpg-process)\.ts|client\/[^/]+\.ts)$/,
   },
   {
     name: 'network',
@@ -69,7 +70,7 @@ const GLOBAL_DOORS: readonly Door[] = [
 
 /** Loaded only by what needs it: costs start-up time, or must never be in the daemon at all. */
 const NEVER_AT_START_OF_DAEMON =
-  /^(pkcs11js|graphene-pk11|undici|@peculiar\/x509|reflect-metadata)$/;
+  /^(pkcs11js|graphene-pk11|openpgp|undici|@peculiar\/x509|reflect-metadata)$/;
 
 const FORBIDDEN_NAMES = /^(utils?|helpers|common|index|misc|shared)\.ts$/;
 const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/;

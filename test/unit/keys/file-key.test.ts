@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
@@ -14,7 +14,7 @@ import { appErrorOf } from '../../support/app-error.js';
 import { makeKey } from '../../support/keys.js';
 import { mustRun } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
-import { recordSecret } from '../../support/transcript.js';
+import { recordPrivateKey, recordSecret } from '../../support/transcript.js';
 
 const PASSPHRASE = 'correct horse battery';
 const INPUT = Buffer.from('protected.payload');
@@ -57,6 +57,14 @@ describe('key file', () => {
     });
   }
 
+  for (const curve of ['ed25519', 'ed448'] as const) {
+    it(`signs EdDSA with ${curve}`, async (t) => {
+      const text = await mustRun('openssl', ['genpkey', '-algorithm', curve]);
+      recordPrivateKey(text);
+      await assertSigns(await writeKey(await makeTempDir(t), text), createPublicKey(text));
+    });
+  }
+
   it('as openssl writes it, with its EC parameters before the key', async (t) => {
     const folder = await makeTempDir(t);
     const text = await mustRun('openssl', ['ecparam', '-name', 'prime256v1', '-genkey']);
@@ -67,10 +75,15 @@ describe('key file', () => {
   it('encrypted, asks for the passphrase: in PKCS #8 and in the old way of PEM', async (t) => {
     recordSecret(PASSPHRASE);
     const folder = await makeTempDir(t);
-    const { privateKey, publicKey } = makeKey('ES256');
-    const cipher = 'aes-256-cbc';
-    for (const type of ['pkcs8', 'sec1'] as const) {
+    for (const [algorithm, type, cipher] of [
+      ['ES256', 'pkcs8', 'aes-256-cbc'],
+      ['ES256', 'sec1', 'aes-256-cbc'],
+      ['RS256', 'pkcs1', 'aes-128-cbc'],
+      ['RS256', 'pkcs1', 'des-ede3-cbc'],
+    ] as const) {
+      const { privateKey, publicKey } = makeKey(algorithm);
       const pem = privateKey.export({ type, format: 'pem', cipher, passphrase: PASSPHRASE });
+      assert.equal(pem.includes('Proc-Type: 4,ENCRYPTED'), type !== 'pkcs8');
       const path = await writeKey(folder, pem);
       const pinSource = 'env:PASSPHRASE';
       const env = { PASSPHRASE };
@@ -96,7 +109,8 @@ describe('key file', () => {
   const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
   const secp256k1 = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey.export(pkcs8);
   const rsa1024 = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export(pkcs8);
-  const ed25519 = generateKeyPairSync('ed25519').privateKey.export(pkcs8);
+  const x25519 = generateKeyPairSync('x25519').privateKey.export(pkcs8);
+  const pem = ec.privateKey.export(pkcs8).toString();
   const bad: readonly (readonly [string, string | Buffer, ErrorCode])[] = [
     ['nothing', '', 'KEY_FILE'],
     ['noise', Buffer.from([0, 255, 13, 10, 45, 45, 45]), 'KEY_FILE'],
@@ -104,17 +118,14 @@ describe('key file', () => {
     ['a public key', ec.publicKey.export({ type: 'spki', format: 'pem' }), 'KEY_FILE'],
     ['DER', ec.privateKey.export({ type: 'pkcs8', format: 'der' }), 'KEY_FILE'],
     ['two keys', `${ec.privateKey.export(pkcs8).toString()}${secp256k1.toString()}`, 'KEY_FILE'],
+    ['a key hidden by blanks', pem + pem.replace('KEY-----', 'KEY----- \t'), 'KEY_FILE'],
+    ['a key hidden by its label', `${pem}-----BEGIN private KEY-----\n`, 'KEY_FILE'],
     ['a damaged key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'KEY_FILE'],
     ['a cut key', ec.privateKey.export(pkcs8).toString().slice(0, 100), 'KEY_FILE'],
-    [
-      'an OpenSSH key',
-      '-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n',
-      'KEY_FILE',
-    ],
     ['a certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', 'KEY_FILE'],
     ['an unsupported curve', secp256k1, 'JOSE_UNSUPPORTED_KEY'],
     ['an RSA key too short', rsa1024, 'JOSE_UNSUPPORTED_KEY'],
-    ['an Ed25519 key', ed25519, 'JOSE_UNSUPPORTED_KEY'],
+    ['a key that does not sign', x25519, 'JOSE_UNSUPPORTED_KEY'],
   ];
   for (const [what, content, code] of bad) {
     it(`with ${what} is refused`, async (t) => {
@@ -124,4 +135,16 @@ describe('key file', () => {
       assert.doesNotMatch(error.message, /DECODER|asn1|0x/i);
     });
   }
+
+  it('of OpenSSH is refused, and opens once it is converted as the hint says', async (t) => {
+    const folder = await makeTempDir(t);
+    const path = join(folder, 'id');
+    await mustRun('ssh-keygen', ['-q', '-t', 'ecdsa', '-N', '', '-f', path]);
+    const error = await appErrorOf(() => openFileKey(path, contextOf()), 'KEY_FILE');
+    assert.match(error.message, /holds openssh private key/);
+    const [, command] = /(ssh-keygen -p -m PKCS8) -f COPY/.exec(error.hint ?? '') ?? [];
+    const [program = '', ...args] = command?.split(' ') ?? [];
+    await mustRun(program, [...args, '-q', '-N', '', '-f', path]);
+    await assertSigns(path, createPublicKey(readFileSync(path)));
+  });
 });

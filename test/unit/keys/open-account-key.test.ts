@@ -19,10 +19,20 @@ describe('privkey', () => {
     assert.equal(key.algorithm, 'ES384');
   });
 
-  for (const privkey of ['', '/etc/key.pem', 'gpg:/etc/key.gpg', 'pkcs11', 'geheim-4711']) {
+  for (const kind of ['gpg:', 'openpgp:']) {
+    it(`${kind} opens an encrypted file`, async (t) => {
+      const path = join(await makeTempDir(t), 'key.gpg');
+      writeFileSync(path, 'not encrypted');
+      // That it is this kind of file which is wanted shows that the right code was asked.
+      await appErrorOf(() => openAccountKey(`${kind}${path}`, context), 'KEY_DECRYPT');
+      assert.equal(describePrivkey(`${kind}${path}`), `${kind}${path}`);
+    });
+  }
+
+  for (const privkey of ['', '/etc/key.pem', 'pgp:/etc/key.gpg', 'pkcs11', 'geheim-4711']) {
     it(`${JSON.stringify(privkey)} is refused, with what there is`, async () => {
       const error = await appErrorOf(() => openAccountKey(privkey, context), 'KEY_UNSUPPORTED');
-      assert.match(error.hint ?? '', /pkcs11:.*file:/);
+      assert.match(error.hint ?? '', /pkcs11:.*file:.*gpg:.*openpgp:/);
       assert.doesNotMatch(error.message, /geheim|etc/);
       await appErrorOf(() => describePrivkey(privkey), 'KEY_UNSUPPORTED');
     });

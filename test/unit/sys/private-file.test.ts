@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readPrivateFile } from '../../../src/sys/private-file.js';
+import { readPrivateFile, readUnwritableFile } from '../../../src/sys/private-file.js';
 import { appErrorOf } from '../../support/app-error.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
@@ -65,5 +65,29 @@ describe('private file', () => {
     chownSync(path, 12345, 0);
     const error = await appErrorOf(() => readPrivateFile(path, 'key'), 'SYS_UNSAFE_PATH');
     assert.match(error.message, /user ID 12345/);
+  });
+});
+
+describe('unwritable file', () => {
+  it('is read whoever may read it', async (t) => {
+    const path = join(await makeTempDir(t), 'key.gpg');
+    writeFileSync(path, 'x');
+    for (const mode of [0o400, 0o600, 0o644, 0o444, 0o755]) {
+      chmodSync(path, mode);
+      assert.equal(readUnwritableFile(path, 'key').toString(), 'x');
+    }
+  });
+
+  it('is refused when others can write it, or when it is another user’s', async (t) => {
+    const path = join(await makeTempDir(t), 'key.gpg');
+    writeFileSync(path, 'x');
+    for (const mode of [0o620, 0o602, 0o666]) {
+      chmodSync(path, mode);
+      const error = await appErrorOf(() => readUnwritableFile(path, 'key'), 'SYS_UNSAFE_PATH');
+      assert.match(error.hint ?? '', /chmod go-w/);
+    }
+    chmodSync(path, 0o600);
+    chownSync(path, 12345, 0);
+    await appErrorOf(() => readUnwritableFile(path, 'key'), 'SYS_UNSAFE_PATH');
   });
 });
