@@ -23,6 +23,11 @@ export interface ServerPlan {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** One of ours: the same again with more settings, as TOML. */
+export interface ClavigerdPlan extends ServerPlan {
+  with(settings: string): Promise<ClavigerdPlan>;
+}
+
 /** Debian's daemon, with a logfile as ours has one. */
 export async function lacmePlan(folder: string, keyFile: string): Promise<ServerPlan> {
   const config = join(folder, 'lacme-accountd.conf');
@@ -35,22 +40,33 @@ export async function lacmePlan(folder: string, keyFile: string): Promise<Server
   };
 }
 
+export interface ClavigerdKey {
+  readonly name: string;
+  readonly algorithm: string;
+  readonly privkey: string;
+}
+
 export async function clavigerdPlan(
   folder: string,
-  plan: { readonly name: string; readonly algorithm: string; readonly privkey: string },
+  key: ClavigerdKey,
   env: Readonly<Record<string, string>> = {},
-): Promise<ServerPlan> {
-  const file = plan.name.replace(/\W+/g, '-');
-  const config = join(folder, `${file}.toml`);
-  const log = JSON.stringify(join(folder, `${file}.log`));
-  const privkey = JSON.stringify(plan.privkey);
-  await writeFile(config, `privkey = ${privkey}\nlogfile = ${log}\n`, { mode: 0o600 });
+  settings = '',
+): Promise<ClavigerdPlan> {
+  const { name, algorithm, privkey } = key;
+  const stem = join(folder, `${name} ${settings}`.replace(/\W+/g, '-'));
+  const lines = [
+    `privkey = ${JSON.stringify(privkey)}`,
+    `logfile = ${JSON.stringify(`${stem}.log`)}`,
+    settings,
+  ];
+  await writeFile(`${stem}.toml`, `${lines.join('\n')}\n`, { mode: 0o600 });
   return {
-    name: plan.name,
-    algorithm: plan.algorithm,
+    name,
+    algorithm,
     command: process.execPath,
-    args: [CLAVIGERD, '--quiet', `--config=${config}`],
+    args: [CLAVIGERD, '--quiet', `--config=${stem}.toml`],
     env,
+    with: (more) => clavigerdPlan(folder, key, env, more),
   };
 }
 
