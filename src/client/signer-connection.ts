@@ -177,6 +177,12 @@ export class SignerConnection implements AccountSigner {
       this.#onGreeting?.resolve();
       return;
     }
+    if (event.kind === 'notice') {
+      // The signer knows better than our clock what is waited for.
+      clearTimeout(this.#slowTimer);
+      this.#options.report(`signer: ${event.detail}`);
+      return;
+    }
     const request = this.#pending.shift();
     if (event.kind === 'refusal') {
       request?.reject(event.error);

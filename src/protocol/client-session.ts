@@ -20,7 +20,13 @@ import {
   type JsonObject,
   type JsonValue,
 } from '../lib/strict-json.js';
-import { ERROR_PREFIX, ERRORS_LINE, MAX_LINE_BYTES, PROTOCOL_VERSION } from './limits.js';
+import {
+  ERROR_PREFIX,
+  ERRORS_LINE,
+  MAX_LINE_BYTES,
+  NOTICE_PREFIX,
+  PROTOCOL_VERSION,
+} from './limits.js';
 
 export interface SignerGreeting {
   readonly algorithm: Algorithm;
@@ -37,9 +43,13 @@ export type ClientSessionEvent =
   /** `write` is to be sent before the first request; it may be empty. */
   | { readonly kind: 'greeting'; readonly greeting: SignerGreeting; readonly write: string }
   | { readonly kind: 'signature'; readonly signature: string }
-  | { readonly kind: 'refusal'; readonly error: AppError };
+  | { readonly kind: 'refusal'; readonly error: AppError }
+  /** No reply: something people may want to know while they wait. */
+  | { readonly kind: 'notice'; readonly detail: string };
 
 const THUMBPRINT_LENGTH = 43;
+/** A signer that tells more than this in one conversation is no signer. */
+const MAX_NOTICES = 1000;
 const MAX_KEY_ID_LENGTH = 2048;
 
 export class ClientSession {
@@ -48,6 +58,7 @@ export class ClientSession {
   #extra: JsonObject | undefined;
   #hasErrors = false;
   #unanswered = 0;
+  #notices = 0;
 
   /**
    * Takes bytes from the signer.
@@ -114,6 +125,10 @@ export class ClientSession {
   }
 
   #takeReply(line: string): ClientSessionEvent {
+    if (this.#hasErrors && line.startsWith(NOTICE_PREFIX) && this.#notices < MAX_NOTICES) {
+      this.#notices += 1;
+      return { kind: 'notice', detail: parseNotice(line.slice(NOTICE_PREFIX.length)) };
+    }
     if (this.#unanswered === 0) {
       throw new AppError('PROTO_REPLY', 'signer: sent a line nobody asked for');
     }
@@ -233,6 +248,12 @@ function readExtensions(extra: JsonObject | undefined): ReadonlySet<string> {
   const list = extra === undefined ? undefined : jsonMember(extra, 'extensions');
   const names = Array.isArray(list) ? list : [];
   return new Set(names.filter((name) => typeof name === 'string'));
+}
+
+function parseNotice(json: string): string {
+  const value = tryParseJson(Buffer.from(json, 'utf8'));
+  const detail = isJsonObject(value) ? extraText(value, 'detail') : undefined;
+  return printable(detail ?? 'it takes longer', 300);
 }
 
 function parseRefusal(json: string): AppError {

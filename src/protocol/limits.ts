@@ -15,3 +15,4 @@ export const ERRORS_LINE = '!errors';
 export const PING_LINE = '!ping';
 export const PONG_LINE = '!pong';
 export const ERROR_PREFIX = '!error ';
+export const NOTICE_PREFIX = '!notice ';

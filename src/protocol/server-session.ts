@@ -10,6 +10,7 @@ import {
   PING_LINE,
   PONG_LINE,
 } from './limits.js';
+import { formatNotice, type Notice } from './notice.js';
 import { formatRefusal, type Refusal } from './refusal.js';
 
 export type Outcome =
@@ -94,6 +95,13 @@ export class ServerSession {
   abandon(reason: string): void {
     this.#waiting.length = 0;
     this.end(reason);
+  }
+
+  /** Tells a client that waits something that is no answer, if it can take that. */
+  notify(notice: Notice): void {
+    if (this.#errorsEnabled && !this.isIdle && !this.#closed) {
+      this.#onEvent({ kind: 'write', text: `${formatNotice(notice)}\r\n` });
+    }
   }
 
   /** Answers a request; writes whatever has become due. Unknown or repeated ids do nothing. */

@@ -3,6 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { Log } from '../sys/log.js';
+import type { Notice } from '../protocol/notice.js';
 import type { Refusal } from '../protocol/refusal.js';
 import { ServerSession, type SessionEvent } from '../protocol/server-session.js';
 import type { SigningService } from './signing-service.js';
@@ -12,6 +13,12 @@ const LF = 0x0a;
 const MAX_TURN_BYTES = 4096;
 /** Malformed requests after which a connection is closed, though it asked for !errors. */
 const MAX_MALFORMED_REQUESTS = 64;
+/** How often a client that ended its side is looked for while it has a request in hand. */
+const LEAVING_CHECK_MS = 500;
+const WAITING: Notice = {
+  code: 'waiting',
+  detail: 'the token takes long; it may want to be touched, where clavigerd runs',
+};
 /** Time the last reply has to leave, at least. */
 const MIN_FLUSH_MS = 1000;
 
@@ -37,6 +44,7 @@ export class Connection {
   readonly #session: ServerSession;
   #idleTimer: NodeJS.Timeout | undefined;
   #lineTimer: NodeJS.Timeout | undefined;
+  #goneTimer: NodeJS.Timeout | undefined;
   #malformed = 0;
   #closed = false;
 
@@ -51,6 +59,7 @@ export class Connection {
     });
     stream.on('end', () => {
       this.#session.endInput();
+      this.#watchForLeaving();
     });
     stream.on('drain', () => {
       this.#resumeIfReady();
@@ -118,7 +127,10 @@ export class Connection {
       return;
     }
     // `sign` never rejects: its trouble is an outcome.
-    void service.sign(admission.request).then((outcome) => {
+    const onNotice = (): void => {
+      this.#session.notify(WAITING);
+    };
+    void service.sign(admission.request, onNotice).then((outcome) => {
       if (!this.#closed) {
         this.#session.answer(id, outcome);
         this.#resumeIfReady();
@@ -149,6 +161,18 @@ export class Connection {
     if (this.#isReady()) {
       this.#options.stream.resume();
       this.#startLineTimer();
+    }
+  }
+
+  /**
+   * A client that ended its side may still read, or be gone: a write of nothing fails with EPIPE for the
+   * latter alone, and closes the stream. Nobody's finger is waited for on behalf of the gone.
+   */
+  #watchForLeaving(): void {
+    if (!this.#closed) {
+      this.#goneTimer = setInterval(() => {
+        this.#options.stream.write('');
+      }, LEAVING_CHECK_MS);
     }
   }
 
@@ -212,6 +236,8 @@ export class Connection {
     this.#closed = true;
     clearTimeout(this.#idleTimer);
     clearTimeout(this.#lineTimer);
+    clearInterval(this.#goneTimer);
+    this.#options.service.forget(this.#options.id);
     this.#options.log.info('closed', { conn: this.#options.id, reason });
   }
 }

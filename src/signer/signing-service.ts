@@ -72,13 +72,17 @@ export class SigningService {
     return { kind: 'approved', request: { connection, input, decision } };
   }
 
-  /** Signs an approved request. Never rejects: trouble is recorded and becomes a refusal. */
-  async sign(request: ApprovedRequest): Promise<Outcome> {
+  /**
+   * Signs an approved request. Never rejects: trouble is recorded and becomes a refusal.
+   * @param onNotice told once when the signature takes long.
+   */
+  async sign(request: ApprovedRequest, onNotice?: () => void): Promise<Outcome> {
     const { key, record } = this.#options;
     const started = performance.now();
     this.#queued += 1;
     try {
-      const signature = await key.sign(request.input.bytes);
+      const asker = { client: request.connection, onNotice };
+      const signature = await key.sign(request.input.bytes, asker);
       this.#assertVerifies(request.input.bytes, signature);
       record.signed(request, performance.now() - started);
       return { kind: 'signature', signature: encodeBase64Url(signature) };
@@ -90,10 +94,16 @@ export class SigningService {
     }
   }
 
+  /** The client is gone: what it still waits for need not be signed. */
+  forget(connection: string): void {
+    this.#options.key.forget?.(connection);
+  }
+
   /** A wrong key or a faulty token never answers a client. */
   #assertVerifies(input: Buffer, signature: Buffer): void {
-    const { algorithm, publicKey } = this.#options.key;
-    if (!verifySignature(algorithm, publicKey, input, signature)) {
+    const { key } = this.#options;
+    if (!verifySignature(key.algorithm, key.publicKey, input, signature)) {
+      key.distrust?.(signature);
       throw new AppError('KEY_BAD_SIGNATURE', 'the signature does not verify with the public key', {
         hint: 'the token is faulty, or its key is not the one whose public key was read',
       });

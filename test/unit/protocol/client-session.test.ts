@@ -162,3 +162,25 @@ describe('a reply', () => {
     assert.ok(plain instanceof AppError && !plain.message.includes('refused'));
   });
 });
+
+describe('a notice', () => {
+  const NOTICE = '!notice {"code":"waiting","detail":"touch it\\u001b[2J"}\r\n';
+
+  it('is told, made safe to show, and takes no turn', () => {
+    const session = ready(['errors']);
+    session.formatRequest('YQ', '');
+    assert.deepEqual(receive(session, `${NOTICE}c2ln\r\n`), [
+      { kind: 'notice', detail: String.raw`touch it\u001b[2J` },
+      { kind: 'signature', signature: 'c2ln' },
+    ]);
+    assert.equal(receive(session, '!notice x\r\n')[0]?.kind, 'notice');
+  });
+
+  it('is refused from a signer that was not asked for errors, and in masses', () => {
+    const plain = ready([]);
+    plain.formatRequest('YQ', '');
+    assert.throws(() => receive(plain, NOTICE), { code: 'PROTO_REPLY' });
+    const session = ready(['errors']);
+    assert.throws(() => receive(session, NOTICE.repeat(2000)), { code: 'PROTO_REPLY' });
+  });
+});

@@ -84,6 +84,23 @@ describe('ServerSession', () => {
     assert.deepEqual(r.closed(), []);
   });
 
+  it('tells a client that waits of the reason, when it said !errors and only then', () => {
+    const notice = { code: 'waiting', detail: 'touch it' } as const;
+    const r = record();
+    send(r, '!errors\r\n');
+    r.session.notify(notice);
+    assert.equal(r.output(), '', 'nobody waits');
+    send(r, 'a\r\n');
+    r.session.notify(notice);
+    r.sign(1);
+    r.session.notify(notice);
+    assert.equal(r.output(), '!notice {"code":"waiting","detail":"touch it"}\r\nsig1\r\n');
+    const old = record();
+    send(old, 'a\r\n');
+    old.session.notify(notice);
+    assert.equal(old.output(), '');
+  });
+
   it('takes !errors for a request when it is not the first line', () => {
     const r = record();
     send(r, '!ping\r\n!errors\r\n');

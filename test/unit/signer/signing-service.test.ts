@@ -70,6 +70,24 @@ describe('SigningService', () => {
     });
   }
 
+  it('tells the key of a signature that does not verify, and of clients that are gone', async () => {
+    const told: unknown[] = [];
+    const bad = Buffer.alloc(64, 1);
+    const { service } = newService({
+      sign: () => Promise.resolve(bad),
+      distrust: (signature) => {
+        told.push(signature);
+      },
+      forget: (client) => {
+        told.push(client);
+      },
+    });
+    await service.sign(admit(service));
+    assert.equal(told[0], bad, 'the very buffer');
+    service.forget('7');
+    assert.deepEqual(told.slice(1), ['7']);
+  });
+
   it('refuses as busy when enough requests wait, and takes them again later', async () => {
     const { service, log } = newService({}, 2);
     const first = service.sign(admit(service));
