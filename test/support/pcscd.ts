@@ -6,6 +6,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mustRun, runCommand, startProcess, type RunningProcess } from './process.js';
 import type { Scope } from './scope.js';
 import { makeTempDir } from './temp-dir.js';
@@ -19,6 +20,10 @@ const RUN_FOLDER = '/run/pcscd';
 
 /** The longest time another test may have the machine's only pcscd. */
 const LOCK_TIMEOUT_S = 150;
+
+const CARD_TIMEOUT_MS = 20_000;
+const POLL_MS = 50;
+const OUTPUT_LINES = 20;
 
 /** Ends with its standard input; until then the namespaces are there. */
 const HOLD_NAMESPACES = `set -e
@@ -39,6 +44,8 @@ export interface Pcscd {
   inside(command: string, args: readonly string[]): { command: string; args: readonly string[] };
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** The end of what it has printed since its last start. */
+  output(): string;
 }
 
 /** Starts a pcscd whose reader is empty. */
@@ -75,6 +82,13 @@ export async function startPcscd(scope: Scope): Promise<Pcscd> {
       await running?.stop();
       running = undefined;
     },
+    output: () =>
+      (running?.output ?? '')
+        .split('\n')
+        // Each look at the reader by opensc-tool makes one.
+        .filter((line) => !line.includes('IFDControl()'))
+        .slice(-OUTPUT_LINES)
+        .join('\n'),
   };
   await pcscd.start();
   return pcscd;
@@ -116,10 +130,12 @@ async function holdNamespaces(scope: Scope, folder: string): Promise<RunningProc
 /** Waits until a slot of the reader holds a card, or none. */
 export async function waitForCard(pcscd: Pcscd, slot: number, present: boolean): Promise<void> {
   const line = new RegExp(`^${slot} +${present ? 'Yes' : 'No'} `, 'm');
-  for (let tries = 0; tries < 200; tries++) {
-    if (line.test(await mustRun('opensc-tool', ['--list-readers'], { env: pcscd.env }))) {
-      return;
+  const deadline = Date.now() + CARD_TIMEOUT_MS;
+  while (!line.test(await mustRun('opensc-tool', ['--list-readers'], { env: pcscd.env }))) {
+    if (Date.now() > deadline) {
+      const what = present ? 'got a card' : 'got empty';
+      throw new Error(`slot ${slot} of the reader never ${what}:\n${pcscd.output()}`);
     }
+    await sleep(POLL_MS);
   }
-  throw new Error(`slot ${slot} of the reader never ${present ? 'got a card' : 'got empty'}`);
 }

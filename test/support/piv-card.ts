@@ -4,6 +4,7 @@
 import { createPublicKey, randomBytes, randomInt, type KeyObject } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { CardKeyType } from '../piv-card/card-key.js';
 import type { Command } from '../piv-card/commands.js';
@@ -18,6 +19,11 @@ import { recordSecret } from './transcript.js';
 const CARD_PROCESS = fileURLToPath(new URL('../piv-card/main.js', import.meta.url));
 const LIBRARIES = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 const REPLY_TIMEOUT_MS = 20_000;
+/**
+ * From a pull to the next card, as fast as a hand may be: pcscd looks every 400 ms, and a card that was back
+ * between two looks, after a reset that failed, is never seen again.
+ */
+const EXCHANGE_MS = 1_000;
 
 /** The modules that speak to a PIV card. */
 export const PIV_MODULES = {
@@ -55,8 +61,11 @@ export interface PivCardBed {
   /** What a process needs to see the reader. */
   readonly env: Readonly<Record<string, string>>;
   readonly folder: string;
-  /** Makes a card; it is in no reader yet. */
-  makeCard(keys: Readonly<Partial<Record<KeySlotName, CardKeyType>>>): Promise<PivCard>;
+  /** Makes a card; it is in no reader yet. A serial number of choice makes it look like another. */
+  makeCard(
+    keys: Readonly<Partial<Record<KeySlotName, CardKeyType>>>,
+    serial?: number,
+  ): Promise<PivCard>;
   /** Puts a card into a slot of the reader (0 or 1), and waits until pcscd sees it. */
   insert(card: PivCard, slot?: number): Promise<void>;
   /** Pulls the card out. It is out at once; pcscd takes a while to notice, and `settled` waits for that. */
@@ -73,14 +82,14 @@ export async function startPivCards(scope: Scope): Promise<PivCardBed> {
     waitFor: /^ready$/m,
   });
   const tell = commander(cards);
+  const pulledAt = new Map<number, number>();
   let made = 0;
   return {
     pcscd,
     env: pcscd.env,
     folder,
-    async makeCard(keys): Promise<PivCard> {
+    async makeCard(keys, serial = randomInt(10_000_000, 100_000_000)): Promise<PivCard> {
       const name = `card-${++made}`;
-      const serial = randomInt(10_000_000, 100_000_000);
       const pin = randomBytes(4).toString('hex');
       const puk = randomBytes(4).toString('hex');
       recordSecret(pin);
@@ -100,11 +109,13 @@ export async function startPivCards(scope: Scope): Promise<PivCardBed> {
       };
     },
     async insert(card, slot = 0) {
+      await sleep(Math.max(0, (pulledAt.get(slot) ?? 0) + EXCHANGE_MS - Date.now()));
       await tell({ command: 'insert', name: card.name, reader: slot });
       await waitForCard(pcscd, slot, true);
     },
     async remove(slot = 0, settled = true) {
       await tell({ command: 'remove', reader: slot });
+      pulledAt.set(slot, Date.now());
       if (settled) {
         await waitForCard(pcscd, slot, false);
       }
