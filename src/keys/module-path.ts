@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import type { ModuleQuirks } from '../token/messages.js';
+import type { GeneratedKeyType, ModuleQuirks } from '../token/messages.js';
 import { libraryPaths, moduleProfiles, type ModuleProfile } from './module-profile.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
 
@@ -19,6 +19,8 @@ export interface Pkcs11Module {
   /** How many helper processes are of use. */
   readonly helpers: number;
   readonly quirks: ModuleQuirks;
+  /** Key types not to make with it, with the reason. */
+  readonly broken: Readonly<Partial<Record<GeneratedKeyType, string>>>;
 }
 
 /**
@@ -42,6 +44,16 @@ export function resolveModule(
   throw new AppError('KEY_URI', 'pkcs11 URI: no module is named', {
     hint: `add ?module-path=/PATH or ?module-name=NAME (--module, --module-name); names are ${knownNames()}`,
   });
+}
+
+/** @throws AppError TOKEN_KEY_UNSUPPORTED for a type of key that is known not to work with the module. */
+export function assertTypeWorks({ name, broken }: Pkcs11Module, type: GeneratedKeyType): void {
+  const reason = broken[type];
+  if (reason !== undefined) {
+    throw new AppError('TOKEN_KEY_UNSUPPORTED', `key: ${type} does not work with ${name ?? 'it'}`, {
+      hint: reason,
+    });
+  }
 }
 
 /** The names that have a profile, aliases left out. */
@@ -98,14 +110,15 @@ function moduleOf(
   profile: ModuleProfile | undefined,
   env: NodeJS.ProcessEnv,
 ): Pkcs11Module {
-  const { initialize, generateTemplate } = profile ?? {};
+  const { initialize, generateOmits } = profile ?? {};
   return {
     path,
     name: profile?.name,
     helpers: profile?.helpers ?? DEFAULT_HELPERS,
+    broken: profile?.broken ?? {},
     quirks: {
       ...(initialize && { parameters: parametersOf(initialize, env) }),
-      ...(generateTemplate && { generateTemplate }),
+      ...(generateOmits && { generateOmits }),
     },
   };
 }

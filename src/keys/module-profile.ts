@@ -5,22 +5,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { arch } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { GENERATED_ATTRIBUTES, KEY_TYPES } from '../token/messages.js';
 
 const NATIVE_CONFIG = fileURLToPath(new URL('../../../native-config/', import.meta.url));
 const PROFILES_DIRECTORY = `${NATIVE_CONFIG}modules/`;
 const PROFILE_SUFFIX = '.json';
-
-/** The key types of `clavigerd key generate`, and of the matrix in docs/module-matrix.md. */
-const keyType = v.picklist([
-  'rsa2048',
-  'rsa3072',
-  'rsa4096',
-  'p256',
-  'p384',
-  'p521',
-  'ed25519',
-  'ed448',
-]);
 
 const profile = v.strictObject({
   title: v.string(),
@@ -40,9 +29,10 @@ const profile = v.strictObject({
   initialize: v.optional(
     v.strictObject({ parameters: v.string(), defaults: v.record(v.string(), v.string()) }),
   ),
-  generateTemplate: v.optional(v.picklist(['full', 'minimal'])),
+  /** Attributes to leave out when a key is made: modules refuse some, or read them in their own way. */
+  generateOmits: v.optional(v.array(v.picklist(GENERATED_ATTRIBUTES))),
   /** Key types that the module offers and that do not work, with the reason. */
-  broken: v.optional(v.record(keyType, v.string())),
+  broken: v.optional(v.record(v.picklist(KEY_TYPES), v.string())),
   notes: v.array(v.string()),
   /** Public documentation the profile was made from. */
   sources: v.array(v.string()),

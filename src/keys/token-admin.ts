@@ -5,7 +5,7 @@ import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { AppError } from '../lib/errors.js';
 import { isMatchingToken, type KeyInfo, type TokenInfo } from '../token/messages.js';
 import type { KeyContext } from './key-context.js';
-import { resolveModule } from './module-path.js';
+import { assertTypeWorks, resolveModule } from './module-path.js';
 import { assertLoginIsSafe } from './pin-guard.js';
 import { tokenPinReader } from './pkcs11-key.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
@@ -71,6 +71,7 @@ export function generateTokenKey(
   wanted: NewKey,
   context: KeyContext,
 ): Promise<TokenKey> {
+  assertTypeWorks(resolveModule(uri, context.env), wanted.type);
   return withSession(uri, context, async (session) => {
     const token = await openAndLogIn(session, uri, 'write', context);
     const key = await session.generateKey(wanted, GENERATE_TIMEOUT_MS);

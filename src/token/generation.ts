@@ -8,7 +8,7 @@ import { findObjects, readFlag, type OpenToken, type Session } from './attribute
 import { paramsOfCurve, type TokenCurve } from './ec-key.js';
 import { describeObject, grapheneSession } from './inventory.js';
 import { CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, listMechanisms } from './mechanisms.js';
-import type { GeneratedKeyType, KeyInfo } from './messages.js';
+import type { GeneratedAttribute, GeneratedKeyType, KeyInfo } from './messages.js';
 import { callToken } from './pkcs11-failure.js';
 
 interface NewKey {
@@ -16,8 +16,8 @@ interface NewKey {
   readonly label: string;
   /** CKA_ID in hexadecimal. */
   readonly id: string;
-  /** `minimal`: nothing but what makes the key, for modules that set the rest themselves and refuse to be told. */
-  readonly generateTemplate?: 'full' | 'minimal' | undefined;
+  /** Attributes that the module does not take. */
+  readonly omits: readonly GeneratedAttribute[];
 }
 
 interface PairRecipe {
@@ -87,44 +87,49 @@ export function generateKey(token: OpenToken, wanted: NewKey): KeyInfo {
     grapheneSession(token).generateKeyPair(recipe.mechanism, publicTemplate, privateTemplate),
   );
   refuseWeak(token, pair.privateKey.handle);
-  return describeObject(token, pair.privateKey.handle, true);
+  const made = describeObject(token, pair.privateKey.handle, true);
+  if (made.jwk === undefined) {
+    throw new AppError(
+      'TOKEN_KEY_UNSUPPORTED',
+      'key: made, but the token shows no public key for it',
+      {
+        hint: 'do not use this key: delete it with the tool of the token',
+      },
+    );
+  }
+  return made;
 }
 
 function templatesOf(
-  { label, id: hexId, generateTemplate }: NewKey,
+  { label, id: hexId, omits }: NewKey,
   { keyType, shape }: PairRecipe,
 ): { publicTemplate: ITemplate; privateTemplate: ITemplate } {
   const id = Buffer.from(hexId, 'hex');
-  if (generateTemplate === 'minimal') {
-    return { publicTemplate: { id, ...shape }, privateTemplate: { id } };
-  }
-  const common = { keyType, token: true, label, id };
+  const common = { label, keyType, token: true };
+  const forPublic = { private: false, verify: true, encrypt: false, wrap: false };
+  const forPrivate = {
+    private: true,
+    sensitive: true,
+    extractable: false,
+    sign: true,
+    decrypt: false,
+    unwrap: false,
+    derive: false,
+  };
   return {
-    publicTemplate: {
-      ...common,
-      private: false,
-      verify: true,
-      encrypt: false,
-      wrap: false,
-      ...shape,
-    },
-    privateTemplate: {
-      ...common,
-      private: true,
-      sensitive: true,
-      extractable: false,
-      sign: true,
-      decrypt: false,
-      unwrap: false,
-      derive: false,
-    },
+    publicTemplate: { id, ...shape, ...without({ ...common, ...forPublic }, omits) },
+    privateTemplate: { id, ...without({ ...common, ...forPrivate }, omits) },
   };
 }
 
-export function refuseDuplicate(
-  session: Session,
-  { label, id }: Pick<NewKey, 'label' | 'id'>,
-): void {
+function without(
+  attributes: Readonly<Partial<Record<GeneratedAttribute, string | number | boolean>>>,
+  omits: readonly string[],
+): ITemplate {
+  return Object.fromEntries(Object.entries(attributes).filter(([name]) => !omits.includes(name)));
+}
+
+function refuseDuplicate(session: Session, { label, id }: Pick<NewKey, 'label' | 'id'>): void {
   const taken = (attribute: pkcs11js.Attribute): boolean =>
     [pkcs11js.CKO_PRIVATE_KEY, pkcs11js.CKO_PUBLIC_KEY].some(
       (value) => findObjects(session, [{ type: pkcs11js.CKA_CLASS, value }, attribute]).length > 0,

@@ -33,7 +33,7 @@ const REQUESTS: readonly HelperRequest[] = [
   {
     op: 'load',
     module: '/x.so',
-    quirks: { parameters: "configdir='sql:/x'", generateTemplate: 'minimal' },
+    quirks: { parameters: "configdir='sql:/x'", generateOmits: ['sign', 'label'] },
   },
   { op: 'list-tokens' },
   { op: 'open', token: { label: 'acme', slotId: 3 }, readWrite: false },
