@@ -27,6 +27,7 @@ export type GoodResult = Exclude<HelperResult, { kind: 'error' }>;
 interface PendingRequest {
   readonly id: number;
   readonly timeoutMs: number;
+  readonly onBegin: (() => void) | undefined;
   readonly resolve: (result: GoodResult) => void;
   readonly reject: (error: Error) => void;
 }
@@ -94,9 +95,10 @@ export class TokenHelper {
 
   /**
    * Sends a request; it may wait behind others. Its time runs from when the helper can come to it.
+   * @param onBegin told when that is.
    * @throws AppError TOKEN_*; NotBegunError when the helper ended while working on an earlier one.
    */
-  request(request: HelperRequest, timeoutMs: number): Promise<GoodResult> {
+  request(request: HelperRequest, timeoutMs: number, onBegin?: () => void): Promise<GoodResult> {
     if (this.#ended) {
       return Promise.reject(new NotBegunError('token helper: ended'));
     }
@@ -104,10 +106,10 @@ export class TokenHelper {
       const id = this.#nextId++;
       const body = formatMessage({ id, request });
       const frame = formatFrame(body);
-      this.#pending.push({ id, timeoutMs, resolve, reject });
+      this.#pending.push({ id, timeoutMs, onBegin, resolve, reject });
       if (this.#pending.length === 1) {
         this.#setReferenced(true);
-        this.#startDeadline();
+        this.#beginNext();
       }
       this.#socket.write(frame, () => {
         // It may have held a PIN.
@@ -145,7 +147,7 @@ export class TokenHelper {
           throw new AppError('TOKEN_HELPER', 'token helper: replied out of turn');
         }
         this.#pending.shift();
-        this.#startDeadline();
+        this.#beginNext();
         if (result.kind === 'error') {
           request.reject(errorOfResult(result.error));
         } else {
@@ -157,7 +159,8 @@ export class TokenHelper {
     }
   }
 
-  #startDeadline(): void {
+  /** The helper comes to the next request now: its clock starts. */
+  #beginNext(): void {
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
     const [head] = this.#pending;
@@ -165,6 +168,7 @@ export class TokenHelper {
       this.#setReferenced(false);
       return;
     }
+    head.onBegin?.();
     this.#deadline = setTimeout(() => {
       const seconds = head.timeoutMs / 1000;
       this.#fail(

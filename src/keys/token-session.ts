@@ -22,6 +22,12 @@ export interface NewKey {
   readonly id: string;
 }
 
+interface AskOptions {
+  readonly timeoutMs?: number;
+  /** Told when the helper begins on the request. */
+  readonly onBegin?: (() => void) | undefined;
+}
+
 type ResultOf<K extends GoodResult['kind']> = Extract<GoodResult, { kind: K }>;
 
 export class TokenSession {
@@ -44,6 +50,11 @@ export class TokenSession {
     await this.#ask({ op: 'load', module: path, quirks }, 'done');
   }
 
+  /** C_Finalize and C_Initialize: everything known of the token is void. @throws AppError TOKEN_MODULE */
+  async reinitialise(): Promise<void> {
+    await this.#ask({ op: 'reinitialise' }, 'done');
+  }
+
   async listTokens(): Promise<TokenInfo[]> {
     return (await this.#ask({ op: 'list-tokens' }, 'tokens')).tokens;
   }
@@ -55,12 +66,14 @@ export class TokenSession {
 
   /**
    * Logs in: one attempt, and none where the token says that it is locked or has one try left.
+   * @param again true logs out first.
    * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED
    */
-  async login(token: TokenInfo, pin: Secret): Promise<void> {
+  async login(token: TokenInfo, pin: Secret, again = false): Promise<void> {
     assertLoginIsSafe(token);
     try {
-      await this.#ask({ op: 'login', pin: pin.use((bytes) => bytes.toString('utf8')) }, 'done');
+      const text = pin.use((bytes) => bytes.toString('utf8'));
+      await this.#ask({ op: 'login', pin: text, again }, 'done');
     } catch (error) {
       throw isPinRefusal(error) ? explainRefusal(error, token) : error;
     }
@@ -72,9 +85,10 @@ export class TokenSession {
   }
 
   /** Signs with the selected key, in JWS form; the helper makes the hash, or has the token make it. */
-  async sign(input: Buffer): Promise<Buffer> {
+  async sign(input: Buffer, onBegin?: () => void): Promise<Buffer> {
     const request = { op: 'sign', input: input.toString('base64') } as const;
-    return Buffer.from((await this.#ask(request, 'signature')).signature, 'base64');
+    const result = await this.#ask(request, 'signature', { onBegin });
+    return Buffer.from(result.signature, 'base64');
   }
 
   /** The keys of the open token: before a login, what is public. */
@@ -91,7 +105,7 @@ export class TokenSession {
 
   /** @throws AppError TOKEN_KEY_AMBIGUOUS when the label or the ID is taken */
   async generateKey(key: NewKey, timeoutMs: number): Promise<KeyInfo> {
-    return (await this.#ask({ op: 'generate', ...key }, 'key', timeoutMs)).key;
+    return (await this.#ask({ op: 'generate', ...key }, 'key', { timeoutMs })).key;
   }
 
   /** Ends the helper. */
@@ -99,12 +113,18 @@ export class TokenSession {
     return this.#process.close();
   }
 
+  /** Ends the helper by SIGKILL. Returns when it is gone. */
+  kill(): Promise<void> {
+    this.#process.kill();
+    return this.#process.close();
+  }
+
   async #ask<K extends GoodResult['kind']>(
     request: HelperRequest,
     kind: K,
-    timeoutMs = this.#timeoutMs,
+    { timeoutMs = this.#timeoutMs, onBegin }: AskOptions = {},
   ): Promise<ResultOf<K>> {
-    const result = await this.#process.request(request, timeoutMs);
+    const result = await this.#process.request(request, timeoutMs, onBegin);
     if (!isKind(result, kind)) {
       throw new AppError('TOKEN_HELPER', `token helper: replied ${result.kind} to ${request.op}`);
     }

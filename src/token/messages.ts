@@ -4,7 +4,7 @@
 
 import * as v from 'valibot';
 import { ERROR_CODES } from '../lib/error-codes.js';
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError, messageOf, type AppErrorOptions } from '../lib/errors.js';
 
 /** Longest PIN, label or other text in a message, in UTF-16 units. */
 const MAX_TEXT = 1024;
@@ -24,29 +24,12 @@ const input = v.pipe(v.string(), v.maxLength(MAX_INPUT_BASE64), v.base64());
 const ulong = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 
-/** What a key pair is made with, besides its ID and what makes it the key it is. */
-export const GENERATED_ATTRIBUTES = [
-  'label',
-  'keyType',
-  'token',
-  'private',
-  'sensitive',
-  'extractable',
-  'sign',
-  'decrypt',
-  'unwrap',
-  'derive',
-  'verify',
-  'encrypt',
-  'wrap',
-] as const;
-
 /** How a module differs from others, by its profile; absent members mean the usual way. */
 const moduleQuirks = v.strictObject({
   /** CK_C_INITIALIZE_ARGS.pReserved, which NSS softokn needs to find its database. */
   parameters: v.optional(v.pipe(v.string(), v.maxLength(MAX_PATH))),
-  /** Attributes that C_GenerateKeyPair of this module does not take, by the names below. */
-  generateOmits: v.optional(v.array(v.picklist(GENERATED_ATTRIBUTES))),
+  /** `minimal` for modules that refuse C_GenerateKeyPair with attributes they set themselves. */
+  generateTemplate: v.optional(v.picklist(['full', 'minimal'])),
 });
 
 /** Which token is meant; attributes that are absent match anything. */
@@ -85,7 +68,8 @@ const request = v.variant('op', [
   }),
   v.strictObject({ op: v.literal('list-tokens') }),
   v.strictObject({ op: v.literal('open'), token: tokenSelector, readWrite: v.boolean() }),
-  v.strictObject({ op: v.literal('login'), pin: text }),
+  v.strictObject({ op: v.literal('reinitialise') }),
+  v.strictObject({ op: v.literal('login'), pin: text, again: v.optional(v.boolean()) }),
   v.strictObject({ op: v.literal('select-key'), key: keySelector }),
   v.strictObject({ op: v.literal('sign'), input }),
   v.strictObject({ op: v.literal('list-keys'), offset: ulong }),
@@ -129,6 +113,8 @@ const keyInfo = v.strictObject({
 
 const error = v.strictObject({
   code: v.picklist(ERROR_CODES.token),
+  /** `CKR_...`, where a call into the module failed: the recovery table knows it. */
+  returnValue: v.optional(v.pipe(text, v.regex(/^CKR_\w+$/))),
   message: v.pipe(v.string(), v.maxLength(4 * MAX_TEXT)),
   /** Lines; a table of what there is may be among them. */
   hint: v.optional(v.pipe(v.string(), v.maxLength(4 * MAX_TEXT))),
@@ -155,7 +141,6 @@ const result = v.variant('kind', [
 const requestMessage = v.strictObject({ id, request });
 const replyMessage = v.strictObject({ id, result });
 
-export type GeneratedAttribute = (typeof GENERATED_ATTRIBUTES)[number];
 export type ModuleQuirks = v.InferOutput<typeof moduleQuirks>;
 export type TokenSelector = v.InferOutput<typeof tokenSelector>;
 export type KeySelector = v.InferOutput<typeof keySelector>;
@@ -225,9 +210,25 @@ function parse<T extends v.GenericSchema>(schema: T, body: Buffer, what: string)
   return parsed.output;
 }
 
+/** A failure of a token; where a call into the module failed, with what it returned. */
+export class TokenError extends AppError {
+  /** `CKR_...` */
+  readonly returnValue: string | undefined;
+
+  constructor(
+    code: TokenErrorCode,
+    message: string,
+    options: AppErrorOptions & { returnValue?: string | undefined } = {},
+  ) {
+    super(code, message, options);
+    this.returnValue = options.returnValue;
+  }
+}
+
 /** The error a reply carries, as the daemon throws it. */
-export function errorOfResult(failure: v.InferOutput<typeof error>): AppError {
-  return new AppError(failure.code, failure.message, { hint: failure.hint });
+export function errorOfResult(failure: v.InferOutput<typeof error>): TokenError {
+  const { code, message, hint, returnValue } = failure;
+  return new TokenError(code, message, { hint, returnValue });
 }
 
 /** Any failure inside the helper as the result that tells it; texts are cut to what a frame may hold. */
@@ -235,5 +236,7 @@ export function formatErrorResult(failure: unknown): HelperResult {
   const known = failure instanceof AppError ? failure : undefined;
   const code = ERROR_CODES.token.find((candidate) => candidate === known?.code) ?? 'TOKEN_FAILED';
   const message = messageOf(failure).slice(0, 4 * MAX_TEXT);
-  return { kind: 'error', error: { code, message, hint: known?.hint?.slice(0, 4 * MAX_TEXT) } };
+  const hint = known?.hint?.slice(0, 4 * MAX_TEXT);
+  const returnValue = failure instanceof TokenError ? failure.returnValue : undefined;
+  return { kind: 'error', error: { code, message, hint, returnValue } };
 }

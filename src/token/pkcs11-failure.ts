@@ -2,7 +2,7 @@
 // what each return value of PKCS#11 means for the daemon.
 
 import { AppError, messageOf } from '../lib/errors.js';
-import type { TokenErrorCode } from './messages.js';
+import { TokenError, type TokenErrorCode } from './messages.js';
 
 /** C_FindObjects and three others throw a plain Error with this text instead of a Pkcs11Error. */
 const PLAIN_FORM = /(CKR_\w+):(\d+)/;
@@ -73,6 +73,7 @@ export function callToken<T>(what: string, call: () => T): T {
     }
     const number = value === undefined ? '' : ` (0x${value.toString(16)})`;
     const code = CODE_OF_NAME.get(name) ?? 'TOKEN_FAILED';
-    throw new AppError(code, `token: ${what}: ${name}${number}`, { cause: error });
+    const message = `token: ${what}: ${name}${number}`;
+    throw new TokenError(code, message, { cause: error, returnValue: name });
   }
 }

@@ -4,17 +4,13 @@
 import { createHash } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
 import { algorithmFacts, type Algorithm } from '../jose/algorithms.js';
-import { AppError } from '../lib/errors.js';
 import type { Session } from './attributes.js';
 import type { PrivateKey } from './keys.js';
 import { callToken } from './pkcs11-failure.js';
+import { beginSignature, finishSignature } from './signing-call.js';
 
 /** DER of DigestInfo for SHA-256 up to the hash, RFC 8017 §9.2 note 1. */
 const SHA256_DIGEST_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex');
-
-/** Never zero: pkcs11js takes an empty buffer for a question about the length. RSA-8192 fits. */
-const MAX_SIGNATURE_BYTES = 1024;
-const output = Buffer.alloc(MAX_SIGNATURE_BYTES);
 
 /**
  * Signs in JWS form. RSA: PKCS #1 v1.5; EC: r‖s, each padded to the size of the field; EdDSA: RFC 8032.
@@ -30,20 +26,14 @@ export function signInput(
   const { lib, handle } = session;
   const { mechanism } = key.signing;
   const data = dataToSign(key, input);
-  callToken('C_SignInit', () => {
-    lib.C_SignInit(handle, { mechanism }, key.handle);
-  });
+  beginSignature(session, { mechanism }, key.handle);
   if (key.alwaysAuthenticate) {
     // Some modules end the user's login when a signature is tried without this one.
     callToken('C_Login', () => {
       lib.C_Login(handle, pkcs11js.CKU_CONTEXT_SPECIFIC, pin ?? '');
     });
   }
-  const signature = callToken('C_Sign', () => lib.C_Sign(handle, data, output));
-  if (signature.length === 0) {
-    throw new AppError('TOKEN_FAILED', 'token: C_Sign: gave an empty signature');
-  }
-  return signature;
+  return finishSignature(session, data);
 }
 
 function dataToSign({ signing, algorithm }: PrivateKey, input: Buffer): Buffer {

@@ -8,6 +8,7 @@ import { selectPrivateKey, type PrivateKey } from './keys.js';
 import {
   formatErrorResult,
   KEYS_PER_PAGE,
+  TokenError,
   type HelperRequest,
   type HelperResult,
   type KeySelector,
@@ -48,7 +49,9 @@ export class TokenServer {
       case 'open':
         return this.#open(request.token, request.readWrite);
       case 'login':
-        return this.#login(request.pin);
+        return this.#login(request.pin, request.again === true);
+      case 'reinitialise':
+        return this.#reinitialise();
       case 'select-key':
         return this.#selectKey(request.key);
       case 'list-keys':
@@ -70,20 +73,7 @@ export class TokenServer {
         cause: error,
       });
     }
-    try {
-      const { parameters } = quirks;
-      lib.C_Initialize({
-        flags: pkcs11js.CKF_OS_LOCKING_OK,
-        // pkcs11js 2.1.7 cuts off the last character.
-        ...(parameters !== undefined && { libraryParameters: `${parameters} ` }),
-      });
-    } catch (error) {
-      throw new AppError(
-        'TOKEN_MODULE',
-        `module: ${path}: C_Initialize: ${pkcs11FailureOf(error).name ?? messageOf(error)}`,
-        { hint: 'the configuration of the module is missing or not readable', cause: error },
-      );
-    }
+    initialise(lib, quirks);
     this.#lib = lib;
     this.#quirks = quirks;
     return DONE;
@@ -91,17 +81,46 @@ export class TokenServer {
 
   #open(selector: TokenSelector, readWrite: boolean): HelperResult {
     const lib = this.#loaded();
+    this.#closeSession();
     const { slot, info } = selectToken(listTokens(lib), selector);
     const flags = pkcs11js.CKF_SERIAL_SESSION | (readWrite ? pkcs11js.CKF_RW_SESSION : 0);
     const handle = callToken('C_OpenSession', () => lib.C_OpenSession(slot, flags));
     this.#token = { lib, slot, handle };
-    this.#key = undefined;
     return { kind: 'token', token: info };
   }
 
+  /** One session at a time; its handles go with it, whatever the module says to its end. */
+  #closeSession(): void {
+    const token = this.#token;
+    this.#token = undefined;
+    this.#key = undefined;
+    if (token !== undefined) {
+      ignoreFailure(() => {
+        token.lib.C_CloseSession(token.handle);
+      });
+    }
+  }
+
+  #reinitialise(): HelperResult {
+    const lib = this.#loaded();
+    this.#token = undefined;
+    this.#key = undefined;
+    ignoreFailure(() => {
+      lib.C_Finalize();
+    });
+    initialise(lib, this.#quirks);
+    return DONE;
+  }
+
   /** One attempt, never a second: the daemon decides what a refusal means. */
-  #login(pin: string): HelperResult {
+  #login(pin: string, again: boolean): HelperResult {
     const { lib, handle } = this.#opened();
+    if (again) {
+      // Some modules believe to be logged in when the card is not. This session is the only one here, and idle.
+      ignoreFailure(() => {
+        lib.C_Logout(handle);
+      });
+    }
     try {
       lib.C_Login(handle, pkcs11js.CKU_USER, pin);
     } catch (error) {
@@ -149,8 +168,8 @@ export class TokenServer {
 
   async #generate(wanted: HelperRequest & { op: 'generate' }): Promise<HelperResult> {
     const { generateKey } = await import('./generation.js');
-    const omits = this.#quirks.generateOmits ?? [];
-    return { kind: 'key', key: generateKey(this.#opened(), { ...wanted, omits }) };
+    const { generateTemplate } = this.#quirks;
+    return { kind: 'key', key: generateKey(this.#opened(), { ...wanted, generateTemplate }) };
   }
 
   /** Tokens with few sessions, and TPMs without a resource manager, need a proper end. */
@@ -180,5 +199,32 @@ export class TokenServer {
       throw new AppError('TOKEN_FAILED', 'token: no session is open');
     }
     return this.#token;
+  }
+}
+
+/** @throws AppError TOKEN_MODULE, with the return value */
+function initialise(lib: pkcs11js.PKCS11, { parameters }: ModuleQuirks): void {
+  try {
+    lib.C_Initialize({
+      flags: pkcs11js.CKF_OS_LOCKING_OK,
+      // pkcs11js 2.1.7 cuts off the last character.
+      ...(parameters !== undefined && { libraryParameters: `${parameters} ` }),
+    });
+  } catch (error) {
+    const { name } = pkcs11FailureOf(error);
+    throw new TokenError('TOKEN_MODULE', `module: C_Initialize: ${name ?? messageOf(error)}`, {
+      hint: 'the configuration of the module is missing or not readable',
+      returnValue: name,
+      cause: error,
+    });
+  }
+}
+
+/** For what is done on the way out of a failure: that it fails too says nothing new. */
+function ignoreFailure(call: () => void): void {
+  try {
+    call();
+  } catch {
+    // what comes next shows whether it mattered
   }
 }
