@@ -24,12 +24,29 @@ const input = v.pipe(v.string(), v.maxLength(MAX_INPUT_BASE64), v.base64());
 const ulong = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 
+/** What a key pair is made with, besides its ID and what makes it the key it is. */
+export const GENERATED_ATTRIBUTES = [
+  'label',
+  'keyType',
+  'token',
+  'private',
+  'sensitive',
+  'extractable',
+  'sign',
+  'decrypt',
+  'unwrap',
+  'derive',
+  'verify',
+  'encrypt',
+  'wrap',
+] as const;
+
 /** How a module differs from others, by its profile; absent members mean the usual way. */
 const moduleQuirks = v.strictObject({
   /** CK_C_INITIALIZE_ARGS.pReserved, which NSS softokn needs to find its database. */
   parameters: v.optional(v.pipe(v.string(), v.maxLength(MAX_PATH))),
-  /** `minimal` for modules that refuse C_GenerateKeyPair with attributes they set themselves. */
-  generateTemplate: v.optional(v.picklist(['full', 'minimal'])),
+  /** Attributes that C_GenerateKeyPair of this module does not take, by the names below. */
+  generateOmits: v.optional(v.array(v.picklist(GENERATED_ATTRIBUTES))),
 });
 
 /** Which token is meant; attributes that are absent match anything. */
@@ -141,6 +158,7 @@ const result = v.variant('kind', [
 const requestMessage = v.strictObject({ id, request });
 const replyMessage = v.strictObject({ id, result });
 
+export type GeneratedAttribute = (typeof GENERATED_ATTRIBUTES)[number];
 export type ModuleQuirks = v.InferOutput<typeof moduleQuirks>;
 export type TokenSelector = v.InferOutput<typeof tokenSelector>;
 export type KeySelector = v.InferOutput<typeof keySelector>;

@@ -168,8 +168,8 @@ export class TokenServer {
 
   async #generate(wanted: HelperRequest & { op: 'generate' }): Promise<HelperResult> {
     const { generateKey } = await import('./generation.js');
-    const { generateTemplate } = this.#quirks;
-    return { kind: 'key', key: generateKey(this.#opened(), { ...wanted, generateTemplate }) };
+    const omits = this.#quirks.generateOmits ?? [];
+    return { kind: 'key', key: generateKey(this.#opened(), { ...wanted, omits }) };
   }
 
   /** Tokens with few sessions, and TPMs without a resource manager, need a proper end. */
