@@ -129,7 +129,10 @@ function without(
   return Object.fromEntries(Object.entries(attributes).filter(([name]) => !omits.includes(name)));
 }
 
-function refuseDuplicate(session: Session, { label, id }: Pick<NewKey, 'label' | 'id'>): void {
+export function refuseDuplicate(
+  session: Session,
+  { label, id }: Pick<NewKey, 'label' | 'id'>,
+): void {
   const taken = (attribute: pkcs11js.Attribute): boolean =>
     [pkcs11js.CKO_PRIVATE_KEY, pkcs11js.CKO_PUBLIC_KEY].some(
       (value) => findObjects(session, [{ type: pkcs11js.CKA_CLASS, value }, attribute]).length > 0,

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { ERROR_CODES } from '../lib/error-codes.js';
 import { AppError, messageOf, type AppErrorOptions } from '../lib/errors.js';
+import { ADMIN_REQUESTS, ADMIN_RESULTS } from './admin-messages.js';
 
 /** Longest PIN, label or other text in a message, in UTF-16 units. */
 const MAX_TEXT = 1024;
@@ -97,6 +98,7 @@ const request = v.variant('op', [
     id: hex,
   }),
   v.strictObject({ op: v.literal('close') }),
+  ...ADMIN_REQUESTS,
 ]);
 
 const tokenInfo = v.strictObject({
@@ -153,6 +155,7 @@ const result = v.variant('kind', [
   }),
   v.strictObject({ kind: v.literal('signature'), signature: base64 }),
   v.strictObject({ kind: v.literal('error'), error }),
+  ...ADMIN_RESULTS,
 ]);
 
 const requestMessage = v.strictObject({ id, request });
@@ -164,6 +167,8 @@ export type TokenSelector = v.InferOutput<typeof tokenSelector>;
 export type KeySelector = v.InferOutput<typeof keySelector>;
 export type GeneratedKeyType = (typeof KEY_TYPES)[number];
 export type HelperRequest = v.InferOutput<typeof request>;
+/** The requests of `clavigerd key` alone. */
+export type AdminRequest = v.InferOutput<(typeof ADMIN_REQUESTS)[number]>;
 export type HelperResult = v.InferOutput<typeof result>;
 export type TokenInfo = v.InferOutput<typeof tokenInfo>;
 export type KeyInfo = v.InferOutput<typeof keyInfo>;

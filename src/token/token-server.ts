@@ -9,6 +9,7 @@ import {
   formatErrorResult,
   KEYS_PER_PAGE,
   TokenError,
+  type AdminRequest,
   type HelperRequest,
   type HelperResult,
   type KeySelector,
@@ -60,6 +61,8 @@ export class TokenServer {
         return this.#generate(request);
       case 'close':
         return this.#close();
+      default:
+        return this.#administer(request);
     }
   }
 
@@ -170,6 +173,11 @@ export class TokenServer {
     const { generateKey } = await import('./generation.js');
     const omits = this.#quirks.generateOmits ?? [];
     return { kind: 'key', key: generateKey(this.#opened(), { ...wanted, omits }) };
+  }
+
+  async #administer(request: AdminRequest): Promise<HelperResult> {
+    const { administer } = await import('./admin-server.js');
+    return administer(request, { lib: this.#loaded(), opened: () => this.#opened() });
   }
 
   /** Tokens with few sessions, and TPMs without a resource manager, need a proper end. */
