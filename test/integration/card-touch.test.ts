@@ -13,7 +13,8 @@ for (const module of ['opensc', 'ykcs11'] as const) {
     it('that takes 5 s: the signature comes, and other clients are served meanwhile', async (t) => {
       const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
       const key = pivUri(module, '9a', card);
-      const daemon = await startClavigerd(t, { key, env: bed.env });
+      const env = { ...bed.env, STATE_DIRECTORY: bed.folder };
+      const daemon = await startClavigerd(t, { key, env });
       const client = await connectSigningClient(t, daemon.socket);
       const other = await connectSigningClient(t, daemon.socket);
       await card.setTouch(5_000);
@@ -36,7 +37,8 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
       const key = pivUri(module, '9a', card);
       const settings = 'sign-timeout = 3';
-      const daemon = await startClavigerd(t, { key, settings, env: bed.env });
+      const env = { ...bed.env, STATE_DIRECTORY: bed.folder };
+      const daemon = await startClavigerd(t, { key, settings, env });
       const client = await connectSigningClient(t, daemon.socket);
       assert.equal(await client.sign(), 'signed');
       await card.setTouch('never');

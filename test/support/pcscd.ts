@@ -38,6 +38,8 @@ exec cat`;
 export interface Pcscd {
   /** What a process needs to talk to this pcscd. */
   readonly env: Readonly<Record<string, string>>;
+  /** False where each command to a card takes 43 ms. */
+  readonly isFast: boolean;
   /** Where the two slots of the reader wait for their cards. */
   readonly ports: readonly [number, number];
   /** The command line that runs a program where those ports are. */
@@ -70,6 +72,7 @@ export async function startPcscd(scope: Scope): Promise<Pcscd> {
   let running: RunningProcess | undefined;
   const pcscd: Pcscd = {
     env: holder === undefined ? {} : { PCSCLITE_CSOCK_NAME: join(folder, 'run', 'pcscd.comm') },
+    isFast: holder !== undefined,
     ports: [FIRST_PORT, FIRST_PORT + 1],
     inside,
     async start() {
