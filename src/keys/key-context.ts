@@ -18,8 +18,18 @@ export interface KeyContext {
   readonly log: KeyLog;
   /** Longest time one operation of a token may take; default `DEFAULT_TOKEN_TIMEOUT_MS`, 30 s. */
   readonly tokenTimeoutMs?: number | undefined;
+  /** Helper processes for a token; default: as the profile of its module says. */
+  readonly helpers?: number | undefined;
+  /** When a signature counts as waiting for a touch; default `DEFAULT_TOUCH_NOTICE_MS`, 3 s. */
+  readonly touchNoticeMs?: number | undefined;
   /** Where a PIN or passphrase comes from, unless the key's URI says; default: the prompt. */
   readonly pinSource?: string | undefined;
+  /** Where refused PINs are noted; absent, a refusal is remembered by this process alone. */
+  readonly stateDirectory?: string | undefined;
+  /** True opens a key of a token whose PIN is refused, where its public half shows without a login. */
+  readonly servesLocked?: boolean | undefined;
+  /** Program and options for `pin-source=pinentry`; default `pinentry`. */
+  readonly pinentry?: readonly [string, ...string[]] | undefined;
   /** Program and options of gpg, for `gpg:` keys; default `gpg --quiet`. */
   readonly gpg?: readonly [string, ...string[]] | undefined;
   /** Longest time gpg may take, a person's answer to pinentry included; default 120 s. */

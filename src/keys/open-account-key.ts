@@ -1,6 +1,7 @@
 // From the `privkey` setting to an account key. Runs in the daemon, at start, before it listens.
 // Trusts the setting, which comes from the administrator and never from a client.
 
+import { systemClock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
 import type { AccountKey } from './account-key.js';
 import { openFileKey } from './file-key.js';
@@ -34,6 +35,32 @@ export async function openAccountKey(privkey: string, context: KeyContext): Prom
     throw unsupported(privkey);
   }
   return open(privkey.slice(scheme.length), context);
+}
+
+/**
+ * Opens the account key at each place that `privkeys` names; with one, as `openAccountKey` does.
+ * @throws AppError as `openAccountKey`; KEY_MISMATCH when the keys are not one
+ */
+export async function openAccountKeys(
+  privkeys: readonly string[],
+  context: KeyContext,
+): Promise<AccountKey> {
+  const [first, second] = privkeys;
+  if (first === undefined) {
+    throw unsupported('');
+  }
+  if (second === undefined) {
+    return openAccountKey(first, context);
+  }
+  const { openFailoverKey } = await import('./failover-key.js');
+  return openFailoverKey({
+    places: privkeys.map((privkey) => ({
+      description: describePrivkey(privkey),
+      open: () => openAccountKey(privkey, context),
+    })),
+    log: context.log,
+    clock: systemClock,
+  });
 }
 
 /**

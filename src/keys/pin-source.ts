@@ -3,23 +3,37 @@
 // ever part of an error.
 
 import { isAbsolute, join } from 'node:path';
+import { splitCommand } from '../lib/command-words.js';
 import { AppError } from '../lib/errors.js';
 import { Secret } from '../lib/secret.js';
+import { eraseEnvironmentVariable } from '../sys/environment-block.js';
 import { readPrivateFile } from '../sys/private-file.js';
 import type { KeyContext } from './key-context.js';
+import { askPinentry } from './pin-entry.js';
+import { withoutLineEnd } from './pin-line.js';
+import { readPinFromCommand } from './pin-program.js';
 
 export type PinSource =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'env'; readonly name: string }
   | { readonly kind: 'credential'; readonly name: string }
-  | { readonly kind: 'prompt' };
+  /** A program and its arguments; the PIN is what it prints. */
+  | { readonly kind: 'command'; readonly words: readonly [string, ...string[]] }
+  | { readonly kind: 'prompt' }
+  /** A window or a terminal of the desktop's, by the program of that name. */
+  | { readonly kind: 'pinentry' }
+  /** The keys of the card reader: an empty PIN is sent to the module. */
+  | { readonly kind: 'pinpad' };
 
-const HINT = 'pin-source is file:/PATH, env:NAME, credential:NAME or prompt';
-const NEWLINE = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
+const HINT =
+  'pin-source is file:/PATH, env:NAME, credential:NAME, |COMMAND, prompt, pinentry or pinpad';
+/** No PIN or passphrase is longer. */
+const MAX_SECRET_BYTES = 1024;
+const DEFAULT_PINENTRY = ['pinentry'] as const;
 
 /**
- * Parses `file:/PATH` (or a plain absolute path), `env:NAME`, `credential:NAME` and `prompt`.
+ * Parses `file:/PATH` (or a plain absolute path), `env:NAME`, `credential:NAME`, `|COMMAND ARGUMENTS` (RFC
+ * 7512 §2.4; no shell), `prompt`, `pinentry` and `pinpad`.
  * @throws AppError KEY_PIN
  */
 export function parsePinSource(text: string): PinSource {
@@ -29,8 +43,11 @@ export function parsePinSource(text: string): PinSource {
   if (isAbsolute(text)) {
     return { kind: 'file', path: text };
   }
-  if (text === 'prompt') {
-    return { kind: 'prompt' };
+  if (text === 'prompt' || text === 'pinentry' || text === 'pinpad') {
+    return { kind: text };
+  }
+  if (text.startsWith('|')) {
+    return { kind: 'command', words: parseCommand(text.slice(1)) };
   }
   if (kind === 'file' && isAbsolute(rest)) {
     // RFC 7512 §2.4 shows file:/etc/token_pin; file:///etc/token_pin is the same (RFC 8089).
@@ -46,6 +63,16 @@ export function parsePinSource(text: string): PinSource {
   throw new AppError('KEY_PIN', 'pin-source: not a source this program knows', { hint: HINT });
 }
 
+function parseCommand(text: string): readonly [string, ...string[]] {
+  try {
+    return splitCommand(text);
+  } catch (error) {
+    throw new AppError('KEY_PIN', 'pin-source: the command has no program, or an unclosed quote', {
+      cause: error,
+    });
+  }
+}
+
 /**
  * Gets the secret. A variable is deleted from `context.env` once read.
  * @param question what a person is asked where the source is the terminal.
@@ -54,7 +81,7 @@ export function parsePinSource(text: string): PinSource {
 export async function readPin(
   source: PinSource,
   question: string,
-  context: Pick<KeyContext, 'env' | 'prompt'>,
+  context: Pick<KeyContext, 'env' | 'prompt' | 'pinentry'>,
 ): Promise<Secret> {
   switch (source.kind) {
     case 'file':
@@ -63,17 +90,24 @@ export async function readPin(
       return readVariable(source.name, context.env);
     case 'credential':
       return readCredential(source.name, context.env);
+    case 'command':
+      return checked(await readPinFromCommand(source.words, context.env), 'what it prints');
+    case 'pinentry':
+      return checked(
+        await askPinentry(context.pinentry ?? DEFAULT_PINENTRY, question, context.env),
+        'the answer',
+      );
+    case 'pinpad':
+      throw new AppError('KEY_PIN', 'PIN: a PIN pad gives no passphrase', { hint: HINT });
     case 'prompt':
       if (context.prompt === undefined) {
         throw new AppError(
           'KEY_PIN',
           'PIN: no source is configured, and there is no terminal to ask at',
-          {
-            hint: HINT,
-          },
+          { hint: HINT },
         );
       }
-      return nonEmpty(await context.prompt(question), 'the answer');
+      return checked(await context.prompt(question), 'the answer');
   }
 }
 
@@ -81,7 +115,7 @@ function readFile(path: string): Secret {
   const bytes = readPrivateFile(path, 'PIN file');
   const secret = new Secret(Buffer.from(withoutLineEnd(bytes)));
   bytes.fill(0);
-  return nonEmpty(secret, path);
+  return checked(secret, path);
 }
 
 function readCredential(name: string, env: NodeJS.ProcessEnv): Secret {
@@ -97,23 +131,21 @@ function readCredential(name: string, env: NodeJS.ProcessEnv): Secret {
 function readVariable(name: string, env: NodeJS.ProcessEnv): Secret {
   const value = env[name];
   if (value === undefined) {
-    throw new AppError('KEY_PIN', `PIN: environment variable ${name} is not set`);
+    throw new AppError('KEY_PIN', `PIN: environment variable ${name} is not set`, {
+      hint: 'it is read once, and then deleted: start the program anew',
+    });
   }
   Reflect.deleteProperty(env, name);
-  return nonEmpty(Secret.fromText(value), `environment variable ${name}`);
+  eraseEnvironmentVariable(name);
+  return checked(Secret.fromText(value), `environment variable ${name}`);
 }
 
-/** One line end at the end is the editor's, not the PIN's. */
-function withoutLineEnd(bytes: Buffer): Buffer {
-  if (bytes.at(-1) !== NEWLINE) {
-    return bytes;
-  }
-  return bytes.subarray(0, bytes.at(-2) === CARRIAGE_RETURN ? -2 : -1);
-}
-
-function nonEmpty(secret: Secret, where: string): Secret {
-  if (secret.length === 0) {
-    throw new AppError('KEY_PIN', `PIN: ${where} is empty`);
+/** What a token helper takes; an empty secret or a longer one is a wrong file or a wrong variable. */
+function checked(secret: Secret, where: string): Secret {
+  if (secret.length === 0 || secret.length > MAX_SECRET_BYTES) {
+    const problem = secret.length === 0 ? 'empty' : `longer than ${MAX_SECRET_BYTES} bytes`;
+    secret.wipe();
+    throw new AppError('KEY_PIN', `PIN: ${where} is ${problem}`);
   }
   return secret;
 }

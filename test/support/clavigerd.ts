@@ -15,11 +15,13 @@ import type { Scope } from './scope.js';
 import { makeTempDir } from './temp-dir.js';
 
 export interface ClavigerdOptions {
-  /** The `privkey` setting, or a software key that is written to a file. */
-  readonly key: string | TestKey;
+  /** The `privkey` setting, one or several, or a software key that is written to a file. */
+  readonly key: string | readonly string[] | TestKey;
   /** More settings, as TOML. */
   readonly settings?: string;
   readonly logfile?: string;
+  /** Default: one of its own. */
+  readonly stateDirectory?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -29,6 +31,10 @@ export interface Clavigerd {
   readonly socket: string;
   readonly logfile: string;
   readonly process: RunningProcess;
+}
+
+function isTestKey(key: ClavigerdOptions['key']): key is TestKey {
+  return typeof key === 'object' && 'pem' in key;
 }
 
 /** Writes a software key as a PEM file that the daemon takes, and gives its `privkey` setting. */
@@ -42,7 +48,7 @@ export async function writeKeyFile(folder: string, key: TestKey): Promise<string
 export async function startClavigerd(scope: Scope, options: ClavigerdOptions): Promise<Clavigerd> {
   const folder = await makeTempDir(scope, 'cvd-');
   const { key } = options;
-  const privkey = typeof key === 'string' ? key : await writeKeyFile(folder, key);
+  const privkey = isTestKey(key) ? await writeKeyFile(folder, key) : key;
   const socket = join(folder, 'S');
   const logfile = options.logfile ?? join(folder, 'clavigerd.log');
   const config = join(folder, 'clavigerd.toml');
@@ -50,6 +56,7 @@ export async function startClavigerd(scope: Scope, options: ClavigerdOptions): P
     `privkey = ${JSON.stringify(privkey)}`,
     `socket = ${JSON.stringify(socket)}`,
     `logfile = ${JSON.stringify(logfile)}`,
+    `state-directory = ${JSON.stringify(options.stateDirectory ?? join(folder, 'state'))}`,
     options.settings ?? '',
   ];
   await writeFile(config, `${lines.join('\n')}\n`, { mode: 0o600 });

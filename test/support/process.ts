@@ -2,8 +2,10 @@
 // Whatever they print is kept (within bounds) for assertions, and recorded for the search for secrets.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Scope, atEnd } from './scope.js';
@@ -227,12 +229,26 @@ export async function mustRun(
   return result.stdout;
 }
 
+let stateDirectory: string | undefined;
+
+/** Where daemons of this test process note refused PINs: nothing of a test may be in /var/lib. */
+function stateDirectoryOfTest(): string {
+  if (stateDirectory === undefined) {
+    const made = mkdtempSync(join(tmpdir(), 'cvst-'));
+    stateDirectory = made;
+    process.once('exit', () => {
+      rmSync(made, { recursive: true, force: true });
+    });
+  }
+  return stateDirectory;
+}
+
 function launch(options: StartOptions): RunningProcess {
   const args = [...(options.args ?? [])];
   const name = [options.command, ...args].join(' ');
   const child = spawn(options.command, args, {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, STATE_DIRECTORY: stateDirectoryOfTest(), ...options.env },
     stdio: [options.stdin === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   // Tools that make tokens take the PIN as an argument: only our own programs are held to the rule.

@@ -1,0 +1,82 @@
+// The note that keeps a refused PIN from being tried again, across restarts. Pure; daemon and commands.
+// It is written before an attempt and removed after a success, so an attempt that was cut off counts as
+// refused. It names the token and where the PIN came from; nothing in it is derived from the PIN.
+
+import * as v from 'valibot';
+import type { TokenInfo } from '../token/messages.js';
+
+/** Attempts in a row, each with a changed source, after which only `clavigerd pin clear` helps. */
+export const MAX_ATTEMPTS_IN_ROW = 2;
+
+const text = v.pipe(v.string(), v.maxLength(8192));
+const latchSchema = v.strictObject({
+  version: v.literal(1),
+  token: v.strictObject({ label: text, serial: text, manufacturer: text, model: text }),
+  /** The PIN source as people know it: `file:/etc/claviger/pin`. */
+  source: text,
+  /** What the source was at the attempt: see pin-identity.ts. */
+  identity: text,
+  state: v.picklist(['attempting', 'refused']),
+  /** What the token said. */
+  reason: v.optional(text),
+  /** Attempts without a success, this one counted. */
+  attempts: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** ISO 8601. */
+  since: v.pipe(text, v.isoTimestamp()),
+});
+
+export type PinLatch = v.InferOutput<typeof latchSchema>;
+export type LatchedToken = Pick<TokenInfo, 'label' | 'serial' | 'manufacturer' | 'model'>;
+
+/** What the file holds; undefined for anything that is no latch, which holds like one. */
+export function parseLatch(content: string): PinLatch | undefined {
+  try {
+    const parsed = v.safeParse(latchSchema, JSON.parse(content));
+    return parsed.success ? parsed.output : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function formatLatch(latch: PinLatch): string {
+  return `${JSON.stringify(latch, undefined, 2)}\n`;
+}
+
+/** The latch of an attempt that begins now. @param before the one it takes the place of, if any. */
+export function newLatch(
+  token: LatchedToken,
+  origin: Pick<PinLatch, 'source' | 'identity'>,
+  before: PinLatch | undefined,
+  now: number,
+): PinLatch {
+  const { label, serial, manufacturer, model } = token;
+  return {
+    version: 1,
+    token: { label, serial, manufacturer, model },
+    source: origin.source,
+    identity: origin.identity,
+    state: 'attempting',
+    attempts: (before?.attempts ?? 0) + 1,
+    since: new Date(now).toISOString(),
+  };
+}
+
+/** True while no attempt may be made with a PIN of this identity. */
+export function isHeld(latch: PinLatch, identity: string): boolean {
+  return latch.identity === identity || latch.attempts >= MAX_ATTEMPTS_IN_ROW;
+}
+
+/** Why, in words for the log. */
+export function describeLatch({ source, state, reason, since }: PinLatch): string {
+  return state === 'refused'
+    ? `the PIN of ${source} was refused at ${since} (${reason ?? 'no reason was given'})`
+    : `an attempt with the PIN of ${source} began at ${since}, and how it ended is not known`;
+}
+
+/** What opens it, in words. */
+export function howToOpen({ attempts, source, token }: PinLatch): string {
+  const clear = `clavigerd pin clear --token=${token.serial}`;
+  return attempts >= MAX_ATTEMPTS_IN_ROW
+    ? `${attempts} attempts in a row failed: correct ${source}, then run: ${clear}`
+    : `correct ${source}, or run: ${clear}`;
+}
