@@ -1,7 +1,7 @@
 // One issuance from account to chain, RFC 8555 §7.4, against injected ports. Runs in the client.
 // No file, no key: the CSR comes from outside, the chain goes outside to be verified.
 
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { findAccountUrl } from './account.js';
 import { proveAuthorization, type ChallengePublisher } from './authorization.js';
 import type { Identifier } from './identifier.js';
@@ -62,6 +62,9 @@ async function proveAll(
         await proveAuthorization(session, placed.accountUrl, url, ports);
       } catch (error) {
         failures.push(error); // the others go on, so that one run tells all names that fail
+        if (isUnproved(error)) {
+          session.report(messageOf(error)); // the others may take long
+        }
       }
     }
   };
@@ -69,22 +72,29 @@ async function proveAll(
   throwFailures(failures, urls.length);
 }
 
+/** A name that was not proved; not the signer gone, an interruption or the end of the time. */
+function isUnproved(error: unknown): error is AppError {
+  return isAppError(error, 'ACME_ORDER_FAILED');
+}
+
 function throwFailures(failures: readonly unknown[], total: number): void {
   const [first] = failures;
-  if (failures.length === 0) {
+  if (failures.length <= 1) {
+    if (failures.length === 1) {
+      throw first;
+    }
     return;
   }
-  // Anything but a name that was not proved (the signer gone, an interruption) speaks for itself.
-  const other = failures.find(
-    (error) => !(error instanceof AppError && error.code === 'ACME_ORDER_FAILED'),
-  );
-  if (other !== undefined || failures.length === 1) {
-    throw other ?? first;
-  }
-  const lines = failures.map((error) => messageOf(error));
-  const head = `order: ${failures.length} of ${total} names were not authorized`;
-  throw new AppError('ACME_ORDER_FAILED', [head, ...lines].join('\n'), {
-    cause: first,
-    hint: first instanceof AppError ? first.hint : undefined,
+  const other = failures.find((error) => !isUnproved(error));
+  const cause = other ?? first;
+  const head =
+    other === undefined
+      ? `order: ${failures.length} of ${total} names were not authorized`
+      : messageOf(other);
+  // One interruption fails every name that waits: told once.
+  const lines = new Set([head, ...failures.map((error) => messageOf(error))]);
+  throw new AppError(isAppError(cause) ? cause.code : 'ACME_ORDER_FAILED', [...lines].join('\n'), {
+    cause,
+    hint: isAppError(cause) ? cause.hint : undefined,
   });
 }

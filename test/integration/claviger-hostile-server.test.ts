@@ -202,6 +202,26 @@ describe('a server in trouble', () => {
     assert.match(failure.hint ?? '', /port 80/);
   });
 
+  it('tells at once why a name failed, and again in the end when another one took too long', async (t) => {
+    const { result, reports } = await issueFrom(
+      t,
+      changing('authorization', ({ count, usual }) =>
+        count < 2 || identifierOf(usual) === 'b.test'
+          ? { status: 'pending' }
+          : {
+              status: 'invalid',
+              challenges: [{ ...challengeOf(usual), error: problem('connection').body }],
+            },
+      ),
+      1_000,
+    );
+    const failure = await failureOf(result);
+    assert.equal(failure.code, 'ACME_TIMEOUT');
+    assert.match(failure.message, /^b\.test: authorization: not done in the time allowed/);
+    assert.match(failure.message, /^a\.test: connection: the connection detail$/m);
+    assert.ok(reports.includes('a.test: connection: the connection detail'));
+  });
+
   it('shows the error of an order that becomes invalid after finalizing', async (t) => {
     const { result } = await issueFrom(
       t,
@@ -408,7 +428,9 @@ describe('a hostile server', () => {
     setTimeout(() => {
       controller.abort(reason);
     }, 200);
-    assert.equal(await failureOf(result), reason);
+    const failure = await failureOf(result);
+    // Both names wait, and fail for one reason: it is told once.
+    assert.deepEqual([failure.code, failure.message], ['CLIENT_INTERRUPTED', 'interrupted']);
   });
 });
 
@@ -416,6 +438,11 @@ describe('a hostile server', () => {
 function challengeOf(usual: AcmeAnswer): Readonly<Record<string, unknown>> {
   const schema = v.object({ challenges: v.array(v.record(v.string(), v.unknown())) });
   return v.parse(schema, usual.body).challenges[0] ?? {};
+}
+
+function identifierOf(usual: AcmeAnswer): string {
+  const schema = v.object({ identifier: v.object({ value: v.string() }) });
+  return v.parse(schema, usual.body).identifier.value;
 }
 
 function bodyOf(usual: AcmeAnswer): Readonly<Record<string, unknown>> {
