@@ -8,6 +8,7 @@ import { KEY_TYPES } from '../config/claviger-schema.js';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
 import { runClient, type ClientOptions, type ClientTask } from './client-run.js';
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, reportFailure } from './failure.js';
+import { writeStderr } from './standard-error.js';
 import { packageVersion } from './version.js';
 
 const HELP = `
@@ -137,6 +138,7 @@ function newProgram(settle: Settle): Command {
     .addHelpText('after', HELP)
     .showHelpAfterError('(claviger --help shows what is possible)')
     .configureOutput({
+      writeErr: writeStderr,
       outputError: (text, write) => {
         write(text.replace(/^error: /, 'claviger: error: '));
       },
@@ -150,6 +152,8 @@ function newProgram(settle: Settle): Command {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
+  // A reader that went away must not end a command before its clean-up.
+  process.stdout.on('error', () => undefined);
   const tasks: ClientTask[] = [];
   try {
     await newProgram((task) => {

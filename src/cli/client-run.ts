@@ -13,6 +13,7 @@ import { printable } from '../lib/printable.js';
 import { readConfigFile } from './config-file.js';
 import { EXIT_FAILURE, EXIT_OK, reportFailure } from './failure.js';
 import { readSpecifierEnvironment } from './process-environment.js';
+import { writeStderr } from './standard-error.js';
 import { packageVersion } from './version.js';
 
 /** Options as commander gives them: names in camel case. */
@@ -38,7 +39,7 @@ export async function runClient(task: ClientTask): Promise<number> {
     signal: abortOnSignals(),
     report: (line) => {
       if (!config.quiet) {
-        process.stderr.write(`claviger: ${printable(line)}\n`);
+        writeStderr(`claviger: ${printable(line)}\n`);
       }
     },
   };

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../lib/error-codes.js';
 import { isAppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { isJournal } from '../sys/systemd.js';
+import { writeStderr } from './standard-error.js';
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
@@ -20,7 +21,7 @@ export function reportFailure(program: string, error: unknown): number {
     ...lines.map((line) => `${severity}${program}: error: ${printable(line)}\n`),
     ...(hint?.split('\n') ?? []).map((line) => `${severity}${program}: hint: ${printable(line)}\n`),
   ];
-  process.stderr.write(told.join(''));
+  writeStderr(told.join(''));
   return isAppError(error) && isConfigurationProblem(error.code) ? EXIT_USAGE : EXIT_FAILURE;
 }
 

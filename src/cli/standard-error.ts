@@ -1,5 +1,5 @@
-// Lines to standard error, for the daemon's log. Not process.stderr: that stream turns a reader that went
-// away into an error event, and a slow one into memory.
+// Lines to standard error, for the daemon's log and the client's words. Not process.stderr: that stream
+// turns a reader that went away into an error event, and a slow one into memory.
 
 import { writeSync } from 'node:fs';
 
@@ -7,7 +7,7 @@ const STDERR_FD = 2;
 
 /**
  * Writes a line at once; false when standard error is closed, or takes no more and does not block. A pipe
- * that blocks, and that nobody reads, stops the daemon when it is full, as it stops any program.
+ * that blocks, and that nobody reads, stops the program when it is full, as it stops any.
  */
 export function writeStderr(line: string): boolean {
   try {
