@@ -17,6 +17,9 @@ describe('openWebroot', () => {
     const path = join(root, FOLDER, TOKEN);
     assert.equal(await readFile(path, 'utf8'), `${TOKEN}.thumb`);
     assert.equal((await stat(path)).mode & 0o777, 0o644);
+    for (const folder of [FOLDER, '.well-known']) {
+      assert.equal((await stat(join(root, folder))).mode & 0o777, 0o755, folder);
+    }
     await answers.close();
     await answers.close();
     assert.deepEqual(await readdir(join(root, FOLDER)), []);
@@ -43,6 +46,23 @@ describe('openWebroot', () => {
     await symlink(join(elsewhere, 'target'), join(other, FOLDER, TOKEN));
     await assert.rejects(answers.publish(TOKEN, 'x'), { code: 'CLIENT_CHALLENGE' });
     assert.deepEqual(await readdir(elsewhere), []);
+  });
+
+  it('takes a root that is a symbolic link: the user named it', async (t) => {
+    const folder = await makeTempDir(t);
+    await mkdir(join(folder, 'release-1'));
+    await symlink(join(folder, 'release-1'), join(folder, 'current'));
+    const answers = await openWebroot(join(folder, 'current'));
+    await answers.publish(TOKEN, 'x');
+    assert.equal(await readFile(join(folder, 'release-1', FOLDER, TOKEN), 'utf8'), 'x');
+    await answers.close();
+  });
+
+  it('changes no folder that was there', async (t) => {
+    const root = await makeTempDir(t);
+    await mkdir(join(root, FOLDER), { recursive: true, mode: 0o750 });
+    await openWebroot(root);
+    assert.equal((await stat(join(root, FOLDER))).mode & 0o777, 0o750);
   });
 
   it('refuses a name that is no token, whoever asks', async (t) => {
