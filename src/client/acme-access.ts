@@ -1,12 +1,12 @@
 // The signer and the CA opened together, and closed whatever happens. Runs in the client's master.
 
-import { readFile, stat } from 'node:fs/promises';
+import { setMaxListeners } from 'node:events';
 import { AcmeHttp } from '../acme/http.js';
-import { parseDirectoryUrl } from '../acme/server-url.js';
 import { openSession, type AcmeSession } from '../acme/session.js';
 import { systemTiming } from '../acme/timing.js';
 import type { ClavigerConfig } from '../config/claviger-config.js';
 import { AppError, messageOf } from '../lib/errors.js';
+import { readBoundedFile } from './bounded-file.js';
 import { openSigner } from './signer-connection.js';
 
 /** A system's whole CA bundle has 230 KiB. */
@@ -16,7 +16,7 @@ export interface ClientContext {
   readonly config: ClavigerConfig;
   /** Version for the User-Agent header. */
   readonly version: string;
-  /** Aborted by SIGINT and SIGTERM, with the AppError to show. */
+  /** Aborted by SIGHUP, SIGINT and SIGTERM, with the AppError to show. */
   readonly signal: AbortSignal;
   /** One line on what is being done or waited for; silent with --quiet. */
   report(line: string): void;
@@ -33,11 +33,13 @@ export async function withSession<T>(
   const { timeoutMs } = context.config;
   const late = new AbortController();
   const timer = setTimeout(() => {
-    const message = `${context.config.server}: not done within ${timeoutMs / 1000} s`;
+    const message = `${context.config.server.href}: not done within ${timeoutMs / 1000} s`;
     late.abort(new AppError('ACME_TIMEOUT', message, { hint: 'allow more time with --timeout' }));
   }, timeoutMs);
   try {
-    return await openAndUse(context, AbortSignal.any([context.signal, late.signal]), use);
+    const signal = AbortSignal.any([context.signal, late.signal]);
+    setMaxListeners(0, signal); // every name of the order waits with it
+    return await openAndUse(context, signal, use);
   } finally {
     clearTimeout(timer);
   }
@@ -49,7 +51,7 @@ async function openAndUse<T>(
   use: (session: AcmeSession) => Promise<T>,
 ): Promise<T> {
   const { config } = context;
-  const directoryUrl = parseDirectoryUrl(config.server);
+  const directoryUrl = config.server;
   const authorities =
     config.serverCaFile === undefined ? undefined : await readBundle(config.serverCaFile);
   const report = (line: string): void => {
@@ -87,11 +89,7 @@ function describeSigner({ signer }: ClavigerConfig): string {
 export async function readBundle(path: string): Promise<string> {
   let text: string;
   try {
-    const { size } = await stat(path);
-    if (size > MAX_BUNDLE_BYTES) {
-      throw new Error(`over ${MAX_BUNDLE_BYTES} bytes`);
-    }
-    text = await readFile(path, 'latin1');
+    text = (await readBoundedFile(path, MAX_BUNDLE_BYTES)).toString('latin1');
   } catch (error) {
     throw new AppError('CLIENT_CERTIFICATE', `CA file ${path}: ${messageOf(error)}`, {
       cause: error,

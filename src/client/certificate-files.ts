@@ -1,31 +1,41 @@
-// The certificate files of one certificate: read for renewal, written after issuing. Client's master.
+// The files of one certificate: read for renewal, written after issuing. Client's master.
 
 import type { X509Certificate } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
-import type { CertificateConfig } from '../config/claviger-config.js';
+import type { CertificateConfig } from '../config/claviger-certificate.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import { formatCertificates, parseCertificates, type Chain } from './certificate-chain.js';
 import type { NewFile } from '../sys/atomic-file.js';
-import { installFiles } from './install.js';
+import { readBoundedFile } from './bounded-file.js';
+import { formatCertificates, parseCertificates, type Chain } from './certificate-chain.js';
 
 const PUBLIC_MODE = 0o644;
 const MAX_CERTIFICATE_FILE_BYTES = 1024 * 1024;
 
-/** The files a certificate is written to, in the order in which they are replaced. */
-export function certificatePaths(config: CertificateConfig): readonly string[] {
-  return [config.chain, config.cert, config.fullchain].filter((path) => path !== undefined);
+/** The certificates in each configured file; undefined for a file that is not there, or is none. */
+export interface InstalledFiles {
+  readonly cert: readonly X509Certificate[] | undefined;
+  readonly chain: readonly X509Certificate[] | undefined;
+  readonly fullchain: readonly X509Certificate[] | undefined;
 }
 
 /**
- * The leaf installed now; undefined when there is none, or what is there is no certificate.
- * @throws AppError CLIENT_CERTIFICATE when the file is there and cannot be read
+ * Reads what is installed now.
+ * @throws AppError CLIENT_CERTIFICATE when a file is there and cannot be read
  */
-export async function readInstalledLeaf(
-  config: CertificateConfig,
-): Promise<X509Certificate | undefined> {
-  const path = config.cert ?? config.fullchain ?? '';
+export async function readInstalled(config: CertificateConfig): Promise<InstalledFiles> {
+  const [cert, chain, fullchain] = await Promise.all(
+    [config.cert, config.chain, config.fullchain].map(readCertificatesIn),
+  );
+  return { cert, chain, fullchain };
+}
+
+async function readCertificatesIn(
+  path: string | undefined,
+): Promise<readonly X509Certificate[] | undefined> {
+  if (path === undefined) {
+    return undefined;
+  }
   try {
-    return parseCertificates((await readCertificateFile(path)).toString('latin1'))[0];
+    return parseCertificates((await readCertificateFile(path)).toString('latin1'));
   } catch (error) {
     const isMissing = error instanceof AppError && systemCodeOf(error.cause) === 'ENOENT';
     const isGarbage = error instanceof AppError && error.message.startsWith('certificate: ');
@@ -39,28 +49,23 @@ export async function readInstalledLeaf(
 /** @throws AppError CLIENT_CERTIFICATE */
 export async function readCertificateFile(path: string): Promise<Buffer> {
   try {
-    const stats = await stat(path);
-    if (!stats.isFile() || stats.size > MAX_CERTIFICATE_FILE_BYTES) {
-      throw new Error('is not a certificate file');
-    }
-    return await readFile(path);
+    return await readBoundedFile(path, MAX_CERTIFICATE_FILE_BYTES);
   } catch (error) {
     throw new AppError('CLIENT_CERTIFICATE', `${path}: ${messageOf(error)}`, { cause: error });
   }
 }
 
-/** Writes the files that are configured, all or none. */
-export async function installChain(config: CertificateConfig, chain: Chain): Promise<void> {
+/** The files that are configured, with their new contents. */
+export function certificateFiles(config: CertificateConfig, chain: Chain): readonly NewFile[] {
   const [leaf, ...issuers] = chain;
   const contents: readonly (readonly [string | undefined, readonly X509Certificate[]])[] = [
     [config.chain, issuers],
     [config.cert, [leaf]],
     [config.fullchain, chain],
   ];
-  const files = contents.flatMap(([path, certificates]): NewFile[] =>
+  return contents.flatMap(([path, certificates]): NewFile[] =>
     path === undefined
       ? []
       : [{ path, content: formatCertificates(certificates), mode: PUBLIC_MODE }],
   );
-  await installFiles(files);
 }

@@ -1,6 +1,6 @@
 // How http-01 answers get to where the CA asks for them. Runs in the client's master.
 
-import type { ChallengeConfig } from '../config/claviger-config.js';
+import type { ChallengeConfig } from '../config/claviger-certificate.js';
 import { openHttp01Server } from './http01-server.js';
 import { openWebroot } from './webroot.js';
 

@@ -1,50 +1,114 @@
 // Puts certificates and keys in place: whole files or none. Runs in the client's master.
 
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { access, lstat, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import { createNewFile, replaceFiles, type NewFile } from '../sys/atomic-file.js';
+import { replaceFiles, type NewFile } from '../sys/atomic-file.js';
+import { readBoundedFile } from './bounded-file.js';
+
+/** Nothing larger is a certificate file of ours to replace. */
+const MAX_REPLACED_BYTES = 1024 * 1024;
+
+export interface Installation {
+  /** The files to be replaced. */
+  readonly outputs: readonly string[];
+  readonly key: string;
+  /** True when the key is to be created too. */
+  readonly isNewKey: boolean;
+}
 
 /**
- * Checks that files can be put in place later: before a certificate is ordered, not after.
+ * Checks that files can be put in place later: before a certificate is ordered, not after; and that
+ * no private key is lost by it, however its file is named.
  * @throws AppError CLIENT_INSTALL
  */
-export async function assertInstallable(paths: readonly string[]): Promise<void> {
+export async function assertInstallable(plan: Installation): Promise<void> {
+  const { outputs, key, isNewKey } = plan;
+  for (const path of isNewKey ? [...outputs, key] : outputs) {
+    await assertWritableFolder(path);
+  }
+  await assertDistinct([key, ...outputs]);
+  for (const path of outputs) {
+    await assertReplaceable(path);
+  }
+  // A key is created, never put in the place of anything; a dangling link is something too.
+  if (isNewKey && (await exists(key))) {
+    throw new AppError('CLIENT_INSTALL', `${key}: exists, and is no key`);
+  }
+}
+
+async function assertWritableFolder(path: string): Promise<void> {
+  const directory = dirname(path);
+  try {
+    // Reading too: a folder is opened to be synchronised.
+    await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const isMissing = systemCodeOf(error) === 'ENOENT';
+    throw new AppError('CLIENT_INSTALL', `${path}: cannot be written: ${messageOf(error)}`, {
+      hint: isMissing ? `create the folder: mkdir -p ${directory}` : undefined,
+      cause: error,
+    });
+  }
+}
+
+async function assertDistinct(paths: readonly string[]): Promise<void> {
+  const seen = new Map<string, string>();
   for (const path of paths) {
-    const directory = dirname(path);
-    try {
-      await access(directory, constants.W_OK | constants.X_OK);
-    } catch (error) {
-      const isMissing = systemCodeOf(error) === 'ENOENT';
-      throw new AppError('CLIENT_INSTALL', `${path}: cannot be written: ${messageOf(error)}`, {
-        hint: isMissing ? `create the folder: mkdir -p ${directory}` : undefined,
-        cause: error,
+    const directory = await realpath(dirname(path)).catch(() => dirname(path));
+    const place = join(directory, basename(path));
+    const other = seen.get(place);
+    if (other !== undefined) {
+      throw new AppError('CLIENT_INSTALL', `${path}: is the same file as ${other}`, {
+        hint: 'key, cert, chain and fullchain must be different files',
       });
     }
-    const existing = await stat(path).catch(() => undefined);
-    if (existing !== undefined && !existing.isFile()) {
-      throw new AppError('CLIENT_INSTALL', `${path}: is not a regular file`);
+    seen.set(place, path);
+  }
+}
+
+async function assertReplaceable(path: string): Promise<void> {
+  let content: Buffer;
+  try {
+    content = await readBoundedFile(path, MAX_REPLACED_BYTES);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') {
+      return;
     }
+    throw new AppError('CLIENT_INSTALL', `${path}: not to be replaced: ${messageOf(error)}`, {
+      hint: 'what is there may not be a certificate; name another file, or move this one away',
+      cause: error,
+    });
+  }
+  const hasKey = content.includes('PRIVATE KEY');
+  content.fill(0);
+  if (hasKey) {
+    throw new AppError('CLIENT_INSTALL', `${path}: holds a private key, and is not replaced`, {
+      hint: 'name a file for certificates alone, or move this one away',
+    });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') {
+      return false;
+    }
+    throw new AppError('CLIENT_INSTALL', messageOf(error), { cause: error });
   }
 }
 
 /**
- * Replaces files. All are written out before the first one is renamed, so a full disk changes nothing.
+ * Puts files in place. All are written out before the first one is, so a full disk changes nothing.
  * @throws AppError CLIENT_INSTALL
  */
 export async function installFiles(files: readonly NewFile[]): Promise<void> {
-  await replaceFiles(files).catch(throwInstallError);
-}
-
-/**
- * Creates a file that must not exist.
- * @throws AppError CLIENT_INSTALL
- */
-export async function createFile(file: NewFile): Promise<void> {
-  await createNewFile(file).catch(throwInstallError);
-}
-
-function throwInstallError(error: unknown): never {
-  throw new AppError('CLIENT_INSTALL', messageOf(error), { cause: error });
+  try {
+    await replaceFiles(files);
+  } catch (error) {
+    throw new AppError('CLIENT_INSTALL', messageOf(error), { cause: error });
+  }
 }

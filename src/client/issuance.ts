@@ -4,14 +4,14 @@
 import { keyAuthorization } from '../acme/challenge.js';
 import type { Identifier } from '../acme/identifier.js';
 import { issueCertificate } from '../acme/issue.js';
-import type { CertificateConfig } from '../config/claviger-config.js';
+import { outputsOf, type CertificateConfig } from '../config/claviger-certificate.js';
 import { systemClock } from '../lib/clock.js';
 import { readBundle, withSession, type ClientContext } from './acme-access.js';
 import { parseCertificates, parseChain } from './certificate-chain.js';
-import { certificatePaths, installChain } from './certificate-files.js';
+import { certificateFiles } from './certificate-files.js';
 import { openChallengeAnswers } from './challenge-answers.js';
 import { createCsr } from './csr.js';
-import { assertInstallable } from './install.js';
+import { assertInstallable, installFiles } from './install.js';
 import { openServerKey } from './server-key.js';
 import { assertChain } from './verify.js';
 
@@ -25,15 +25,18 @@ export async function issueOne(
   identifiers: readonly Identifier[],
 ): Promise<void> {
   // Whatever can be found wrong here is found before anybody is asked for anything.
-  const paths = certificatePaths(certificate);
-  await assertInstallable(paths);
   const authorities =
     certificate.caFile === undefined
       ? undefined
       : parseCertificates(await readBundle(certificate.caFile));
   const key = await openServerKey(certificate.key, certificate.keyType);
-  if (key.isNew) {
-    context.report(`made a new ${key.type} key in ${certificate.key}`);
+  await assertInstallable({
+    outputs: outputsOf(certificate),
+    key: certificate.key,
+    isNewKey: key.file !== undefined,
+  });
+  if (key.file !== undefined) {
+    context.report(`made a new ${key.type} key; it gets its file with the certificate`);
   }
   const answers = await openChallengeAnswers(certificate.challenge);
   // Begun early: its library loads while the signer and the CA are being connected.
@@ -54,9 +57,14 @@ export async function issueOne(
       now: systemClock.now(),
       authorities,
     });
-    await installChain(certificate, chain);
+    const files = [
+      ...(key.file === undefined ? [] : [key.file]),
+      ...certificateFiles(certificate, chain),
+    ];
+    await installFiles(files);
     const [leaf] = chain;
-    context.report(`installed ${paths.join(', ')}; valid until ${leaf.validTo}`);
+    const paths = files.map(({ path }) => path).join(', ');
+    context.report(`installed ${paths}; valid until ${leaf.validTo}`);
   } finally {
     await answers.close();
   }

@@ -5,13 +5,13 @@ import { readAccount, registerAccount, type FoundAccount } from '../acme/account
 import { parseIdentifiers, type Identifier } from '../acme/identifier.js';
 import { revokeCertificate } from '../acme/revocation.js';
 import type { AcmeSession } from '../acme/session.js';
-import type { CertificateConfig } from '../config/claviger-config.js';
+import type { CertificateConfig } from '../config/claviger-certificate.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { withSession, type ClientContext } from './acme-access.js';
 import { parseCertificates } from './certificate-chain.js';
-import { readCertificateFile, readInstalledLeaf } from './certificate-files.js';
+import { readCertificateFile, readInstalled } from './certificate-files.js';
 import { issueOne } from './issuance.js';
 import { decideRenewal } from './renewal.js';
 import { readServerKey } from './server-key.js';
@@ -138,7 +138,8 @@ async function renewOne(
 ): Promise<void> {
   const name = identifiers[0]?.value ?? '';
   const decision = decideRenewal({
-    certificate: await readInstalledLeaf(certificate),
+    installed: await readInstalled(certificate),
+    files: certificate,
     privateKey: await readServerKey(certificate.key),
     identifiers,
     now: systemClock.now(),

@@ -3,8 +3,10 @@
 
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { isSameIdentifierSet, type Identifier } from '../acme/identifier.js';
+import type { CertificateConfig } from '../config/claviger-certificate.js';
 import { isAppError } from '../lib/errors.js';
 import { identifiersOf, validityOf } from './certificate-chain.js';
+import type { InstalledFiles } from './certificate-files.js';
 import { isKeyOf } from './verify.js';
 
 const DAY_MS = 86_400_000;
@@ -12,8 +14,10 @@ const DAY_MS = 86_400_000;
 const SHORT_LIFETIME_MS = 10 * DAY_MS;
 
 export interface RenewalInput {
-  /** The leaf installed now; undefined when there is none, or none that can be read. */
-  readonly certificate: X509Certificate | undefined;
+  /** The certificate files, as far as they can be read. */
+  readonly installed: InstalledFiles;
+  /** Which of them there are to be. */
+  readonly files: Pick<CertificateConfig, 'cert' | 'chain' | 'fullchain'>;
   /** Undefined when the key file does not exist. */
   readonly privateKey: KeyObject | undefined;
   readonly identifiers: readonly Identifier[];
@@ -28,9 +32,14 @@ export interface RenewalDecision {
 }
 
 export function decideRenewal(input: RenewalInput): RenewalDecision {
-  const { certificate, privateKey, now } = input;
+  const { installed, privateKey, now } = input;
+  const certificate = (installed.cert ?? installed.fullchain)?.[0];
   if (certificate === undefined) {
     return due('there is no certificate yet');
+  }
+  const flaw = flawOf(certificate, input);
+  if (flaw !== undefined) {
+    return due(flaw);
   }
   if (privateKey === undefined || !isKeyOf(certificate, privateKey)) {
     return due('the key is another one than the certificate has');
@@ -49,6 +58,29 @@ export function decideRenewal(input: RenewalInput): RenewalDecision {
     isDue: false,
     reason: `valid until ${isoDate(notAfter)}, due on ${isoDate(renewAt)}`,
   };
+}
+
+/** What is wrong with the files beside one another, as after an interrupted installation. */
+function flawOf(leaf: X509Certificate, { installed, files }: RenewalInput): string | undefined {
+  for (const name of ['cert', 'fullchain'] as const) {
+    if (files[name] === undefined) {
+      continue;
+    }
+    const [first] = installed[name] ?? [];
+    if (first?.raw.equals(leaf.raw) !== true) {
+      return `${name} ${first === undefined ? 'has no certificate' : 'has another certificate'}`;
+    }
+  }
+  if (files.chain === undefined) {
+    return undefined;
+  }
+  if (installed.chain === undefined) {
+    return 'chain is missing';
+  }
+  const [issuer] = installed.chain;
+  return issuer === undefined || leaf.checkIssued(issuer)
+    ? undefined
+    : 'chain is of another certificate';
 }
 
 function namesMatch(certificate: X509Certificate, wanted: readonly Identifier[]): boolean {

@@ -2,11 +2,12 @@
 // This is the web server's key, never the account's. It never leaves this process and its file.
 
 import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ServerKeyType } from '../config/claviger-schema.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import { createFile } from './install.js';
+import type { NewFile } from '../sys/atomic-file.js';
+import { readBoundedFile } from './bounded-file.js';
 
 const MAX_KEY_BYTES = 64 * 1024;
 const PRIVATE_MODE = 0o600;
@@ -30,11 +31,13 @@ const RSA_BITS: Readonly<Partial<Record<ServerKeyType, number>>> = {
 export interface ServerKey {
   readonly privateKey: KeyObject;
   readonly type: string;
-  readonly isNew: boolean;
+  /** Of a new key, which is in no file yet: the file to create. */
+  readonly file: NewFile | undefined;
 }
 
 /**
- * Reads the key, or generates one (PKCS #8 PEM, mode 0600, never over an existing file).
+ * Reads the key, or generates one. A new key gets its file (PKCS #8 PEM, mode 0600) together with
+ * its certificate: a web server must never find it beside the certificate of another.
  * @param wanted the type asked for, which an existing key must then have
  * @throws AppError CLIENT_KEY
  */
@@ -52,7 +55,7 @@ export async function openServerKey(
       hint: 'name another file, or move the old key away to have a new one made',
     });
   }
-  return { privateKey: existing, type, isNew: false };
+  return { privateKey: existing, type, file: undefined };
 }
 
 /**
@@ -83,32 +86,31 @@ export async function readServerKey(path: string): Promise<KeyObject | undefined
 
 async function readPrivateFile(path: string): Promise<Buffer | undefined> {
   try {
-    await using file = await open(path, 'r');
-    const stats = await file.stat();
-    if (!stats.isFile() || stats.size > MAX_KEY_BYTES) {
-      throw new AppError('CLIENT_KEY', `${path}: is not a key file`);
-    }
-    if ((stats.mode & TOO_OPEN) !== 0) {
-      throw new AppError('CLIENT_KEY', `${path}: other users can read or write the private key`, {
-        hint: `chmod 0600 ${path}, and replace the key if others may have read it`,
-      });
-    }
-    return await file.readFile();
+    return await readBoundedFile(path, MAX_KEY_BYTES, (stats) => {
+      assertPrivate(path, stats);
+    });
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') {
       return undefined;
     }
     throw error instanceof AppError
       ? error
-      : new AppError('CLIENT_KEY', messageOf(error), { cause: error });
+      : new AppError('CLIENT_KEY', `${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function assertPrivate(path: string, stats: Stats): void {
+  if ((stats.mode & TOO_OPEN) !== 0) {
+    throw new AppError('CLIENT_KEY', `${path}: other users can read or write the private key`, {
+      hint: `chmod 0600 ${path}, and replace the key if others may have read it`,
+    });
   }
 }
 
 async function generateServerKey(path: string, type: ServerKeyType): Promise<ServerKey> {
   const privateKey = await generateKey(type);
-  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
-  await createFile({ path, content: pem, mode: PRIVATE_MODE });
-  return { privateKey, type, isNew: true };
+  const content = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  return { privateKey, type, file: { path, content, mode: PRIVATE_MODE, isCreated: true } };
 }
 
 async function generateKey(type: ServerKeyType): Promise<KeyObject> {

@@ -1,6 +1,7 @@
 // What claviger.toml may say: names and types of its settings. Pure.
 
 import * as v from 'valibot';
+import { readWebUrl } from '../lib/web-url.js';
 
 export const KEY_TYPES = ['p256', 'p384', 'rsa2048', 'rsa3072', 'rsa4096'] as const;
 export type ServerKeyType = (typeof KEY_TYPES)[number];
@@ -10,9 +11,12 @@ const MAX_TIMEOUT_S = 86_400;
 const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
 const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
 const keyType = v.picklist(KEY_TYPES, `must be one of ${KEY_TYPES.join(', ')}`);
-const webUrl = v.pipe(
+const directoryUrl = v.pipe(
   printable,
-  v.check((value) => URL.canParse(value) && /^https?:/.test(value), 'must be a URL, https://...'),
+  v.check(
+    (value) => 'url' in readWebUrl(value, true),
+    'must be an https URL; http is taken for a loopback address only',
+  ),
 );
 /** RFC 8555 §7.1.2: contacts are URLs. */
 const contact = v.pipe(
@@ -38,7 +42,7 @@ export const certificateSchema = v.strictObject({
 });
 
 export const clavigerSchema = v.strictObject({
-  server: v.optional(webUrl),
+  server: v.optional(directoryUrl),
   'server-ca-file': v.optional(printable),
   socket: v.optional(printable),
   'signer-command': v.optional(printable),

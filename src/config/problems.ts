@@ -6,6 +6,8 @@ export interface ConfigProblem {
   /** The setting, or undefined for a problem of the whole file. */
   readonly key?: string | undefined;
   readonly problem: string;
+  /** Where the problem is, when that is not the file. */
+  readonly source?: string;
 }
 
 /** Collects problems and turns them into one error. */
@@ -36,8 +38,9 @@ export class ProblemList {
     }
   }
 
-  #format({ key, line, problem }: ConfigProblem & { line: number | undefined }): string {
-    const place = line === undefined ? this.#source : `${this.#source}:${line}`;
+  #format(told: ConfigProblem & { line: number | undefined }): string {
+    const { key, line, problem, source = this.#source } = told;
+    const place = line === undefined ? source : `${source}:${line}`;
     return `${place}: ${key === undefined ? '' : `${key}: `}${problem}`;
   }
 }

@@ -23,19 +23,38 @@ export function parseTomlSettings<Schema extends SettingsSchema>(
   schema: Schema,
   problems: ProblemList,
 ): v.InferOutput<Schema> {
+  return checkSettings(readToml(source, text), schema, ({ key, problem }) => {
+    problems.add({ key, problem });
+  });
+}
+
+/** What is wrong with a setting: its name, the place in it (`contact.0`), and a sentence. */
+export interface SettingProblem {
+  readonly setting: string;
+  readonly key: string;
+  readonly problem: string;
+}
+
+/** Checks each setting by itself against a strict schema; the good ones come back. */
+export function checkSettings<Schema extends SettingsSchema>(
+  settings: Readonly<Record<string, unknown>>,
+  schema: Schema,
+  onProblem: (problem: SettingProblem) => void,
+): v.InferOutput<Schema> {
   const good: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(readToml(source, text))) {
-    const entry = Object.hasOwn(schema.entries, key) ? schema.entries[key] : undefined;
+  for (const [setting, value] of Object.entries(settings)) {
+    const entry = Object.hasOwn(schema.entries, setting) ? schema.entries[setting] : undefined;
     if (entry === undefined) {
-      problems.add({ key, problem: 'unknown setting' });
+      onProblem({ setting, key: setting, problem: 'unknown setting' });
       continue;
     }
-    const result = v.safeParse(v.object({ [key]: entry }), { [key]: value });
+    const result = v.safeParse(v.object({ [setting]: entry }), { [setting]: value });
     if (result.success) {
-      good[key] = value;
+      good[setting] = value;
     }
     for (const issue of result.issues ?? []) {
-      problems.add({ key: v.getDotPath(issue) ?? key, problem: describeIssue(issue) });
+      const key = v.getDotPath(issue) ?? setting;
+      onProblem({ setting, key, problem: describeIssue(issue) });
     }
   }
   return v.parse(schema, good);

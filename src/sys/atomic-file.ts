@@ -11,9 +11,11 @@ export interface NewFile {
   readonly content: string | Uint8Array;
   /** Whatever the umask. */
   readonly mode: number;
+  /** True: nothing may be at the path yet (EEXIST), and nothing is ever replaced. */
+  readonly isCreated?: boolean;
 }
 
-/** Puts files in the place of those at their paths. System errors come as Node throws them. */
+/** Puts files in the place of those at their paths, in their order. System errors come as Node throws them. */
 export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   const temporary: string[] = [];
   try {
@@ -22,7 +24,7 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
       temporary.push(await writeTemporary(file));
     }
     for (const [at, file] of files.entries()) {
-      await rename(temporary[at] ?? '', file.path);
+      await putInPlace(temporary[at] ?? '', file);
     }
     await syncDirectoriesOf(files.map(({ path }) => path));
   } finally {
@@ -30,15 +32,18 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   }
 }
 
-/** Creates a file that must not exist (EEXIST): link(2), unlike rename(2), never replaces one. */
-export async function createNewFile(file: NewFile): Promise<void> {
-  const temporary = await writeTemporary(file);
-  try {
-    await link(temporary, file.path);
-  } finally {
-    await unlink(temporary);
+async function putInPlace(temporary: string, file: NewFile): Promise<void> {
+  if (file.isCreated !== true) {
+    await rename(temporary, file.path);
+    return;
   }
-  await syncDirectoriesOf([file.path]);
+  await link(temporary, file.path); // unlike rename(2) it never replaces a file
+  await unlink(temporary);
+}
+
+/** Creates a file that must not exist (EEXIST). */
+export async function createNewFile(file: NewFile): Promise<void> {
+  await replaceFiles([{ ...file, isCreated: true }]);
 }
 
 /** Removes a file for good: after a power cut it is not back. */

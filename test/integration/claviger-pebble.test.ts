@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -206,7 +206,7 @@ describe('claviger with Pebble', () => {
       assert.match(failed.stderr, /^claviger: hint: /m);
       assert.equal(await readFile(join(claviger.folder, 'cert.pem'), 'utf8'), old);
       assert.deepEqual((await readdir(claviger.folder)).sort(), [
-        ...['cert.pem', 'claviger.toml', 'htdocs', 'key.pem'],
+        ...['cert.pem', 'claviger.toml', 'htdocs'],
       ]);
       assert.deepEqual(await readdir(join(root, '.well-known/acme-challenge')), []);
     });
@@ -244,19 +244,14 @@ describe('claviger with Pebble', () => {
     });
 
     it('renews what is due and nothing else', async (t) => {
-      const more = ['d1', 'd2']
-        .map(
-          (name) =>
-            `[[certificate]]\nnames = ["${name}.test"]\nkey = "${name}.key"\nfullchain = "${name}.pem"\n`,
-        )
-        .join('');
-      const claviger = await prepareClaviger(t, pebble, { socket }, more);
+      const claviger = await prepareClaviger(t, pebble, { socket });
+      await addSections(claviger, ['d1.test', 'd2.test']);
       const first = await claviger.run(['renew']);
       assertDone(first);
       assert.match(first.stderr, /d1\.test: renewing: there is no certificate yet/);
       const read = (): Promise<string[]> =>
         Promise.all(
-          ['d1', 'd2'].map((name) => readFile(join(claviger.folder, `${name}.pem`), 'utf8')),
+          ['d1', 'd2'].map((name) => readFile(join(claviger.folder, `${name}.test.pem`), 'utf8')),
         );
       const before_ = await read();
       const second = await claviger.run(['renew']);
@@ -264,7 +259,7 @@ describe('claviger with Pebble', () => {
       assert.match(second.stderr, /d1\.test: valid until .*, due on /);
       assert.deepEqual(await read(), before_);
       // A new key makes the first certificate due.
-      await rm(join(claviger.folder, 'd1.key'));
+      await rm(join(claviger.folder, 'd1.test.key'));
       const third = await claviger.run(['renew']);
       assertDone(third);
       assert.match(third.stderr, /d1\.test: renewing: the key is another one/);
@@ -276,13 +271,8 @@ describe('claviger with Pebble', () => {
     });
 
     it('renews the others when one certificate fails', async (t) => {
-      const more = ['x.blocked.test', 'good.test']
-        .map(
-          (name) =>
-            `[[certificate]]\nnames = ["${name}"]\nkey = "${name}.key"\nfullchain = "${name}.pem"\n`,
-        )
-        .join('');
-      const claviger = await prepareClaviger(t, pebble, { socket }, more);
+      const claviger = await prepareClaviger(t, pebble, { socket });
+      await addSections(claviger, ['x.blocked.test', 'good.test']);
       const result = await claviger.run(['renew']);
       assert.equal(result.code, 1);
       assert.match(result.stderr, /rejectedIdentifier/);
@@ -322,6 +312,18 @@ describe('claviger with Pebble', () => {
     }
   });
 });
+
+/** Adds a [[certificate]] section for each name, with its files in the folder. */
+async function addSections(
+  { config, folder }: ClavigerSetup,
+  names: readonly string[],
+): Promise<void> {
+  for (const name of names) {
+    const path = join(folder, name);
+    const section = `[[certificate]]\nnames = ["${name}"]\nkey = "${path}.key"\nfullchain = "${path}.pem"\n`;
+    await appendFile(config, section);
+  }
+}
 
 /** A web server with the files of a folder, for whoever has --webroot. */
 async function serveFolder(scope: Scope, folder: string, port: number): Promise<void> {

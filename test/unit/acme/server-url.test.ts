@@ -1,40 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseDirectoryUrl, parseServerUrl } from '../../../src/acme/server-url.js';
+import { parseServerUrl } from '../../../src/acme/server-url.js';
 
 const HTTPS = new URL('https://ca.example/dir');
 const LOOPBACK = new URL('http://127.0.0.1:14000/dir');
-
-describe('parseDirectoryUrl', () => {
-  it('takes https, and http on loopback', () => {
-    for (const text of [
-      'https://ca.example/dir',
-      'http://localhost/dir',
-      'http://127.0.0.1:80/dir',
-      'http://[::1]:14000/dir',
-    ]) {
-      assert.equal(parseDirectoryUrl(text).href, new URL(text).href);
-    }
-  });
-
-  it('refuses everything else', () => {
-    for (const text of [
-      '',
-      'ca.example/dir',
-      'http://ca.example/dir',
-      'http://127.0.0.1.example/dir',
-      'http://localhost.example/dir',
-      'ftp://ca.example/',
-      'file:///etc/passwd',
-      'https://user@ca.example/',
-      'https://user:secret@ca.example/',
-      'https://ca.example/#part',
-      `https://ca.example/${'a'.repeat(2048)}`,
-    ]) {
-      assert.throws(() => parseDirectoryUrl(text), { code: 'ACME_INVALID' }, text);
-    }
-  });
-});
 
 describe('parseServerUrl', () => {
   it('takes https of any host', () => {

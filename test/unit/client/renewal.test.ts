@@ -6,6 +6,7 @@ import { makeAuthority, newKey, type TestAuthority } from '../../support/test-ca
 
 const DAY_MS = 86_400_000;
 const START = Date.UTC(2026, 0, 1);
+const NOTHING = { cert: undefined, chain: undefined, fullchain: undefined };
 const NAMES = [{ type: 'dns', value: 'a.test' }] as const;
 
 describe('decideRenewal', () => {
@@ -27,7 +28,8 @@ describe('decideRenewal', () => {
       notAfter: START + days * DAY_MS,
     });
     return decideRenewal({
-      certificate: new X509Certificate(pem),
+      installed: { ...NOTHING, cert: [new X509Certificate(pem)] },
+      files: { cert: 'c', chain: undefined, fullchain: undefined },
       privateKey,
       identifiers: NAMES,
       now: START + age * DAY_MS,
@@ -55,7 +57,8 @@ describe('decideRenewal', () => {
   }
 
   it('is due without a certificate', () => {
-    const input = { certificate: undefined, privateKey, identifiers: NAMES, now: START };
+    const files = { cert: 'c', chain: undefined, fullchain: undefined };
+    const input = { installed: NOTHING, files, privateKey, identifiers: NAMES, now: START };
     assert.equal(decideRenewal(input).isDue, true);
   });
 
@@ -73,6 +76,33 @@ describe('decideRenewal', () => {
     const pem = await root.issue(createPublicKey(privateKey), {
       names: [{ type: 'email', value: 'a@a.test' }],
     });
-    assert.equal(await decide(90, 1, { certificate: new X509Certificate(pem) }), true);
+    const installed = { ...NOTHING, cert: [new X509Certificate(pem)] };
+    assert.equal(await decide(90, 1, { installed }), true);
+  });
+
+  it('is due when one of its files is missing or of another certificate', async () => {
+    const publicKey = createPublicKey(privateKey);
+    const dates = { notBefore: START, notAfter: START + 90 * DAY_MS };
+    const make = async (): Promise<X509Certificate> =>
+      new X509Certificate(await root.issue(publicKey, { names: NAMES, ...dates }));
+    const [leaf, stale] = [await make(), await make()];
+    const [issuer, other] = [root.pem, (await makeAuthority('other')).pem].map(
+      (pem) => new X509Certificate(pem),
+    );
+    assert.ok(issuer !== undefined && other !== undefined);
+    const files = { cert: 'c', chain: 'h', fullchain: 'f' };
+    const all = { cert: [leaf], chain: [issuer], fullchain: [leaf, issuer] };
+    for (const [installed, isDue] of [
+      [all, false],
+      [{ ...all, chain: [] }, false],
+      [{ ...all, cert: undefined }, true],
+      [{ ...all, chain: undefined }, true],
+      [{ ...all, chain: [other] }, true],
+      [{ ...all, fullchain: undefined }, true],
+      [{ ...all, fullchain: [] }, true],
+      [{ ...all, fullchain: [stale, issuer] }, true],
+    ] as const) {
+      assert.equal(await decide(90, 1, { installed, files }), isDue, JSON.stringify(installed));
+    }
   });
 });

@@ -3,8 +3,10 @@ import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { installFiles } from '../../../src/client/install.js';
 import { openServerKey, readServerKey } from '../../../src/client/server-key.js';
 import { KEY_TYPES } from '../../../src/config/claviger-schema.js';
+import { mustRun } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 import { newKey, pemOf } from '../../support/test-ca.js';
 
@@ -13,11 +15,14 @@ describe('openServerKey', () => {
     it(`makes a ${type} key when there is none, and reads it again`, async (t) => {
       const path = join(await makeTempDir(t), 'key.pem');
       const made = await openServerKey(path, type);
-      assert.equal(made.isNew, true);
+      assert.ok(made.file !== undefined);
+      // Beside an old certificate it would take the web server down.
+      await assert.rejects(stat(path), { code: 'ENOENT' });
+      await installFiles([made.file]);
       assert.equal((await stat(path)).mode & 0o777, 0o600);
       assert.ok((await readFile(path, 'utf8')).startsWith('-----BEGIN PRIVATE KEY-----'));
       const again = await openServerKey(path, type);
-      assert.equal(again.isNew, false);
+      assert.equal(again.file, undefined);
       assert.ok(again.privateKey.equals(made.privateKey));
     });
   }
@@ -31,7 +36,7 @@ describe('openServerKey', () => {
 
   it('does not use a key of another type than asked for', async (t) => {
     const path = join(await makeTempDir(t), 'key.pem');
-    await openServerKey(path, 'p384');
+    await writeFile(path, pemOf(newKey('P-384')), { mode: 0o600 });
     await assert.rejects(openServerKey(path, 'p256'), { code: 'CLIENT_KEY' });
   });
 
@@ -39,7 +44,7 @@ describe('openServerKey', () => {
     const path = join(await makeTempDir(t), 'key.pem');
     const pem = newKey().export({ type: 'sec1', format: 'pem' });
     await writeFile(path, pem, { mode: 0o640 });
-    assert.equal((await openServerKey(path, 'p256')).isNew, false);
+    assert.equal((await openServerKey(path, 'p256')).file, undefined);
   });
 
   for (const mode of [0o644, 0o604, 0o660, 0o602]) {
@@ -74,6 +79,12 @@ describe('openServerKey', () => {
       await assert.rejects(openServerKey(path, undefined), { code: 'CLIENT_KEY' });
     });
   }
+
+  it('refuses a FIFO, and does not wait for a writer', async (t) => {
+    const path = join(await makeTempDir(t), 'fifo');
+    await mustRun('mkfifo', ['-m', '0600', path]);
+    await assert.rejects(openServerKey(path, undefined), { code: 'CLIENT_KEY' });
+  });
 
   it('refuses a folder', async (t) => {
     const folder = await makeTempDir(t);

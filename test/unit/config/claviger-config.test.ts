@@ -38,7 +38,7 @@ function problemsOf(text: string, more: Partial<ClavigerConfigInput> = {}): stri
 describe('parseClavigerConfig', () => {
   it('has a default for everything but the certificate', () => {
     const config = parse('');
-    assert.equal(config.server, 'https://acme-v02.api.letsencrypt.org/directory');
+    assert.equal(config.server.href, 'https://acme-v02.api.letsencrypt.org/directory');
     assert.deepEqual(config.signer, { kind: 'socket', path: '/run/S.claviger' });
     assert.equal(config.timeoutMs, 300_000);
     assert.equal(config.quiet, false);
@@ -60,7 +60,7 @@ describe('parseClavigerConfig', () => {
         names: ['a.example'],
       },
     );
-    assert.equal(config.server, 'https://b.example/');
+    assert.equal(config.server.href, 'https://b.example/');
     assert.deepEqual(config.signer, { kind: 'socket', path: '/s' });
     assert.deepEqual(config.requested?.challenge, {
       kind: 'listen',
@@ -128,15 +128,62 @@ describe('parseClavigerConfig', () => {
     }
   });
 
-  it('reports a wrong option with its dashes', () => {
-    assert.deepEqual(problemsOf('', { commandLine: { contact: ['nobody'] } }), [
-      'claviger.toml: --contact.0: must be a URI such as mailto:admin@example.org',
+  it('reports wrong options as such, and nothing else that is only their consequence', () => {
+    const commandLine = { contact: ['nobody'], timeout: 0, key: '/k', cert: '/c' };
+    assert.deepEqual(problemsOf('', { commandLine, names: ['a.example'] }), [
+      'command line: --contact: must be a URI such as mailto:admin@example.org',
+      'command line: --timeout: must be at least 1',
     ]);
+  });
+
+  it('wants a server that can be talked to', () => {
+    for (const server of ['ca.example', 'http://ca.example/', 'https://me@ca.example/']) {
+      const [problem, ...more] = problemsOf(`server = "${server}"`);
+      assert.match(problem ?? '', /claviger\.toml:1: server: must be an https URL/);
+      assert.deepEqual(more, []);
+    }
+    assert.equal(parse('server = "http://127.0.0.1:14000/dir"').server.protocol, 'http:');
   });
 
   it('refuses one file for two purposes', () => {
     const problems = problemsOf('key = "/a"\ncert = "/a"', { names: ['a.example'] });
     assert.match(problems.join('\n'), /different files/);
+    const spelled = 'key = "/a/k.pem"\ncert = "/c"\nfullchain = "/a/./b/../k.pem"';
+    assert.match(problemsOf(spelled, { names: ['a.example'] }).join('\n'), /different files/);
+    const relative = 'key = "k.pem"\nfullchain = "./k.pem"';
+    assert.match(problemsOf(relative, { names: ['a.example'] }).join('\n'), /different files/);
+  });
+
+  const section = (name: string, files: string): string =>
+    `[[certificate]]\nnames = ["${name}.example"]\n${files}\n`;
+
+  it('refuses an output that is a file of another section', () => {
+    const outputs = section('a', 'key = "/k"\ncert = "/a"\nfullchain = "/f"');
+    for (const [other, file] of [
+      ['key = "/l"\ncert = "/b/../a"', '/b/../a'],
+      ['key = "/l"\nfullchain = "/f"', '/f'],
+      ['key = "/l"\nfullchain = "/k"', '/k'],
+    ] as const) {
+      assert.deepEqual(problemsOf(outputs + section('b', other)), [
+        `claviger.toml: certificate 2: ${file} is a file of certificate 1 too`,
+      ]);
+    }
+    const asKey = problemsOf(outputs + section('b', 'key = "/a"\ncert = "/b"'));
+    assert.deepEqual(asKey, ['claviger.toml: certificate 1: /a is a file of certificate 2 too']);
+    assert.deepEqual(problemsOf(outputs + section('b', 'key = "/k"\ncert = "/b"')), []);
+  });
+
+  it('refuses relative paths in sections, inherited ones too', () => {
+    const problems = problemsOf(
+      `webroot = "html"\nca-file = "/ca"\n${section('a', 'key = "k"\ncert = "./c"\nfullchain = "/f"')}`,
+    );
+    assert.deepEqual(
+      problems.map((line) => line.replace('claviger.toml: certificate 1: ', '')),
+      ['key', 'cert', 'webroot'].map((name) => {
+        const path = { key: 'k', cert: './c', webroot: 'html' }[name] ?? '';
+        return `${name}: "${path}" is not an absolute path`;
+      }),
+    );
   });
 
   it('refuses webroot and listen together', () => {

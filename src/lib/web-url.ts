@@ -1,0 +1,33 @@
+// What makes a URL fit for talking to a server: https, or http on loopback. Pure.
+
+const MAX_URL_LENGTH = 2048;
+
+/** A URL, or in words why it is not to be used. */
+export type WebUrl = { readonly url: URL } | { readonly problem: string };
+
+/**
+ * Reads a URL without user name, password and fragment: https, or http on loopback (a test server,
+ * or a proxy that adds TLS itself) where that is allowed.
+ */
+export function readWebUrl(text: string, isClearTextAllowed: boolean): WebUrl {
+  if (text.length > MAX_URL_LENGTH) {
+    return { problem: `is longer than ${MAX_URL_LENGTH} characters` };
+  }
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined) {
+    return { problem: 'is not a URL' };
+  }
+  if (url.username !== '' || url.password !== '' || url.hash !== '') {
+    return { problem: 'has a user name, a password or a fragment' };
+  }
+  const isClearText = url.protocol === 'http:' && isClearTextAllowed && isLoopback(url);
+  return url.protocol === 'https:' || isClearText ? { url } : { problem: 'is not an https URL' };
+}
+
+function isLoopback(url: URL): boolean {
+  return (
+    url.hostname === 'localhost' ||
+    url.hostname === '[::1]' ||
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(url.hostname)
+  );
+}
