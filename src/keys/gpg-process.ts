@@ -37,6 +37,11 @@ export async function runGpg(run: GpgRun): Promise<Buffer> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output = new WipedOutput(MAX_OUTPUT_BYTES);
+  const kill = (): void => {
+    child.kill('SIGKILL');
+  };
+  // The daemon may be told to stop while a person is being asked.
+  process.once('exit', kill);
   try {
     const said = logLines(child, run.log);
     const status = await endOf(child, output, run);
@@ -50,7 +55,8 @@ export async function runGpg(run: GpgRun): Promise<Buffer> {
     // A program of its own that holds the pipes must not hold the daemon.
     child.stdout.destroy();
     child.stderr.destroy();
-    child.kill('SIGKILL');
+    kill();
+    process.off('exit', kill);
   }
 }
 

@@ -5,7 +5,6 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { verifySignature } from '../../src/jose/signature.js';
 import { openGpgKey } from '../../src/keys/gpg-key.js';
@@ -19,9 +18,9 @@ import {
   GPG_KEY_TYPES,
   type Gnupg,
   type Passphrase,
+  waitForEndOf,
 } from '../support/gnupg.js';
 import { makeKey } from '../support/keys.js';
-import { childrenOf } from '../support/process.js';
 import { suiteScope } from '../support/scope.js';
 import { recordPrivateKey, recordText } from '../support/transcript.js';
 
@@ -285,9 +284,7 @@ describe('gpg key', () => {
       assert.match(error.message, /not done within 0\.5 s/);
       const [child, program] = readFileSync(pids, 'utf8').trim().split(' ').map(Number);
       process.kill(child ?? 0, 'SIGKILL');
-      while (childrenOf(process.pid).includes(program ?? 0)) {
-        await sleep(10);
-      }
+      await waitForEndOf(program ?? 0);
     });
 
     it('takes no more output than a key has, and shows what it says bounded and escaped', async () => {

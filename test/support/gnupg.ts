@@ -2,12 +2,16 @@
 // processes only. Passphrases are random, in files, and noted as secrets.
 
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mustRun, runCommand, type CommandResult } from './process.js';
 import { atEnd, type Scope } from './scope.js';
 import { makeTempDir } from './temp-dir.js';
 import { recordSecret } from './transcript.js';
+
+const END_TIMEOUT_MS = 10_000;
+const POLL_MS = 10;
 
 /** Algorithms as gpg names them: of the primary key, and of the subkey that decrypts. */
 export const GPG_KEY_TYPES = {
@@ -106,4 +110,23 @@ export async function createGnupg(scope: Scope): Promise<Gnupg> {
 export function gpgCommand({ file }: Passphrase, ...options: string[]): [string, ...string[]] {
   const loopback = ['--pinentry-mode', 'loopback', '--passphrase-file', file];
   return ['gpg', '--quiet', '--batch', ...loopback, ...options];
+}
+
+/** Waits until a process that was killed is gone. */
+export async function waitForEndOf(pid: number): Promise<void> {
+  const deadline = Date.now() + END_TIMEOUT_MS;
+  while (isRunning(pid)) {
+    if (Date.now() > deadline) {
+      throw new Error(`process ${pid} goes on`);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s*Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
