@@ -9,8 +9,9 @@ import {
   type PublicJwk,
 } from '../jose/public-jwk.js';
 import { formatPkcs11Uri, type Pkcs11Uri } from '../keys/pkcs11-uri.js';
-import type { TokenContents, TokenKey } from '../keys/token-admin.js';
+import type { PrivateHalf, TokenContents, TokenKey } from '../keys/token-admin.js';
 import { printable } from '../lib/printable.js';
+import { formatOpenSshKey } from './key-openssh.js';
 
 export interface KeyReport {
   /** What `privkey` in the configuration has to be. */
@@ -24,6 +25,12 @@ export interface KeyReport {
   readonly serial?: string;
   readonly label?: string;
   readonly id?: string;
+  /** Whether the private key is in the token; absent for a key in a file. */
+  readonly privateKey?: PrivateHalf;
+  /** The public key as in authorized_keys; absent for a type OpenSSH does not know. */
+  readonly openssh?: string;
+  /** A certificate request in PEM, where one was asked for. */
+  readonly request?: string;
 }
 
 export interface TokenReport {
@@ -41,21 +48,30 @@ export interface TokenReport {
   }[];
 }
 
+const PRIVATE_HALF: Readonly<Record<PrivateHalf, string>> = {
+  present: 'in the token',
+  absent: 'not in this token',
+  unseen: 'needs a login to see (--login)',
+};
+
 const COLUMNS = ['TOKEN', 'SERIAL', 'KEY', 'ID', 'TYPE', 'SEEN'] as const;
 
 export function reportOfKey(jwk: PublicJwk, uri: string): KeyReport {
   const key = publicKeyOfJwk(jwk);
+  const openssh = formatOpenSshKey(jwk);
   return {
     uri,
     algorithm: algorithmOfKey(key),
     thumbprint: jwkThumbprint(jwk),
     jwk,
     publicKey: key.export({ format: 'pem', type: 'spki' }).toString(),
+    ...(openssh !== undefined && { openssh }),
   };
 }
 
 /** @param source the URI by which the key was found, for its module and PIN source. */
-export function reportOfTokenKey({ token, key, jwk }: TokenKey, source: Pkcs11Uri): KeyReport {
+export function reportOfTokenKey(found: TokenKey, source: Pkcs11Uri): KeyReport {
+  const { token, key, jwk, privateHalf } = found;
   const uri = formatPkcs11Uri({
     token: { label: token.label || undefined, serial: token.serial || undefined },
     key: { label: key.label || undefined, id: key.id || undefined },
@@ -64,7 +80,7 @@ export function reportOfTokenKey({ token, key, jwk }: TokenKey, source: Pkcs11Ur
     pinSource: source.pinSource,
   });
   const names = { token: token.label, serial: token.serial, label: key.label, id: key.id };
-  return { ...reportOfKey(jwk, uri), ...names };
+  return { ...reportOfKey(jwk, uri), ...names, privateKey: privateHalf };
 }
 
 export function reportOfToken({ token, keys }: TokenContents): TokenReport {
@@ -91,6 +107,7 @@ export function formatKeyReport(report: KeyReport): string {
     ['serial', report.serial],
     ['label', report.label],
     ['id', report.id],
+    ['private key', report.privateKey && PRIVATE_HALF[report.privateKey]],
     ['algorithm', report.algorithm],
     ['thumbprint', report.thumbprint],
     ['jwk', formatPublicJwk(report.jwk)],
@@ -98,7 +115,7 @@ export function formatKeyReport(report: KeyReport): string {
   ];
   const lines = values
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${`${name}:`.padEnd(12)}${printable(value ?? '', 4096)}\n`);
+    .map(([name, value]) => `${`${name}:`.padEnd(13)}${printable(value ?? '', 4096)}\n`);
   return `${lines.join('')}${report.publicKey}`;
 }
 

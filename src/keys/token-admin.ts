@@ -1,65 +1,90 @@
 // What people do with tokens: look at keys, make one. Runs in `clavigerd key`, never while serving.
-// Each call starts a helper process of its own and ends it; PINs are sent once, after the same checks.
+// Trusts what the token says of its keys only after a check: it is shown to people and put in requests.
 
 import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { AppError } from '../lib/errors.js';
 import { isMatchingToken, type KeyInfo, type TokenInfo } from '../token/messages.js';
+import {
+  GENERATE_TIMEOUT_MS,
+  isMatchingKey,
+  logIn,
+  openAndLogIn,
+  withTokenAdmin,
+  type Track,
+} from './admin-session.js';
 import type { KeyContext } from './key-context.js';
 import { assertTypeWorks, resolveModule } from './module-path.js';
-import { assertLoginIsSafe } from './pin-guard.js';
-import { tokenPinReader } from './pkcs11-key.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
-import { TokenHelper } from './token-helper.js';
-import { TokenSession, type NewKey } from './token-session.js';
-import { DEFAULT_TOKEN_TIMEOUT_MS } from './token-supervisor.js';
-
-/** Smartcards take minutes for an RSA-4096 key. */
-const GENERATE_TIMEOUT_MS = 600_000;
+import type { NewKey, TokenSession } from './token-session.js';
+import { initialiseToken, type FirstPins } from './token-setup.js';
 
 export interface TokenContents {
   readonly token: TokenInfo;
   readonly keys: readonly KeyInfo[];
 }
 
+/** `unseen`: there was no login, and without one the token would not show it. */
+export type PrivateHalf = 'present' | 'absent' | 'unseen';
+
 export interface TokenKey {
   readonly token: TokenInfo;
   readonly key: KeyInfo;
   readonly jwk: PublicJwk;
+  readonly privateHalf: PrivateHalf;
 }
 
 /**
- * The tokens that match, with the keys they show. Without a login private keys mostly stay hidden,
- * and their public halves are listed.
+ * The tokens that match, with the keys they show; of these, those that match. Without a login private
+ * keys mostly stay hidden, and their public halves are listed.
  * @param login true logs in, to the one token that matches.
- * @throws AppError TOKEN_*, KEY_*
+ * @throws AppError TOKEN_*, KEY_*; TOKEN_NOT_FOUND when the URI names a token and none matches
  */
 export function listTokenContents(
   uri: Pkcs11Uri,
   login: boolean,
   context: KeyContext,
 ): Promise<TokenContents[]> {
-  return withSession(uri, context, async (session) => {
+  return withTokenAdmin(uri, context, async ({ session }) => {
     if (login) {
       const token = await openAndLogIn(session, uri, 'read', context);
-      return [{ token, keys: await session.listKeys() }];
+      return [{ token, keys: await matchingKeys(session, uri) }];
     }
     const tokens = (await session.listTokens()).filter((token) =>
       isMatchingToken(token, uri.token),
     );
+    if (tokens.length === 0 && Object.values(uri.token).some((value) => value !== undefined)) {
+      // Fails, and says what there is.
+      await session.openToken(uri.token, 'read');
+    }
     const contents: TokenContents[] = [];
     for (const token of tokens) {
-      contents.push({ token, keys: await publicKeysOf(session, token) });
+      contents.push({ token, keys: await publicKeysOf(session, token, uri) });
     }
     return contents;
   });
 }
 
-async function publicKeysOf(session: TokenSession, token: TokenInfo): Promise<KeyInfo[]> {
+async function publicKeysOf(
+  session: TokenSession,
+  token: TokenInfo,
+  uri: Pkcs11Uri,
+): Promise<KeyInfo[]> {
   if (!token.initialized) {
     return [];
   }
   await session.openToken({ slotId: token.slotId }, 'read');
-  return session.listKeys();
+  return matchingKeys(session, uri);
+}
+
+async function matchingKeys(session: TokenSession, uri: Pkcs11Uri): Promise<KeyInfo[]> {
+  return (await session.listKeys()).filter((key) => isMatchingKey(key, uri));
+}
+
+/** A key to be made. */
+export interface KeyOrder extends NewKey {
+  /** When the token is blank: it is initialised with them first, under the label of the URI. */
+  readonly firstPins?: FirstPins | undefined;
+  readonly track?: Track;
 }
 
 /**
@@ -68,82 +93,53 @@ async function publicKeysOf(session: TokenSession, token: TokenInfo): Promise<Ke
  */
 export function generateTokenKey(
   uri: Pkcs11Uri,
-  wanted: NewKey,
+  { firstPins, track = (work) => work(), ...wanted }: KeyOrder,
   context: KeyContext,
 ): Promise<TokenKey> {
   assertTypeWorks(resolveModule(uri, context.env), wanted.type);
-  return withSession(uri, context, async (session) => {
-    const token = await openAndLogIn(session, uri, 'write', context);
-    const key = await session.generateKey(wanted, GENERATE_TIMEOUT_MS);
-    return { token, key, jwk: parsePublicJwk(key.jwk) };
+  return withTokenAdmin(uri, context, async (admin) => {
+    const token =
+      firstPins === undefined
+        ? await openAndLogIn(admin.session, uri, 'write', context)
+        : await initialiseToken(admin, uri, firstPins);
+    const key = await track(() => admin.session.generateKey(wanted, GENERATE_TIMEOUT_MS));
+    return { token, key, jwk: parsePublicJwk(key.jwk), privateHalf: 'present' };
   });
 }
 
 /**
  * The public half of the one key that matches; logs in only when it does not show otherwise.
+ * @param login true logs in at once, so that the private half shows too.
  * @throws AppError TOKEN_*, KEY_*
  */
-export function findTokenKey(uri: Pkcs11Uri, context: KeyContext): Promise<TokenKey> {
-  return withSession(uri, context, async (session) => {
+export function findTokenKey(
+  uri: Pkcs11Uri,
+  login: boolean,
+  context: KeyContext,
+): Promise<TokenKey> {
+  return withTokenAdmin(uri, context, async ({ session }) => {
     const token = await session.openToken(uri.token, 'read');
-    const shown = (await session.listKeys()).filter((key) => isMatchingKey(key, uri));
-    const [first, second] = shown;
-    if (first?.jwk !== undefined && second === undefined) {
-      return { token, key: first, jwk: parsePublicJwk(first.jwk) };
+    if (!login) {
+      const shown = onlyKey(await matchingKeys(session, uri));
+      if (shown !== undefined) {
+        const hidden = token.loginRequired ? 'unseen' : 'absent';
+        return { token, ...shown, privateHalf: shown.key.hasPrivate ? 'present' : hidden };
+      }
     }
     await logIn(session, token, uri, context);
+    const found = onlyKey(await matchingKeys(session, uri));
+    if (found?.key.hasPrivate === false) {
+      return { token, ...found, privateHalf: 'absent' };
+    }
     const key = await session.selectKey(uri.key);
-    return { token, key, jwk: parsePublicJwk(key.jwk) };
+    return { token, key, jwk: parsePublicJwk(key.jwk), privateHalf: 'present' };
   });
 }
 
-async function withSession<T>(
-  uri: Pkcs11Uri,
-  context: KeyContext,
-  use: (session: TokenSession) => Promise<T>,
-): Promise<T> {
-  const module = resolveModule(uri, context.env);
-  const helper = new TokenHelper(context.env, context.log);
-  const session = new TokenSession(helper, context.tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS);
-  try {
-    await session.load(module);
-    return await use(session);
-  } finally {
-    await session.close();
-  }
-}
-
-async function openAndLogIn(
-  session: TokenSession,
-  uri: Pkcs11Uri,
-  access: 'read' | 'write',
-  context: KeyContext,
-): Promise<TokenInfo> {
-  const token = await session.openToken(uri.token, access);
-  await logIn(session, token, uri, context);
-  return token;
-}
-
-async function logIn(
-  session: TokenSession,
-  token: TokenInfo,
-  uri: Pkcs11Uri,
-  context: KeyContext,
-): Promise<void> {
-  if (!token.loginRequired) {
-    return;
-  }
-  assertLoginIsSafe(token);
-  const pin = await tokenPinReader(uri, context)(token);
-  try {
-    await session.login(token, pin);
-  } finally {
-    pin.wipe();
-  }
-}
-
-function isMatchingKey(key: KeyInfo, { key: wanted }: Pkcs11Uri): boolean {
-  return (wanted.label ?? key.label) === key.label && (wanted.id ?? key.id) === key.id;
+function onlyKey([first, second]: readonly KeyInfo[]): Pick<TokenKey, 'key' | 'jwk'> | undefined {
+  return first?.jwk === undefined || second !== undefined
+    ? undefined
+    : { key: first, jwk: parsePublicJwk(first.jwk) };
 }
 
 /** Refuses a PIN in a URI given as an argument, where every user of the machine can read it. @throws AppError KEY_URI */

@@ -99,6 +99,8 @@ function templatesOf(key: KeyObject): KeyTemplates {
       type,
       { type: pkcs11js.CKA_PRIVATE, value: false },
       { type: pkcs11js.CKA_VERIFY, value: true },
+      { type: pkcs11js.CKA_ENCRYPT, value: false },
+      { type: pkcs11js.CKA_WRAP, value: false },
       ...publicShape,
     ],
     privateKey: [
@@ -109,6 +111,8 @@ function templatesOf(key: KeyObject): KeyTemplates {
       { type: pkcs11js.CKA_EXTRACTABLE, value: false },
       { type: pkcs11js.CKA_SIGN, value: true },
       { type: pkcs11js.CKA_DECRYPT, value: false },
+      { type: pkcs11js.CKA_UNWRAP, value: false },
+      { type: pkcs11js.CKA_DERIVE, value: false },
       ...privateShape,
     ],
   };

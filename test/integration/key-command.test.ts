@@ -1,4 +1,5 @@
-// `clavigerd key generate`, `list` and `show` on SoftHSM: what they make, print and refuse.
+// `clavigerd key generate`, `list` and `show` on SoftHSM: what they make, print and refuse. The commands that
+// change tokens otherwise are in key-provisioning.test.ts.
 
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
@@ -27,6 +28,8 @@ const TYPES = {
   p256: 'ES256',
   p384: 'ES384',
   p521: 'ES512',
+  ed25519: 'EdDSA',
+  ed448: 'EdDSA',
 } as const;
 
 describe('clavigerd key', () => {
@@ -124,25 +127,69 @@ describe('clavigerd key', () => {
     await failure(key('show'), 2, /missing required argument/);
   });
 
+  it('refuses texts and PINs longer than a token takes, before a helper process sees them', async () => {
+    const long = 'x'.repeat(1500);
+    await failure(generate('--label', long), 2, /--label <label>.*1 to 255 bytes/);
+    await failure(generate('--label', ''), 2, /--label <label>.*1 to 255 bytes/);
+    await failure(key('list', '--module-name', 'softhsm2', '--token', long), 2, /1 to 255 bytes/);
+    await failure(generate('--id', '00'.repeat(300)), 2, /at most 64 bytes/);
+    const pinFile = join(hsm.folder, 'long-pin');
+    writeFileSync(pinFile, '1'.repeat(2000), { mode: 0o600 });
+    await failure(
+      generate('--pin-source', pinFile),
+      1,
+      /error: PIN: .* is longer than 1024 bytes\n/,
+    );
+  });
+
+  it('generate takes label and ID from the URI', async () => {
+    const uri = `pkcs11:serial=${token.serial};object=from%20URI;id=%77%01?module-name=softhsm2`;
+    const all = (...args: string[]): Promise<CommandResult> =>
+      key('generate', '--uri', uri, '--pin-source', token.pinFile, ...args);
+    await failure(all('--label', 'other'), 2, /--label: the URI says another one/);
+    await failure(all('--id', '02'), 2, /--id: the URI says another one/);
+    const { stdout, stderr } = await all('--id', '7701');
+    assert.match(stdout, /^label: +from URI$/m, stderr);
+    assert.match(stdout, /^id: +7701$/m);
+  });
+
+  it('list shows the keys that the URI names, and no others', async () => {
+    await generate('--label', 'listed', '--id', 'a1');
+    await generate('--label', 'hidden', '--id', 'a2');
+    const uri = (key: string): string =>
+      `pkcs11:serial=${token.serial};${key}?module-name=softhsm2`;
+    for (const name of ['object=listed', 'id=%a1']) {
+      const { stdout } = await key('list', '--uri', uri(name));
+      assert.match(stdout, / listed +a1 +P-256 +public$/m);
+      assert.doesNotMatch(stdout, /hidden/);
+    }
+  });
+
   it('refuses a PIN on the command line, and does not repeat it', async () => {
     for (const args of [
       ['list', '--uri', 'pkcs11:?module-name=softhsm2&pin-value=4711-4711'],
       ['show', 'pkcs11:token=acme?module-name=softhsm2&pin-value=4711-4711'],
     ]) {
-      const stderr = await failure(key(...args), 1, /pin-value has no place on a command line/);
+      const stderr = await failure(key(...args), 2, /pin-value has no place on a command line/);
       assert.doesNotMatch(stderr, /4711/);
     }
   });
 
   it('says what is missing: module, token, key, PIN', async () => {
-    await failure(key('list'), 1, /no module is named\n.*hint: .*softhsm2/);
-    await failure(key('list', '--module-name', 'none'), 1, /"none" is not known/);
+    await failure(key('list'), 2, /no module is named\n.*hint: .*softhsm2/);
+    await failure(key('list', '--module-name', 'none'), 2, /"none" is not known/);
+    await failure(key('list', '--uri', 'pkcs11:tokn=a'), 2, /"tokn" is not a path attribute/);
     await failure(key('list', '--module', '/etc/passwd'), 1, /not a PKCS#11 library/);
     const where = ['--module-name', 'softhsm2'];
     await failure(
       key('generate', ...where, '--token', 'acne'),
       1,
-      /none matches token="acne"\n.*hint: the module shows token="acme key/,
+      /none matches token="acne"\n(?:.*hint: .*\n)*.*hint: acme key/,
+    );
+    await failure(
+      key('list', ...where, '--token', 'acne'),
+      1,
+      /none matches token="acne"\n(?:.*hint: .*\n)*.*hint: acme key/,
     );
     await failure(keyUnattended('generate', ...where), 1, /no terminal to ask at/);
     const uri = `pkcs11:serial=${token.serial};object=none?module-name=softhsm2`;
@@ -207,10 +254,23 @@ describe('clavigerd key', () => {
     assert.equal(open.code, 0, open.stderr);
     assert.match(open.stdout, /^algorithm: +ES256$/m);
     assert.match(open.stdout, /^jwk: +\{"crv":"P-256","kty":"EC","x":"[\w-]+","y":"[\w-]+"\}$/m);
+    assert.match(open.stdout, /^private key: needs a login to see/m);
+    assert.equal(open.stderr, '');
+    const seen = await key('show', uri, '--login', '--pin-source', token.pinFile);
+    assert.match(seen.stdout, /^private key: in the token$/m);
     await hsm.tool(token, '--delete-object', '--type', 'pubkey', '--id', 'abcd');
     await failure(keyUnattended('show', uri), 1, /no terminal to ask at/);
     // SoftHSM shows the point of an EC key in its public object alone.
     await failure(key('show', uri, '--pin-source', token.pinFile), 1, /shows no public key/);
+  });
+
+  it('show warns of a public key without its private key', async () => {
+    await generate('--label', 'half', '--id', 'aa1f');
+    await hsm.tool(token, '--delete-object', '--type', 'privkey', '--label', 'half');
+    const uri = `pkcs11:serial=${token.serial};object=half?module-name=softhsm2`;
+    const { stdout, stderr } = await key('show', uri, '--pin-source', token.pinFile);
+    assert.match(stdout, /^private key: not in this token$/m);
+    assert.match(stderr, /warning: the token has no private key/);
   });
 
   it('show takes the key of a file, and gives JSON', async (t) => {

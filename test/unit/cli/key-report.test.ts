@@ -26,11 +26,12 @@ const TOKEN: TokenInfo = {
 };
 const KEY: KeyInfo = { label: 'k=1', id: '0aff', hasPrivate: true, type: 'P-256' };
 const jwk = jwkOfKey(makeKey('ES256').publicKey);
+const FOUND = { token: TOKEN, key: KEY, jwk, privateHalf: 'present' } as const;
 
 describe('report of a key', () => {
   it('names the key by a URI that leads back to it, without its PIN', () => {
     const source = parsePkcs11Uri('pkcs11:?module-path=/m.so&pin-value=4711');
-    const report = reportOfTokenKey({ token: TOKEN, key: KEY, jwk }, source);
+    const report = reportOfTokenKey({ ...FOUND, token: TOKEN }, source);
     assert.doesNotMatch(JSON.stringify(report), /4711/);
     const uri = parsePkcs11Uri(report.uri);
     assert.deepEqual(uri.key, { label: 'k=1', id: '0aff' });
@@ -42,8 +43,18 @@ describe('report of a key', () => {
   it('leaves out what the token leaves empty', () => {
     const token = { ...TOKEN, label: '', serial: '' };
     const source = parsePkcs11Uri('pkcs11:?module-name=softhsm2');
-    const { uri } = reportOfTokenKey({ token, key: { ...KEY, id: '' }, jwk }, source);
+    const { uri } = reportOfTokenKey({ ...FOUND, token, key: { ...KEY, id: '' } }, source);
     assert.equal(uri, 'pkcs11:object=k%3D1?module-name=softhsm2');
+  });
+
+  it('says where the private key is', () => {
+    const source = parsePkcs11Uri('pkcs11:?module-name=softhsm2');
+    const text = (privateHalf: 'present' | 'absent' | 'unseen'): string =>
+      formatKeyReport(reportOfTokenKey({ ...FOUND, privateHalf }, source));
+    assert.match(text('present'), /^private key: in the token$/m);
+    assert.match(text('absent'), /^private key: not in this token$/m);
+    assert.match(text('unseen'), /^private key: needs a login to see/m);
+    assert.doesNotMatch(formatKeyReport(reportOfKey(jwk, 'file:/k')), /^private key/m);
   });
 
   it('is text in which nothing of the token reaches the terminal', () => {

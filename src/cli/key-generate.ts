@@ -1,0 +1,95 @@
+// `clavigerd key generate`: makes a key pair in a token, and the token first where that is asked for.
+// A token that is initialised already is never initialised again.
+
+import { randomBytes } from 'node:crypto';
+import { Option, type Command } from 'commander';
+import type { KeyContext } from '../keys/key-context.js';
+import type { Pkcs11Uri } from '../keys/pkcs11-uri.js';
+import { generateTokenKey } from '../keys/token-admin.js';
+import type { FirstPins } from '../keys/token-setup.js';
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import { KEY_TYPES, type GeneratedKeyType } from '../token/messages.js';
+import {
+  eitherName,
+  keyContext,
+  printReport,
+  uriOfOptions,
+  withNameOptions,
+  withTokenOptions,
+  type TokenOptions,
+} from './key-options.js';
+import { readNewPin } from './key-pins.js';
+import { tracker } from './key-progress.js';
+import { formatKeyReport, reportOfTokenKey } from './key-report.js';
+
+interface GenerateOptions extends TokenOptions {
+  readonly label?: string;
+  readonly id?: string;
+  readonly type: GeneratedKeyType;
+  readonly initToken?: boolean;
+  readonly soPinSource?: string;
+}
+
+const DEFAULT_LABEL = 'claviger';
+const RANDOM_ID_BYTES = 8;
+
+/** The label and the ID for a new key. @throws AppError CONFIG_USAGE */
+export function newKeyNames(
+  options: Pick<GenerateOptions, 'label' | 'id'>,
+  uri: Pkcs11Uri,
+): { readonly label: string; readonly id: string } {
+  return {
+    label: eitherName(options.label, uri.key.label, 'label') ?? DEFAULT_LABEL,
+    id: eitherName(options.id, uri.key.id, 'id') ?? randomBytes(RANDOM_ID_BYTES).toString('hex'),
+  };
+}
+
+export function addGenerate(key: Command): void {
+  withNameOptions(withTokenOptions(key.command('generate')))
+    .description('make a key in a token: it cannot be read out, and only signs')
+    .addOption(new Option('--type <type>', 'kind of key').choices(KEY_TYPES).default('p256'))
+    .option('--init-token', 'initialise a blank token first, under the label of --token')
+    .option('--so-pin-source <source>', 'with --init-token, the PIN of its security officer')
+    .action(async (options: GenerateOptions) => {
+      await generate(options);
+    });
+}
+
+async function generate(options: GenerateOptions): Promise<void> {
+  const uri = uriOfOptions(options);
+  const { type } = options;
+  const wanted = { type, ...newKeyNames(options, uri) };
+  const context = keyContext(options);
+  const track = tracker(`generating a key of type ${type}; a smartcard may take minutes`);
+  const firstPins = await readFirstPins(options, uri, context);
+  try {
+    const made = await generateTokenKey(uri, { ...wanted, firstPins, track }, context);
+    printReport(options, reportOfTokenKey(made, uri), formatKeyReport);
+  } finally {
+    firstPins?.soPin.wipe();
+    firstPins?.pin.wipe();
+  }
+}
+
+async function readFirstPins(
+  { initToken, soPinSource }: GenerateOptions,
+  uri: Pkcs11Uri,
+  context: KeyContext,
+): Promise<FirstPins | undefined> {
+  if (initToken !== true) {
+    if (soPinSource !== undefined) {
+      throw new AppError('CONFIG_USAGE', '--so-pin-source: is for --init-token alone');
+    }
+    return undefined;
+  }
+  if (uri.token.label === undefined) {
+    throw new AppError('CONFIG_USAGE', '--init-token: the new token needs a label', {
+      hint: 'name it by --token, or token= in the URI',
+    });
+  }
+  const name = `of the new token "${printable(uri.token.label)}"`;
+  const soPin = await readNewPin(soPinSource, `SO PIN ${name}`, context);
+  const pin = await readNewPin(uri.pinSource, `PIN ${name}`, context);
+  return { soPin, pin };
+}

@@ -1,0 +1,105 @@
+// What people do with a token as a whole: initialise a blank one, change its PIN. Runs in `clavigerd key`.
+// A token that holds anything is never initialised; each PIN is sent once.
+
+import { AppError } from '../lib/errors.js';
+import type { Secret } from '../lib/secret.js';
+import { isMatchingToken, type TokenInfo } from '../token/messages.js';
+import { withTokenAdmin, type AdminSession } from './admin-session.js';
+import type { KeyContext } from './key-context.js';
+import { assertLoginIsSafe, explainRefusal, isPinRefusal } from './pin-guard.js';
+import type { Pkcs11Uri } from './pkcs11-uri.js';
+
+/** For a token that is to be initialised. */
+export interface FirstPins {
+  readonly soPin: Secret;
+  readonly pin: Secret;
+}
+
+export interface PinChange {
+  /** `user`: with the present PIN; `so`: with the PIN of the security officer, for a PIN that is locked. */
+  readonly by: 'user' | 'so';
+  readonly readPresent: (token: TokenInfo) => Promise<Secret>;
+  readonly readNew: (token: TokenInfo) => Promise<Secret>;
+}
+
+/**
+ * Initialises the one blank token, under the label of the URI, and logs in to it.
+ * @throws AppError TOKEN_NOT_FOUND when none is blank, or the one named is not; TOKEN_AMBIGUOUS when several
+ *   are blank, or the label is another token's already; KEY_URI without a label
+ */
+export async function initialiseToken(
+  admin: AdminSession,
+  uri: Pkcs11Uri,
+  firstPins: FirstPins,
+): Promise<TokenInfo> {
+  const { label, ...place } = uri.token;
+  if (label === undefined) {
+    throw new AppError('KEY_URI', 'token: a new token needs a label', {
+      hint: 'name it by --token, or token= in the URI',
+    });
+  }
+  const { slotId } = selectBlank(await admin.session.listTokens(), label, place);
+  const made = await admin.initToken({ slotId, label, ...firstPins });
+  const token = await admin.session.openToken({ slotId: made.slotId }, 'write');
+  await admin.session.login(token, firstPins.pin);
+  return token;
+}
+
+function selectBlank(
+  tokens: readonly TokenInfo[],
+  label: string,
+  place: Omit<Pkcs11Uri['token'], 'label'>,
+): TokenInfo {
+  const there = tokens.filter((token) => isMatchingToken(token, place));
+  if (tokens.some((token) => token.initialized && token.label === label)) {
+    throw new AppError(
+      'TOKEN_AMBIGUOUS',
+      `token: one with the label ${JSON.stringify(label)} is there already`,
+      { hint: 'leave --init-token out to use it; a token is never initialised a second time' },
+    );
+  }
+  const [first, second] = there.filter(({ initialized }) => !initialized);
+  if (first === undefined) {
+    throw new AppError('TOKEN_NOT_FOUND', 'token: none is blank', {
+      hint:
+        there.length === 0
+          ? 'the module shows no token that matches'
+          : 'tokens that are initialised stay as they are: doing it again would destroy their keys',
+    });
+  }
+  if (second !== undefined) {
+    throw new AppError('TOKEN_AMBIGUOUS', 'token: several are blank', {
+      hint: `name one by slot-id= in the URI (${first.slotId}, ${second.slotId}, ...) or by its serial`,
+    });
+  }
+  return first;
+}
+
+/**
+ * Changes the PIN of the one token that matches. One attempt.
+ * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED for the present PIN; TOKEN_FAILED for a new one the
+ *   token does not take; KEY_PIN
+ */
+export function changeTokenPin(
+  uri: Pkcs11Uri,
+  { by, readPresent, readNew }: PinChange,
+  context: KeyContext,
+): Promise<TokenInfo> {
+  return withTokenAdmin(uri, context, async (admin) => {
+    const token = await admin.session.openToken(uri.token, 'write');
+    if (by === 'user') {
+      assertLoginIsSafe(token);
+    }
+    const present = await readPresent(token);
+    const next = await readNew(token);
+    try {
+      await (by === 'user' ? admin.changePin(present, next) : admin.unblockPin(present, next));
+    } catch (error) {
+      throw by === 'user' && isPinRefusal(error) ? explainRefusal(error, token) : error;
+    } finally {
+      present.wipe();
+      next.wipe();
+    }
+    return token;
+  });
+}
