@@ -82,7 +82,9 @@ function profileOfName(wanted: string): ModuleProfile {
 /** By the file's name without its version: `libykcs11.so.2.2.0` is `libykcs11.so`. */
 function profileOfPath(path: string): ModuleProfile | undefined {
   const nameOf = (file: string): string => basename(file).replace(/\.so\.[0-9.]+$/, '.so');
-  return moduleProfiles().find(({ libraries }) =>
+  // A product that uses another's module (Nitrokey HSM: OpenSC's) does not stand for it.
+  const profiles = [...moduleProfiles()].sort((a, b) => Number(b.tested) - Number(a.tested));
+  return profiles.find(({ libraries }) =>
     Object.values(libraries)
       .flat()
       .some((known) => nameOf(known) === nameOf(path)),
@@ -110,7 +112,7 @@ function moduleOf(
   profile: ModuleProfile | undefined,
   env: NodeJS.ProcessEnv,
 ): Pkcs11Module {
-  const { initialize, generateOmits } = profile ?? {};
+  const { initialize, generateOmits, readWriteSessions } = profile ?? {};
   return {
     path,
     name: profile?.name,
@@ -119,6 +121,7 @@ function moduleOf(
     quirks: {
       ...(initialize && { parameters: parametersOf(initialize, env) }),
       ...(generateOmits && { generateOmits }),
+      ...(readWriteSessions && { readWriteSessions }),
     },
   };
 }

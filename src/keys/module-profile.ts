@@ -29,6 +29,8 @@ const profile = v.strictObject({
   initialize: v.optional(
     v.strictObject({ parameters: v.string(), defaults: v.record(v.string(), v.string()) }),
   ),
+  /** True where the module has no read-only sessions. */
+  readWriteSessions: v.optional(v.boolean()),
   /** Attributes to leave out when a key is made: modules refuse some, or read them in their own way. */
   generateOmits: v.optional(v.array(v.picklist(GENERATED_ATTRIBUTES))),
   /** Key types that the module offers and that do not work, with the reason. */

@@ -24,9 +24,13 @@ interface PairRecipe {
   readonly keyType: number;
   readonly mechanism: number;
   readonly mechanismName: string;
+  /** Size of the key as C_GetMechanismInfo counts it; undefined where modules do not agree how. */
+  readonly bits: number | undefined;
   readonly shape: ITemplate;
 }
 
+/** Largest sizes below these are no bits: some modules count bytes. */
+const LEAST_MAXIMUM = { rsa: 1024, curve: 160 };
 /** F4, as every CA accepts it. */
 const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
 
@@ -34,9 +38,9 @@ const RECIPES: Readonly<Record<GeneratedKeyType, PairRecipe>> = {
   rsa2048: rsa(2048),
   rsa3072: rsa(3072),
   rsa4096: rsa(4096),
-  p256: weierstrass('P-256'),
-  p384: weierstrass('P-384'),
-  p521: weierstrass('P-521'),
+  p256: weierstrass('P-256', 256),
+  p384: weierstrass('P-384', 384),
+  p521: weierstrass('P-521', 521),
   ed25519: edwards('Ed25519'),
   ed448: edwards('Ed448'),
 };
@@ -46,15 +50,17 @@ function rsa(modulusBits: number): PairRecipe {
     keyType: KeyType.RSA,
     mechanism: pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN,
     mechanismName: 'CKM_RSA_PKCS_KEY_PAIR_GEN',
+    bits: modulusBits,
     shape: { modulusBits, publicExponent: PUBLIC_EXPONENT },
   };
 }
 
-function weierstrass(curve: TokenCurve): PairRecipe {
+function weierstrass(curve: TokenCurve, bits: number): PairRecipe {
   return {
     keyType: KeyType.EC,
     mechanism: pkcs11js.CKM_EC_KEY_PAIR_GEN,
     mechanismName: 'CKM_EC_KEY_PAIR_GEN',
+    bits,
     shape: { paramsECDSA: paramsOfCurve(curve) },
   };
 }
@@ -64,6 +70,7 @@ function edwards(curve: TokenCurve): PairRecipe {
     keyType: CKK_EC_EDWARDS,
     mechanism: CKM_EC_EDWARDS_KEY_PAIR_GEN,
     mechanismName: 'CKM_EC_EDWARDS_KEY_PAIR_GEN',
+    bits: undefined,
     shape: { paramsECDSA: paramsOfCurve(curve) },
   };
 }
@@ -76,11 +83,7 @@ function edwards(curve: TokenCurve): PairRecipe {
  */
 export function generateKey(token: OpenToken, wanted: NewKey): KeyInfo {
   const recipe = RECIPES[wanted.type];
-  if (!listMechanisms(token).has(recipe.mechanism)) {
-    throw new AppError('TOKEN_KEY_UNSUPPORTED', `key: the token makes no ${wanted.type} keys`, {
-      hint: `it does not offer ${recipe.mechanismName}`,
-    });
-  }
+  refuseNotOffered(token, wanted.type, recipe);
   refuseDuplicate(token, wanted);
   const { publicTemplate, privateTemplate } = templatesOf(wanted, recipe);
   const pair = callToken('C_GenerateKeyPair', () =>
@@ -98,6 +101,35 @@ export function generateKey(token: OpenToken, wanted: NewKey): KeyInfo {
     );
   }
   return made;
+}
+
+function refuseNotOffered(token: OpenToken, type: GeneratedKeyType, recipe: PairRecipe): void {
+  const { mechanism, mechanismName, bits } = recipe;
+  const range = keySizes(token, mechanism);
+  const isRightSize =
+    bits === undefined || range === undefined || (bits >= range.min && bits <= range.max);
+  if (listMechanisms(token).has(mechanism) && isRightSize) {
+    return;
+  }
+  throw new AppError('TOKEN_KEY_UNSUPPORTED', `key: the token makes no ${type} keys`, {
+    hint: isRightSize
+      ? `it does not offer ${mechanismName}`
+      : `its ${mechanismName} is for ${range.min} to ${range.max} bits`,
+  });
+}
+
+/** Undefined where the module does not tell, or seems to count bytes. */
+function keySizes(
+  { lib, slot }: OpenToken,
+  mechanism: number,
+): { min: number; max: number } | undefined {
+  try {
+    const { minKeySize, maxKeySize } = lib.C_GetMechanismInfo(slot, mechanism);
+    const least = mechanism === pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN ? 'rsa' : 'curve';
+    return maxKeySize < LEAST_MAXIMUM[least] ? undefined : { min: minKeySize, max: maxKeySize };
+  } catch {
+    return undefined;
+  }
 }
 
 function templatesOf(

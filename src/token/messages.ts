@@ -44,6 +44,8 @@ export const GENERATED_ATTRIBUTES = [
 
 /** How a module differs from others, by its profile; absent members mean the usual way. */
 const moduleQuirks = v.strictObject({
+  /** C_OpenSession knows no read-only sessions. */
+  readWriteSessions: v.optional(v.boolean()),
   /** CK_C_INITIALIZE_ARGS.pReserved, which NSS softokn needs to find its database. */
   parameters: v.optional(v.pipe(v.string(), v.maxLength(MAX_PATH))),
   /** Attributes that C_GenerateKeyPair of this module does not take, by the names below. */

@@ -86,7 +86,8 @@ export class TokenServer {
     const lib = this.#loaded();
     this.#closeSession();
     const { slot, info } = selectToken(listTokens(lib), selector);
-    const flags = pkcs11js.CKF_SERIAL_SESSION | (readWrite ? pkcs11js.CKF_RW_SESSION : 0);
+    const writes = readWrite || this.#quirks.readWriteSessions === true;
+    const flags = pkcs11js.CKF_SERIAL_SESSION | (writes ? pkcs11js.CKF_RW_SESSION : 0);
     const handle = callToken('C_OpenSession', () => lib.C_OpenSession(slot, flags));
     this.#token = { lib, slot, handle };
     return { kind: 'token', token: info };

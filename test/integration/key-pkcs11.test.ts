@@ -6,7 +6,6 @@ import { createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { algorithmFacts } from '../../src/jose/algorithms.js';
 import type { AccountKey } from '../../src/keys/account-key.js';
 import type { KeyContext } from '../../src/keys/key-context.js';
 import { openAccountKey } from '../../src/keys/open-account-key.js';
@@ -16,6 +15,7 @@ import { Secret } from '../../src/lib/secret.js';
 import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { verifySignature } from '../../src/jose/signature.js';
 import { appErrorOf } from '../support/app-error.js';
+import { opensslVerifies } from '../support/openssl.js';
 import { mustRun } from '../support/process.js';
 import { suiteScope } from '../support/scope.js';
 import {
@@ -86,7 +86,7 @@ describe('account key in a token', () => {
         for (let count = 0; count < 3; count++) {
           const signature = await key.sign(INPUT);
           assert.ok(verifySignature(key.algorithm, key.publicKey, INPUT, signature));
-          await assertOpensslVerifies(key, signature);
+          assert.ok(await opensslVerifies(hsm.folder, { ...key, input: INPUT, signature }));
         }
       });
     });
@@ -323,24 +323,6 @@ describe('account key in a token', () => {
     return createPublicKey(pem);
   }
 
-  async function assertOpensslVerifies(key: AccountKey, signature: Buffer): Promise<void> {
-    const file = (name: string): string => join(hsm.folder, name);
-    writeFileSync(file('input'), INPUT);
-    writeFileSync(file('public.pem'), key.publicKey.export({ type: 'spki', format: 'pem' }));
-    writeFileSync(file('signature'), key.algorithm === 'RS256' ? signature : derOfRaw(signature));
-    const { hash } = algorithmFacts(key.algorithm);
-    assert.ok(hash !== undefined);
-    const args = [
-      'dgst',
-      `-${hash}`,
-      '-verify',
-      file('public.pem'),
-      '-signature',
-      file('signature'),
-    ];
-    assert.match(await mustRun('openssl', [...args, file('input')]), /Verified OK/);
-  }
-
   async function replacePublicKeyByCertificate(id: string, publicPem: string): Promise<void> {
     const file = (name: string): string => join(hsm.folder, name);
     writeFileSync(file('cert-public.pem'), publicPem);
@@ -354,17 +336,3 @@ describe('account key in a token', () => {
     await hsm.tool(token, ...write);
   }
 });
-
-/** r‖s as the DER SEQUENCE of two INTEGERs that openssl reads, RFC 3279 §2.2.3. */
-function derOfRaw(raw: Buffer): Buffer {
-  const half = raw.length / 2;
-  const integers = [raw.subarray(0, half), raw.subarray(half)].map((number) => {
-    const start = number.findIndex((byte) => byte !== 0);
-    const digits = number.subarray(start);
-    const positive = (digits[0] ?? 0) < 0x80 ? digits : Buffer.concat([Buffer.of(0), digits]);
-    return Buffer.concat([Buffer.of(2, positive.length), positive]);
-  });
-  const body = Buffer.concat(integers);
-  const length = body.length < 0x80 ? [body.length] : [0x81, body.length];
-  return Buffer.concat([Buffer.of(0x30, ...length), body]);
-}

@@ -41,7 +41,7 @@ async function runCell({ uri, id, type, generate }: CellOptions): Promise<CellRe
     if (generate) {
       await generateTokenKey(parsePkcs11Uri(uri), { type, label: type, id }, context);
     }
-    const key = await openAccountKey(uri.replace('?', `;id=%${id}?`), context);
+    const key = await openAccountKey(uriOfKey(uri, id), context);
     try {
       const inputs = Array.from(
         { length: SIGNATURES },
@@ -70,6 +70,11 @@ async function runCell({ uri, id, type, generate }: CellOptions): Promise<CellRe
       ...{ hint: known?.hint ?? '', printed },
     };
   }
+}
+
+function uriOfKey(uri: string, id: string): string {
+  const [path = '', query = ''] = uri.split('?');
+  return `${path}${path.endsWith(':') ? '' : ';'}id=%${id}?${query}`;
 }
 
 await main(process.argv.slice(2));

@@ -22,6 +22,7 @@ mkdir -p /run/lock
 mount -t tmpfs -o mode=755 tmpfs ${STATE}
 if [ ! -L /var/lock ]; then mount -t tmpfs tmpfs /var/lock; fi
 install -d -m 770 -g pkcs11 ${STATE} ${STATE}/swtok ${STATE}/swtok/TOK_OBJ ${LOCKS} ${LOCKS}/swtok
+echo mounted
 exec pkcsslotd -f`;
 
 export interface OpencryptokiBed extends ModuleBed {
@@ -36,6 +37,8 @@ export async function startOpencryptoki(scope: Scope): Promise<OpencryptokiBed> 
   const daemon = await startProcess(scope, {
     command: 'unshare',
     args: ['--mount', '--ipc', 'sh', '-c', RUN_SLOT_DAEMON],
+    // Before that, its namespaces are still ours.
+    waitFor: /^mounted$/m,
   });
   const inside: ModuleBed['inside'] = (command, args) => ({
     command: 'nsenter',

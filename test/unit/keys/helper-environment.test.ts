@@ -12,6 +12,9 @@ describe('environment of a token helper', () => {
       SOFTHSM2_CONF: '/c',
       TPM2_PKCS11_STORE: '/s',
       P11_KIT_SERVER_ADDRESS: 'unix:path=/x',
+      SSL_DIR: '/nss',
+      YUBIHSM_PKCS11_CONF: '/y',
+      ChrystokiConfigurationPath: '/l',
     };
     assert.deepEqual(helperEnvironment(env), env);
   });
@@ -20,6 +23,7 @@ describe('environment of a token helper', () => {
     const env = {
       CREDENTIALS_DIRECTORY: '/run/credentials/x',
       MY_PIN: '1234',
+      CLOUDHSM_PIN: 'user:1234',
       NODE_OPTIONS: '--inspect',
       NODE_EXTRA_CA_CERTS: '/x',
       LD_PRELOAD: '/x.so',
