@@ -59,9 +59,11 @@ describe('key file', () => {
 
   for (const curve of ['ed25519', 'ed448'] as const) {
     it(`signs EdDSA with ${curve}`, async (t) => {
-      const text = await mustRun('openssl', ['genpkey', '-algorithm', curve]);
+      const path = join(await makeTempDir(t), 'key.pem');
+      await mustRun('openssl', ['genpkey', '-algorithm', curve, '-out', path]);
+      const text = readFileSync(path, 'utf8');
       recordPrivateKey(text);
-      await assertSigns(await writeKey(await makeTempDir(t), text), createPublicKey(text));
+      await assertSigns(path, createPublicKey(text));
     });
   }
 
