@@ -33,6 +33,10 @@ export interface TestAuthority {
   issue(publicKey: KeyObject, options: LeafOptions): Promise<string>;
   /** An authority certified by this one. */
   subordinate(name: string): Promise<TestAuthority>;
+  /** A second certificate, by this authority, of another one's name and key. */
+  certify(other: TestAuthority): Promise<string>;
+  readonly name: string;
+  readonly key: KeyObject;
 }
 
 export function newKey(curve = 'P-256'): KeyObject {
@@ -51,8 +55,19 @@ interface Issuer {
 }
 
 async function authority(name: string, key: KeyObject, issuer: Issuer): Promise<TestAuthority> {
+  return {
+    name,
+    key,
+    pem: await authorityCertificate(name, key, issuer),
+    issue: (publicKey, options) => issueLeaf({ name, key }, publicKey, options),
+    subordinate: (subject) => authority(subject, newKey(), { name, key }),
+    certify: (other) => authorityCertificate(other.name, other.key, { name, key }),
+  };
+}
+
+async function authorityCertificate(name: string, key: KeyObject, issuer: Issuer): Promise<string> {
   const now = Date.now();
-  const pem = await certificate(issuer, key, {
+  return await certificate(issuer, key, {
     subject: `CN=${name}`,
     notBefore: now - DAY_MS,
     notAfter: now + 3650 * DAY_MS,
@@ -61,11 +76,6 @@ async function authority(name: string, key: KeyObject, issuer: Issuer): Promise<
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
     ],
   });
-  return {
-    pem,
-    issue: (publicKey, options) => issueLeaf({ name, key }, publicKey, options),
-    subordinate: (subject) => authority(subject, newKey(), { name, key }),
-  };
 }
 
 async function issueLeaf(issuer: Issuer, publicKey: KeyObject, o: LeafOptions): Promise<string> {

@@ -130,6 +130,27 @@ describe('assertChain', () => {
     );
   });
 
+  it('takes a chain that goes on to an older root than the one it knows', async () => {
+    const old = await makeAuthority('old root');
+    const cross = await old.certify(root);
+    const pem = (await leaf()) + issuer.pem + cross;
+    verify(pem, root.pem);
+    verify(pem, old.pem);
+    assert.throws(
+      () => {
+        verify(pem, other.pem);
+      },
+      { code: 'CLIENT_CERTIFICATE', message: /none of the authorities/ },
+    );
+    // What follows the known authority must be linked all the same.
+    assert.throws(
+      () => {
+        verify(pem + other.pem, root.pem);
+      },
+      { code: 'CLIENT_CERTIFICATE', message: /not issued by/ },
+    );
+  });
+
   it('is not fooled by an authority of the same name', async () => {
     const twin = await (await makeAuthority('root')).subordinate('issuer');
     const pem = (await leaf()) + twin.pem;
