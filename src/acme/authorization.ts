@@ -44,27 +44,35 @@ export async function proveAuthorization(
   const challenge = chooseHttp01(current, session.directory.url);
   await publisher.publishHttp01(challenge.token);
   session.report(`${name}: answering the http-01 challenge, waiting for the server to check it`);
-  const answered = await postSigned(session, {
-    url: challenge.url,
-    payload: {}, // RFC 8555 §7.5.1
-    accountUrl,
-    what: `${name}: challenge`,
-  });
+  const retryAfterMs = challenge.isPending
+    ? await announceAnswer(session, accountUrl, challenge.url, name)
+    : undefined;
   const final = await poll({
     what: `${name}: authorization`,
-    timing: session.timing,
-    deadlineMs: session.deadlineMs,
-    first: {
-      value: current,
-      isDone: false,
-      retryAfterMs: parseRetryAfter(answered.headers.get('retry-after'), session.timing.now()),
-    },
+    context: session,
+    first: { value: current, isDone: false, retryAfterMs },
     fetch,
   });
   if (final.status !== 'valid') {
     throw failedAuthorization(final);
   }
   session.report(`${name}: authorized`);
+}
+
+/** Tells the server to look at the answer, RFC 8555 §7.5.1; gives what it asks to wait, in milliseconds. */
+async function announceAnswer(
+  session: AcmeSession,
+  accountUrl: string,
+  url: URL,
+  name: string,
+): Promise<number | undefined> {
+  const response = await postSigned(session, {
+    url,
+    payload: {},
+    accountUrl,
+    what: `${name}: challenge`,
+  });
+  return parseRetryAfter(response.headers.get('retry-after'), session.timing.now());
 }
 
 async function fetchAuthorization(
@@ -88,7 +96,7 @@ async function fetchAuthorization(
 
 function failedAuthorization(authorization: Authorization): AppError {
   const name = printable(authorization.identifier.value, 300);
-  const problem = authorization.challenges.find(({ error }) => error !== undefined)?.error;
+  const [problem] = authorization.challenges.flatMap(({ error }) => error ?? []);
   const reason =
     problem === undefined ? `the authorization is ${authorization.status}` : formatProblem(problem);
   return new AppError('ACME_ORDER_FAILED', `${name}: ${reason}`, {

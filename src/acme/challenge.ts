@@ -14,6 +14,8 @@ export const CHALLENGE_PATH = '/.well-known/acme-challenge/';
 export interface Http01Challenge {
   readonly url: URL;
   readonly token: string;
+  /** False when the server works on it already, from an order before: it is not told again. */
+  readonly isPending: boolean;
 }
 
 /** True for a token that may be used in a URL path and as a file name. */
@@ -47,5 +49,9 @@ export function chooseHttp01(authorization: Authorization, directory: URL): Http
       hint: 'a token has 22 to 200 characters of A-Z a-z 0-9 _ -; nothing was written or served for this one',
     });
   }
-  return { url: parseServerUrl(challenge.url ?? '', directory, `${name}: challenge url`), token };
+  return {
+    url: parseServerUrl(challenge.url ?? '', directory, `${name}: challenge url`),
+    token,
+    isPending: (challenge.status ?? 'pending') === 'pending',
+  };
 }

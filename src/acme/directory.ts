@@ -1,9 +1,10 @@
 // The server's directory, RFC 8555 §7.1.1: where everything is. Runs in the client.
 
 import * as v from 'valibot';
-import type { AcmeHttp } from './http.js';
+import type { AcmeHttp, HttpResponse } from './http.js';
 import { parseBody } from './json.js';
-import { parseProblem, ServerProblem } from './problem.js';
+import { problemOf } from './problem.js';
+import { readPatiently, type WaitContext } from './retries.js';
 import { parseServerUrl } from './server-url.js';
 
 const directorySchema = v.object({
@@ -36,11 +37,18 @@ export interface Directory {
  * Fetches and checks the directory.
  * @throws AppError ACME_INVALID when it is not a directory, ServerProblem, and what the request throws
  */
-export async function fetchDirectory(http: AcmeHttp, url: URL): Promise<Directory> {
-  const response = await http.request({ method: 'GET', url, accept: 'application/json' });
-  if (response.status !== 200) {
-    throw new ServerProblem(`directory ${url.href}`, parseProblem(response), response.status);
-  }
+export async function fetchDirectory(
+  http: AcmeHttp,
+  url: URL,
+  context: WaitContext,
+): Promise<Directory> {
+  const response = await readPatiently(context, async (): Promise<HttpResponse> => {
+    const answer = await http.request({ method: 'GET', url, accept: 'application/json' });
+    if (answer.status !== 200) {
+      throw problemOf(`directory ${url.href}`, answer, context.timing.now());
+    }
+    return answer;
+  });
   const body = parseBody(directorySchema, response, `directory ${url.href}`);
   return {
     url,

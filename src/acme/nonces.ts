@@ -3,7 +3,8 @@
 import { isBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
 import type { AcmeHttp, HttpResponse } from './http.js';
-import { parseProblem, ServerProblem } from './problem.js';
+import { problemOf } from './problem.js';
+import { readPatiently, type WaitContext } from './retries.js';
 
 const MAX_NONCES = 32;
 const MAX_NONCE_LENGTH = 512;
@@ -12,9 +13,11 @@ const MAX_NONCE_LENGTH = 512;
 export class NoncePool {
   readonly #http: AcmeHttp;
   readonly #newNonceUrl: URL;
+  readonly #context: WaitContext;
   readonly #nonces: string[] = [];
 
-  constructor(http: AcmeHttp, newNonceUrl: URL) {
+  constructor(http: AcmeHttp, newNonceUrl: URL, context: WaitContext) {
+    this.#context = context;
     this.#http = http;
     this.#newNonceUrl = newNonceUrl;
   }
@@ -40,15 +43,19 @@ export class NoncePool {
     if (kept !== undefined) {
       return kept;
     }
-    const response = await this.#http.request({ method: 'HEAD', url: this.#newNonceUrl });
-    if (response.status >= 400) {
-      throw new ServerProblem('new nonce', parseProblem(response), response.status);
-    }
-    this.offer(response);
+    this.offer(await readPatiently(this.#context, () => this.#fetch()));
     const fetched = this.#nonces.pop();
     if (fetched === undefined) {
       throw new AppError('ACME_INVALID', 'new nonce: the server gave no usable nonce');
     }
     return fetched;
+  }
+
+  async #fetch(): Promise<HttpResponse> {
+    const response = await this.#http.request({ method: 'HEAD', url: this.#newNonceUrl });
+    if (response.status >= 400) {
+      throw problemOf('new nonce', response, this.#context.timing.now());
+    }
+    return response;
   }
 }

@@ -1,5 +1,5 @@
 // The resources of RFC 8555 §7.1 as the client reads them. Pure.
-// Unknown members are ignored, unknown states are refused: acting on a state nobody knows is a guess.
+// Unknown members are ignored, and null is taken for absent, as some servers write it; unknown states are refused: acting on a state nobody knows is a guess.
 
 import * as v from 'valibot';
 import { problemSchema } from './problem.js';
@@ -22,16 +22,17 @@ export const orderSchema = v.object({
   identifiers: v.pipe(v.array(identifierSchema), v.maxLength(MAX_IDENTIFIERS)),
   authorizations: v.pipe(v.array(v.string()), v.maxLength(MAX_IDENTIFIERS)),
   finalize: v.string(),
-  certificate: v.optional(v.string()),
-  error: v.optional(problemSchema),
+  certificate: v.nullish(v.string()),
+  error: v.nullish(problemSchema),
 });
 
 /** RFC 8555 §8; challenges of unknown types are read too, and left alone. */
 const challengeSchema = v.object({
   type: v.string(),
-  url: v.optional(v.string()),
-  token: v.optional(v.string()),
-  error: v.optional(problemSchema),
+  status: v.nullish(v.string()),
+  url: v.nullish(v.string()),
+  token: v.nullish(v.string()),
+  error: v.nullish(problemSchema),
 });
 
 /** RFC 8555 §7.1.4 */

@@ -3,11 +3,11 @@
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
 import { isSameIdentifierSet, type Identifier } from './identifier.js';
-import type { HttpResponse } from './http.js';
+import { isConnectionReset, type HttpResponse } from './http.js';
 import { parseBody } from './json.js';
 import { orderSchema, type Order } from './objects.js';
 import { poll, type PollResult } from './poll.js';
-import { formatProblem, hintFor } from './problem.js';
+import { formatProblem, hintFor, isProblem } from './problem.js';
 import { parseRetryAfter } from './retry-after.js';
 import { parseServerUrl } from './server-url.js';
 import type { AcmeSession } from './session.js';
@@ -15,6 +15,10 @@ import { postSigned } from './signed-post.js';
 
 /** Bytes of a PEM chain. Five certificates of 4096-bit RSA take 12 KiB. */
 const MAX_CHAIN_BYTES = 256 * 1024;
+
+const MAX_FINALIZE_ATTEMPTS = 4;
+/** What a server may need to see its own order, or to come back after a broken connection. */
+const FINALIZE_PAUSE_MS = 500;
 
 export interface PlacedOrder {
   readonly url: URL;
@@ -58,8 +62,7 @@ export async function waitWhile(
 ): Promise<Order> {
   const order = await poll({
     what: `order: ${states.join(' or ')}`,
-    timing: session.timing,
-    deadlineMs: session.deadlineMs,
+    context: session,
     ...(first === undefined ? {} : { first }),
     fetch: async () => {
       const response = await postSigned(session, {
@@ -99,22 +102,43 @@ export async function finalizeOrder(
   placed: PlacedOrder,
   csr: Uint8Array,
 ): Promise<URL> {
-  const response = await postSigned(session, {
-    url: parseServerUrl(placed.order.finalize, session.directory.url, 'order: finalize'),
-    payload: { csr: encodeBase64Url(csr) },
-    accountUrl: placed.accountUrl,
-    what: 'finalize',
-  });
-  const waiting = ['ready', 'processing'] as const;
-  const first = readOrder(session, response, waiting);
-  const order = await waitWhile(session, placed, waiting, first);
-  if (order.status !== 'valid' || order.certificate === undefined) {
+  const order = await sendCsr(session, placed, csr);
+  if (order.status !== 'valid' || typeof order.certificate !== 'string') {
     throw new AppError(
       'ACME_INVALID',
       `order: ${order.status} after finalizing, without certificate`,
     );
   }
   return parseServerUrl(order.certificate, session.directory.url, 'order: certificate');
+}
+
+/**
+ * Finalizes until the order is past it. A connection that breaks may have lost the request or its answer
+ * alone: the order tells, and is not lost for it. So does one that says it is not ready yet.
+ */
+async function sendCsr(session: AcmeSession, placed: PlacedOrder, csr: Uint8Array): Promise<Order> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const response = await postSigned(session, {
+        url: parseServerUrl(placed.order.finalize, session.directory.url, 'order: finalize'),
+        payload: { csr: encodeBase64Url(csr) },
+        accountUrl: placed.accountUrl,
+        what: 'finalize',
+      });
+      const waiting = ['ready', 'processing'] as const;
+      return await waitWhile(session, placed, waiting, readOrder(session, response, waiting));
+    } catch (error) {
+      const isUndecided = isConnectionReset(error) || isProblem(error, 'orderNotReady');
+      if (!isUndecided || attempt === MAX_FINALIZE_ATTEMPTS) {
+        throw error;
+      }
+    }
+    await session.timing.sleep(FINALIZE_PAUSE_MS * attempt);
+    const order = await waitWhile(session, placed, ['pending', 'processing']);
+    if (order.status !== 'ready') {
+      return order;
+    }
+  }
 }
 
 /**
@@ -140,7 +164,7 @@ export async function downloadChain(
 }
 
 function failedOrder(order: Order): AppError {
-  const problem = order.error;
+  const problem = order.error ?? undefined;
   const reason = problem === undefined ? 'the server gives no reason' : formatProblem(problem);
   return new AppError('ACME_ORDER_FAILED', `order: invalid: ${reason}`, {
     hint: problem === undefined ? undefined : hintFor(problem),

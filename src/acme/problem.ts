@@ -6,6 +6,7 @@ import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { HttpResponse } from './http.js';
 import { decodeJson } from './json.js';
+import { parseRetryAfter } from './retry-after.js';
 
 const ERROR_NAMESPACE = 'urn:ietf:params:acme:error:';
 const MAX_SUBPROBLEMS = 100;
@@ -40,13 +41,16 @@ export type Problem = v.InferOutput<typeof problemSchema>;
 export class ServerProblem extends AppError {
   readonly problem: Problem;
   readonly status: number;
+  /** What the server asks to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(what: string, problem: Problem, status: number) {
+  constructor(what: string, problem: Problem, status: number, retryAfterMs?: number) {
     super('ACME_PROBLEM', `${what}: ${formatProblem(problem, status)}`, {
       hint: hintFor(problem),
     });
     this.problem = problem;
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -70,6 +74,15 @@ function emptyProblem(): Problem {
     algorithms: undefined,
     subproblems: undefined,
   };
+}
+
+/**
+ * The error of an answer with an error status.
+ * @param now milliseconds since 1970
+ */
+export function problemOf(what: string, response: HttpResponse, now: number): ServerProblem {
+  const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), now);
+  return new ServerProblem(what, parseProblem(response), response.status, retryAfterMs);
 }
 
 /** `unauthorized: detail`, and one indented line for each subproblem (RFC 8555 §6.7.1). */

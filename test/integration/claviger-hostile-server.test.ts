@@ -64,6 +64,19 @@ function answering(endpoint: Endpoint, answer: AcmeAnswer, times = Infinity): Ac
   };
 }
 
+/** The first request to finalize changes nothing, and is answered so. */
+function losingFinalize(answer: AcmeAnswer): AcmeServerOptions {
+  return {
+    misbehave: ({ endpoint, count, usual }) => {
+      if (endpoint === 'finalize' && count === 0) {
+        return answer;
+      }
+      const isAfter = endpoint === 'order' && count === 1;
+      return isAfter ? { body: { ...bodyOf(usual), status: 'ready' } } : undefined;
+    },
+  };
+}
+
 function changing(
   endpoint: Endpoint,
   change: (call: AcmeCall) => Readonly<Record<string, unknown>>,
@@ -156,6 +169,99 @@ describe('a server in trouble', () => {
   it('that cuts the connection of a read is asked again', async (t) => {
     const { result } = await issueFrom(t, answering('order', { reset: true }, 2));
     await result;
+  });
+
+  it('that cuts the connection of its directory or a nonce, or is busy with it, is asked again', async (t) => {
+    const busy = { status: 503, headers: { 'retry-after': '1' } };
+    for (const endpoint of ['directory', 'newNonce'] as const) {
+      for (const answer of [{ reset: true }, busy]) {
+        const { result, server } = await issueFrom(t, answering(endpoint, answer, 1));
+        await result;
+        assert.ok(server.calls.filter((call) => call === endpoint).length >= 2);
+      }
+    }
+  });
+
+  it('that gives no nonce for ever is not asked for ever', async (t) => {
+    const { result, server } = await issueFrom(t, answering('newNonce', { reset: true }));
+    assert.equal((await failureOf(result)).code, 'ACME_CONNECTION');
+    assert.equal(server.calls.filter((call) => call === 'newNonce').length, 8);
+  });
+
+  it('that loses the request to finalize gets it again, as the order is still ready', async (t) => {
+    const { result, server } = await issueFrom(t, losingFinalize({ reset: true }));
+    assert.match(await result, /BEGIN CERTIFICATE/);
+    assert.equal(server.calls.filter((call) => call === 'finalize').length, 2);
+  });
+
+  it('that loses its answer to finalize is not asked twice: the order tells', async (t) => {
+    const { result, server } = await issueFrom(t, {
+      misbehave: ({ endpoint, usual }) =>
+        // The certificate is issued: what is usual has happened by now.
+        endpoint === 'finalize' ? { ...usual, reset: true } : undefined,
+    });
+    assert.match(await result, /BEGIN CERTIFICATE/);
+    assert.equal(server.calls.filter((call) => call === 'finalize').length, 1);
+  });
+
+  it('that never gets a request to finalize is given up', async (t) => {
+    const { result, server } = await issueFrom(t, {
+      misbehave: ({ endpoint, count, usual }) => {
+        if (endpoint === 'finalize') {
+          return { reset: true };
+        }
+        const isAfter = endpoint === 'order' && count > 0;
+        return isAfter ? { body: { ...bodyOf(usual), status: 'ready' } } : undefined;
+      },
+    });
+    assert.equal((await failureOf(result)).code, 'ACME_CONNECTION');
+    assert.equal(server.calls.filter((call) => call === 'finalize').length, 4);
+  });
+
+  it('that finds the order not ready yet is waited for', async (t) => {
+    const { result, server } = await issueFrom(
+      t,
+      losingFinalize({ ...problem('orderNotReady'), status: 403 }),
+    );
+    assert.match(await result, /BEGIN CERTIFICATE/);
+    assert.equal(server.calls.filter((call) => call === 'finalize').length, 2);
+  });
+
+  it('that works on a challenge already is not told to again', async (t) => {
+    const { result, server, published } = await issueFrom(t, {
+      misbehave: ({ endpoint, count, usual }) => {
+        if (endpoint === 'authorization') {
+          const challenges = [{ ...challengeOf(usual), status: 'processing' }];
+          const status = count < 2 ? 'pending' : 'valid';
+          return { body: { ...bodyOf(usual), status, challenges } };
+        }
+        return endpoint === 'order' && count === 0
+          ? { body: { ...bodyOf(usual), status: 'ready' } }
+          : undefined;
+      },
+    });
+    assert.match(await result, /BEGIN CERTIFICATE/);
+    assert.equal(published.length, 2);
+    assert.equal(server.calls.includes('challenge'), false);
+  });
+
+  it('that writes null for what is absent is understood', async (t) => {
+    const { result } = await issueFrom(t, {
+      misbehave: ({ endpoint, usual }) => {
+        switch (endpoint) {
+          case 'newOrder':
+          case 'order':
+            return { ...usual, body: { certificate: null, ...bodyOf(usual), error: null } };
+          case 'authorization':
+            return {
+              body: { ...bodyOf(usual), challenges: [{ ...challengeOf(usual), error: null }] },
+            };
+          default:
+            return undefined;
+        }
+      },
+    });
+    assert.match(await result, /BEGIN CERTIFICATE/);
   });
 
   it('that cuts the connection of a change is not: it may have happened', async (t) => {

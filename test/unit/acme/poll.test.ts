@@ -1,7 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { poll, type PollResult } from '../../../src/acme/poll.js';
+import type { WaitContext } from '../../../src/acme/retries.js';
 import type { Timing } from '../../../src/acme/timing.js';
+
+/** What was told, by whose timing it was. */
+const reports = new Map<Timing, string[]>();
+
+function until(timing: Timing, deadlineMs = Infinity): WaitContext {
+  const told: string[] = [];
+  reports.set(timing, told);
+  return {
+    timing,
+    deadlineMs,
+    report: (line) => {
+      told.push(line);
+    },
+  };
+}
 
 class FakeTiming implements Timing {
   readonly waits: number[] = [];
@@ -36,28 +52,28 @@ const common = { what: 'order' };
 describe('poll', () => {
   it('does not wait for what is done at once', async () => {
     const timing = new FakeTiming();
-    assert.equal(await poll({ ...common, timing, deadlineMs: Infinity, fetch: steps() }), 1);
+    assert.equal(await poll({ ...common, context: until(timing), fetch: steps() }), 1);
     assert.deepEqual(timing.waits, []);
   });
 
   it('backs off from 50 ms to 5 s on its own', async () => {
     const timing = new FakeTiming();
     const fetch = steps(...Array.from({ length: 14 }, () => undefined));
-    await poll({ ...common, timing, deadlineMs: Infinity, fetch });
+    await poll({ ...common, context: until(timing), fetch });
     assert.deepEqual(timing.waits.slice(0, 3), [50, 80, 128]);
     assert.equal(timing.waits.at(-1), 5_000);
   });
 
   it('waits as long as the server asks, and never without a pause', async () => {
     const timing = new FakeTiming();
-    await poll({ ...common, timing, deadlineMs: Infinity, fetch: steps(7_000, 0, 3_000) });
+    await poll({ ...common, context: until(timing), fetch: steps(7_000, 0, 3_000) });
     assert.deepEqual(timing.waits, [7_000, 80, 3_000]);
   });
 
   it('begins with a result at hand', async () => {
     const timing = new FakeTiming();
     const first = { value: 0, isDone: false, retryAfterMs: 900 };
-    assert.equal(await poll({ ...common, timing, deadlineMs: Infinity, first, fetch: steps() }), 1);
+    assert.equal(await poll({ ...common, context: until(timing), first, fetch: steps() }), 1);
     assert.deepEqual(timing.waits, [900]);
   });
 
@@ -65,17 +81,35 @@ describe('poll', () => {
     const timing = new FakeTiming();
     const deadlineMs = timing.now() + 200;
     const fetch = steps(...Array.from({ length: 100 }, () => undefined));
-    await assert.rejects(poll({ ...common, timing, deadlineMs, fetch }), { code: 'ACME_TIMEOUT' });
+    await assert.rejects(poll({ ...common, context: until(timing, deadlineMs), fetch }), {
+      code: 'ACME_TIMEOUT',
+    });
     assert.deepEqual(timing.waits, [50, 80]);
   });
 
   it('does not wait for what the server puts beyond the deadline', async () => {
     const timing = new FakeTiming();
     const deadlineMs = timing.now() + 60_000;
-    await assert.rejects(poll({ ...common, timing, deadlineMs, fetch: steps(86_400_000) }), {
-      code: 'ACME_TIMEOUT',
-      message: /come back in 86400 s/,
-    });
+    await assert.rejects(
+      poll({ ...common, context: until(timing, deadlineMs), fetch: steps(86_400_000) }),
+      {
+        code: 'ACME_TIMEOUT',
+        message: /come back in 86400 s/,
+      },
+    );
     assert.deepEqual(timing.waits, []);
+  });
+
+  it('tells once what it waits for, when that takes long', async () => {
+    const quick = new FakeTiming();
+    await poll({ ...common, context: until(quick), fetch: steps(2_000, 2_000) });
+    assert.deepEqual(reports.get(quick), []);
+    const asked = new FakeTiming();
+    await poll({ ...common, context: until(asked), fetch: steps(30_000, 30_000) });
+    assert.deepEqual(reports.get(asked), ['order: waiting for the server, which asks for 30 s']);
+    const slow = new FakeTiming();
+    const fetch = steps(...Array.from({ length: 14 }, () => undefined));
+    await poll({ ...common, context: until(slow), fetch });
+    assert.deepEqual(reports.get(slow), ['order: waiting for the server']);
   });
 });
