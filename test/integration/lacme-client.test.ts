@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import type { Algorithm } from '../../src/jose/algorithms.js';
+import { createGnupg, gpgCommand } from '../support/gnupg.js';
 import { makeKey } from '../support/keys.js';
 import { type Lacme, prepareLacme } from '../support/lacme.js';
 import { type Pebble, isRevoked, startPebble } from '../support/pebble.js';
@@ -123,6 +124,19 @@ describe('lacme', () => {
     const signer = await tokenSigner(t);
     const socket = await startDaemon(t, signer);
     await useAccount(await prepare(signer.folder, { socket }));
+  });
+
+  it('registers, issues and revokes with a key that gpg decrypts for the daemon it starts', async (t) => {
+    const gnupg = await createGnupg(t);
+    const passphrase = gnupg.addPassphrase();
+    const user = await gnupg.addKey('RSA', passphrase);
+    const path = await gnupg.encrypt(makeKey('RS256').pem, '--recipient', user, '--encrypt');
+    const signer = { folder: await makeTempDir(t), privkey: `gpg:${path}`, env: {} };
+    const gpg = gpgCommand(passphrase, '--homedir', gnupg.home).join(' ');
+    const config = await configure(signer, `gpg = ${JSON.stringify(gpg)}\n`);
+    await useAccount(
+      await prepare(signer.folder, { command: `${process.execPath} ${CLAVIGERD}`, config }),
+    );
   });
 
   it('issues with the key ID alone, and cannot touch the account', async (t) => {
