@@ -17,7 +17,7 @@ import {
 } from '../support/gnupg.js';
 import { makeKey } from '../support/keys.js';
 import { connectLineClient } from '../support/line-client.js';
-import { childrenOf, startProcess, type CommandResult } from '../support/process.js';
+import { childrenOf, runCommand, startProcess, type CommandResult } from '../support/process.js';
 import { CLAVIGERD } from '../support/programs.js';
 import { suiteScope, type Scope } from '../support/scope.js';
 import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
@@ -102,6 +102,18 @@ describe('clavigerd with a gpg: key', () => {
     assert.match(greeting ?? '', /^1 OK /);
     assert.ok(isSignatureOf('ES256', jwk, input, signature ?? ''));
     assert.match(daemon.stderr, /gpg says: noise/);
+  });
+
+  it('names its own terminal to gpg where GPG_TTY names none', async (t) => {
+    const config = await writeConfig(
+      t,
+      settings([script('tty', 'echo "tty $GPG_TTY" >&2; exit 1')]),
+    );
+    const command = `${process.execPath} ${CLAVIGERD} --config=${config} --stdio`;
+    const env = { GPG_TTY: undefined };
+    // It makes a terminal for the command.
+    const { stdout } = await runCommand('script', ['-q', '-c', command, '/dev/null'], { env });
+    assert.match(stdout, /gpg says: tty \/dev\/pts\/\d+/);
   });
 
   it('ends by SIGTERM while gpg waits for somebody, and ends gpg', async (t) => {
