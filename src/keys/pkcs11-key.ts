@@ -2,57 +2,97 @@
 // Trusts neither public key nor signature of the helper before they are checked.
 
 import { algorithmOfKey } from '../jose/algorithms.js';
-import { parsePublicJwk, publicKeyOfJwk } from '../jose/public-jwk.js';
+import { parsePublicJwk, publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { printable } from '../lib/printable.js';
 import type { Secret } from '../lib/secret.js';
 import type { TokenInfo } from '../token/messages.js';
+import { parsePinSource, readPin } from './pin-source.js';
 import type { AccountKey } from './account-key.js';
 import type { KeyContext } from './key-context.js';
-import { resolveModule } from './module-path.js';
-import { parsePinSource, readPin } from './pin-source.js';
+import { resolveModule, type Pkcs11Module } from './module-path.js';
+import { isPinTrouble } from './pin-guard.js';
 import { formatPkcs11Uri, parsePkcs11Uri, type Pkcs11Uri } from './pkcs11-uri.js';
-import { DEFAULT_TOKEN_TIMEOUT_MS, TokenSupervisor } from './token-supervisor.js';
+import { readPublicHalf } from './public-half.js';
+import { tokenPinGovernor } from './token-pin.js';
+import { TokenPool } from './token-pool.js';
 
 export interface Pkcs11Key extends AccountKey {
-  /** Process ID of the token helper; undefined when none runs. */
-  readonly helperPid: number | undefined;
+  /** Process IDs of the token helpers that run. */
+  readonly helperPids: readonly number[];
+  /** False while every request is answered with an error at once. */
+  readonly isAvailable: boolean;
 }
 
 /**
- * Opens a key by its `pkcs11:` URI: starts a helper, logs in, finds the key.
+ * Opens a key by its `pkcs11:` URI: starts its helpers, logs in, finds the key.
  * @throws AppError KEY_URI, KEY_PIN, TOKEN_*
  */
 export async function openPkcs11Key(text: string, context: KeyContext): Promise<Pkcs11Key> {
   const uri = parsePkcs11Uri(text);
-  const helper = new TokenSupervisor({
-    module: resolveModule(uri, context.env),
+  const module = resolveModule(uri, context.env);
+  const pool = new TokenPool({
+    module,
+    helpers: context.helpers ?? module.helpers,
     token: uri.token,
     key: uri.key,
     env: context.env,
-    timeoutMs: context.tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS,
+    timeoutMs: context.tokenTimeoutMs,
+    touchNoticeMs: context.touchNoticeMs,
     log: context.log,
-    readPin: tokenPinReader(uri, context),
+    governor: tokenPinGovernor(uri, context),
   });
   try {
-    const { key } = await helper.start();
-    const jwk = parsePublicJwk(key.jwk);
+    const jwk = await startAndFindKey(pool, () => publicHalfOf(uri, module, context));
     const publicKey = publicKeyOfJwk(jwk);
-    const algorithm = algorithmOfKey(publicKey);
     return {
-      algorithm,
+      algorithm: algorithmOfKey(publicKey),
       jwk,
       publicKey,
       description: formatPkcs11Uri(uri),
-      get helperPid(): number | undefined {
-        return helper.pid;
+      get helperPids(): readonly number[] {
+        return pool.pids;
       },
-      sign: (input) => helper.sign(input),
-      close: () => helper.close(),
+      get isAvailable(): boolean {
+        return pool.isAvailable;
+      },
+      wake: () => pool.start().then(() => undefined),
+      sign: (input, asker = { client: '' }) => pool.sign(input, asker),
+      forget: (client) => {
+        pool.forget(client);
+      },
+      distrust: (signature) => {
+        pool.distrust(signature);
+      },
+      close: () => pool.close(),
     };
   } catch (error) {
-    await helper.close();
+    await pool.close();
     throw error;
   }
+}
+
+/** The public key of the token, after a login, or without one where none is tried. */
+async function startAndFindKey(
+  pool: TokenPool,
+  withoutLogin: () => Promise<PublicJwk | undefined>,
+): Promise<PublicJwk> {
+  try {
+    return parsePublicJwk((await pool.start()).key.jwk);
+  } catch (error) {
+    const jwk = isPinTrouble(error) ? await withoutLogin() : undefined;
+    if (jwk === undefined) {
+      throw error;
+    }
+    return jwk;
+  }
+}
+
+async function publicHalfOf(
+  uri: Pkcs11Uri,
+  module: Pkcs11Module,
+  context: KeyContext,
+): Promise<PublicJwk | undefined> {
+  return context.servesLocked === true ? readPublicHalf(uri, module, context) : undefined;
 }
 
 /**

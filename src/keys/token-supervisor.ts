@@ -1,19 +1,23 @@
-// Runs in the daemon: keeps one token ready to sign through a helper process, and replaces the helper
-// when it hangs, dies, or its token goes away. It holds the PIN, once it has logged in with it.
-// It never sends a PIN again after a refusal: that would use up the token's tries.
+// Runs in the daemon: keeps one token helper ready to sign, and climbs the recovery ladder when it is not.
+// What to do about a failure stands in recovery-table.ts; this file only does it. Nothing that a
+// session knew, object handles above all, outlives a rung.
 
-import { AppError } from '../lib/errors.js';
+import type { KeySelector, TokenSelector } from '../token/messages.js';
+import { TokenError } from '../token/messages.js';
+import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import type { Secret } from '../lib/secret.js';
-import type { KeyInfo, KeySelector, TokenInfo, TokenSelector } from '../token/messages.js';
-import { TokenHelper, NotBegunError } from './token-helper.js';
 import type { KeyLog } from './key-context.js';
 import type { Pkcs11Module } from './module-path.js';
-import { assertLoginIsSafe, isPinRefusal } from './pin-guard.js';
+import { decideRecovery, type Failure, type Remedy, type Rung } from './recovery-table.js';
+import { NotBegunError, TokenHelper } from './token-helper.js';
+import type { TokenIdentity, TokenLogin } from './token-login.js';
 import { TokenSession } from './token-session.js';
 
 /** Default for the longest time one operation of a token may take. */
 export const DEFAULT_TOKEN_TIMEOUT_MS = 30_000;
+
+/** Times one request may be sent, whatever happens to the others beside it. */
+const MAX_ATTEMPTS = 8;
 
 export interface TokenSupervisorOptions {
   readonly module: Pkcs11Module;
@@ -22,39 +26,47 @@ export interface TokenSupervisorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly timeoutMs: number;
   readonly log: KeyLog;
-  /** Gets the PIN; not called again once a login has succeeded with it. */
-  readonly readPin: (token: TokenInfo) => Promise<Secret>;
+  /** Shared by all helpers of a token. */
+  readonly login: TokenLogin;
+  /** Told whenever a helper is lost: ended by itself, or killed. */
+  readonly onLoss: () => void;
 }
 
-export interface ReadyToken {
-  readonly token: TokenInfo;
-  readonly key: KeyInfo;
+/** What a supervisor asks and tells while it signs. */
+export interface SigningHooks {
+  /** The helper has begun; called again for each attempt. */
+  readonly onBegin: () => void;
+  /** False when nobody waits for the signature any more: it is not tried again. */
+  readonly isWanted: () => boolean;
 }
 
-interface Running extends ReadyToken {
+/** A session that is ready to sign. */
+interface Stance extends TokenIdentity {
   readonly session: TokenSession;
+  /** The rung that led here; undefined once it has signed. The next failure goes on from it. */
+  rung: Rung | undefined;
 }
 
-/** Helpers start one after another: modules that keep files (SoftHSM) race when opened together. */
-let lastStart: Promise<unknown> = Promise.resolve();
+type Step = Exclude<Rung, 'back-off'>;
 
-function inTurn<T>(start: () => Promise<T>): Promise<T> {
-  const result = lastStart.then(start);
-  lastStart = result.catch(() => undefined);
+/** Modules that keep files (SoftHSM) race when opened together: helpers of one module start in turn. */
+const lastStarts = new Map<string, Promise<unknown>>();
+
+function inTurn<T>(module: string, start: () => Promise<T>): Promise<T> {
+  const result = (lastStarts.get(module) ?? Promise.resolve()).then(start);
+  lastStarts.set(
+    module,
+    result.catch(() => undefined),
+  );
   return result;
 }
 
 export class TokenSupervisor {
   readonly #options: TokenSupervisorOptions;
-  #running: Promise<Running> | undefined;
+  #stance: Promise<Stance> | undefined;
   #session: TokenSession | undefined;
+  #isReady = false;
   #ending: Promise<void> = Promise.resolve();
-  /** The PIN that a login has succeeded with. */
-  #provenPin: Secret | undefined;
-  /** The token's refusal of the PIN: from then on nothing is tried any more. */
-  #refusal: AppError | undefined;
-  /** What the first start found; a fresh helper must find the same. */
-  #identity: ReadyToken | undefined;
   #closed = false;
 
   constructor(options: TokenSupervisorOptions) {
@@ -66,143 +78,193 @@ export class TokenSupervisor {
     return this.#session?.pid;
   }
 
-  /** Logs in and finds the key, unless that is done. @throws AppError TOKEN_*, or what `readPin` throws */
-  start(): Promise<ReadyToken> {
+  /** True when a signature needs no start and no recovery first. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Logs in and finds the key, unless that is done. @throws AppError TOKEN_*, or what reading the PIN throws */
+  start(): Promise<TokenIdentity> {
     return this.#ready();
   }
 
   /**
-   * Signs the bytes of a JWS signing input, in JWS form.
+   * Signs the bytes of a JWS signing input, in JWS form. A failure that recovery helps against is not seen.
    * @throws AppError TOKEN_*
    */
-  async sign(input: Buffer): Promise<Buffer> {
-    for (;;) {
-      const { session } = await this.#ready();
+  async sign(input: Buffer, hooks: SigningHooks): Promise<Buffer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const ready = this.#ready();
+      const stance = await ready;
       try {
-        return await session.sign(input);
+        const signature = await stance.session.sign(input, hooks.onBegin);
+        stance.rung = undefined;
+        return signature;
       } catch (error) {
-        if (isPinRefusal(error)) {
-          this.#latch(error);
-        }
-        // Simple rule: after any failure the next signature gets a fresh helper.
-        this.#retire(session);
-        if (!(error instanceof NotBegunError)) {
+        await this.#options.login.noteFailure(stance.token, error);
+        const remedy = decideAfter(error, stance.rung);
+        if (!isStep(remedy) || attempt === MAX_ATTEMPTS || !hooks.isWanted()) {
+          this.#giveUp(ready, remedy);
           throw error;
         }
-        // The helper ended over an earlier request, which has the error. This one has not been tried.
+        // Of several requests that failed together, the first one climbs and the others wait.
+        if (this.#stance === ready) {
+          void this.#become(this.#climb(stance, remedy, error));
+        }
       }
     }
   }
 
-  /** Ends the helper and wipes the PIN. */
+  /**
+   * Ends the helper after what it has in hand; the next signature starts a fresh one. To be preferred to
+   * `kill`: SoftHSM writes the token's file anew at each login, and loses the token when killed meanwhile.
+   */
+  retire(): void {
+    this.#end((session) => session.close());
+  }
+
+  /** Ends the helper at once. */
+  kill(): void {
+    this.#end((session) => session.kill());
+  }
+
+  /** Ends the helper for good. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#running?.catch(() => undefined);
-    if (this.#session !== undefined) {
-      this.#retire(this.#session);
+    if (this.#isReady) {
+      await this.#stance; // what was asked in this turn of the event loop is sent first
     }
+    this.retire();
     await this.#ending;
-    this.#provenPin?.wipe();
-    this.#provenPin = undefined;
   }
 
-  #ready(): Promise<Running> {
-    if (this.#refusal !== undefined) {
-      return Promise.reject(this.#refusal);
-    }
+  #ready(): Promise<Stance> {
+    return this.#stance ?? this.#become(this.#startHelper(undefined));
+  }
+
+  #assertOpen(): void {
     if (this.#closed) {
-      return Promise.reject(new AppError('TOKEN_HELPER', 'token helper: closed'));
+      throw new AppError('TOKEN_HELPER', 'token helper: closed');
     }
-    if (this.#running === undefined) {
-      const running = inTurn(() => this.#startSession());
-      this.#running = running;
-      // A failed start is told to all that wait for it, and tried anew by the next request.
-      running.catch(() => {
-        if (this.#running === running) {
-          this.#running = undefined;
+  }
+
+  /** Takes a stance that is on its way; when it fails, the next request begins anew. */
+  #become(next: Promise<Stance>): Promise<Stance> {
+    this.#stance = next;
+    this.#isReady = false;
+    void next.then(
+      ({ session }) => {
+        this.#isReady = this.#stance === next;
+        if (!this.#isReady) {
+          void session.close(); // ended meanwhile: nobody else knows of it
         }
-      });
-    }
-    return this.#running;
+      },
+      () => {
+        if (this.#stance === next) {
+          this.retire();
+        }
+      },
+    );
+    return next;
   }
 
-  async #startSession(): Promise<Running> {
-    await this.#ending;
+  /** Climbs from a failed session until a rung holds. @throws what the last rung threw */
+  async #climb(from: Stance, first: Step, cause: unknown): Promise<Stance> {
+    let failure = cause;
+    for (let next: Remedy = first; isStep(next);) {
+      const reason = printable(messageOf(failure));
+      this.#options.log('warning', `token helper: ${reason}; recovery: ${next}`);
+      try {
+        return await this.#step(next, from);
+      } catch (error) {
+        failure = error;
+        next = decideAfter(error, next);
+      }
+    }
+    throw failure;
+  }
+
+  async #step(rung: Step, { session, token }: Stance): Promise<Stance> {
+    switch (rung) {
+      case 'find-key':
+        return this.#findKey(session, token, rung);
+      case 'new-session':
+      case 'log-in':
+        return this.#openSession(session, rung);
+      case 'reinitialise':
+        await session.reinitialise();
+        return this.#openSession(session, rung);
+      case 'new-helper':
+        await session.kill();
+        this.#options.onLoss();
+        return this.#startHelper(rung);
+    }
+  }
+
+  #startHelper(rung: Rung | undefined): Promise<Stance> {
     const { env, log, timeoutMs, module } = this.#options;
-    const session = new TokenSession(new TokenHelper(env, log), timeoutMs);
-    this.#session = session;
-    try {
+    return inTurn(module.path, async () => {
+      await this.#ending;
+      this.#assertOpen();
+      this.#options.login.assertOpen();
+      const session = new TokenSession(new TokenHelper(env, log), timeoutMs);
+      this.#session = session;
       await session.load(module);
-      const token = await session.openToken(this.#options.token, 'read');
-      this.#assertSameToken(token);
-      if (token.loginRequired) {
-        await this.#login(session, token);
-      }
-      const key = await session.selectKey(this.#options.key);
-      this.#assertSameKey(key);
-      this.#identity ??= { token, key };
-      const serial = printable(token.serial);
+      const stance = await this.#openSession(session, rung);
+      const serial = printable(stance.token.serial);
       log('info', `token helper: ready, process ${session.pid ?? 0}, token serial ${serial}`);
-      return { session, token, key };
-    } catch (error) {
-      this.#retire(session);
-      throw error;
+      return stance;
+    });
+  }
+
+  async #openSession(session: TokenSession, rung: Rung | undefined): Promise<Stance> {
+    const token = await session.openToken(this.#options.token, 'read');
+    await this.#options.login.logIn(session, token, rung === 'log-in');
+    return this.#findKey(session, token, rung);
+  }
+
+  async #findKey(
+    session: TokenSession,
+    token: TokenIdentity['token'],
+    rung: Rung | undefined,
+  ): Promise<Stance> {
+    const key = await session.selectKey(this.#options.key);
+    this.#options.login.assertSameKey({ token, key });
+    return { session, token, key, rung };
+  }
+
+  /** After a failure that is not recovered from here: what the table calls the token's own trouble ends the helper. */
+  #giveUp(ready: Promise<Stance>, remedy: Remedy): void {
+    if (remedy !== 'request' && remedy !== 'operator' && this.#stance === ready) {
+      this.#options.onLoss();
+      this.kill();
     }
   }
 
-  async #login(session: TokenSession, token: TokenInfo): Promise<void> {
-    assertLoginIsSafe(token);
-    const pin = this.#provenPin ?? (await this.#options.readPin(token));
-    try {
-      await session.login(token, pin);
-      this.#provenPin = pin;
-    } catch (error) {
-      if (isPinRefusal(error)) {
-        this.#latch(error);
-      }
-      if (this.#provenPin !== pin) {
-        pin.wipe();
-      }
-      throw error;
+  #end(how: (session: TokenSession) => Promise<void>): void {
+    const session = this.#session;
+    this.#session = undefined;
+    this.#stance = undefined;
+    this.#isReady = false;
+    if (session !== undefined) {
+      this.#ending = how(session);
     }
   }
+}
 
-  /** No login will be tried any more, and the PIN is not needed. */
-  #latch(refusal: AppError): void {
-    this.#refusal = refusal;
-    this.#provenPin?.wipe();
-    this.#provenPin = undefined;
-    const told = printable(refusal.message);
-    this.#options.log('error', `${told}; no further attempt until the next start`);
-  }
+function decideAfter(error: unknown, reached: Rung | undefined): Remedy {
+  // The helper ended over another request, or between two: this one has not been tried.
+  return error instanceof NotBegunError ? 'new-helper' : decideRecovery(failureOf(error), reached);
+}
 
-  /** Ends a helper without waiting; the next one starts when it is gone. */
-  #retire(session: TokenSession): void {
-    if (this.#session === session) {
-      this.#session = undefined;
-      this.#running = undefined;
-      this.#ending = session.close();
-    }
-  }
+function isStep(remedy: Remedy): remedy is Step {
+  return remedy !== 'request' && remedy !== 'operator' && remedy !== 'back-off';
+}
 
-  /** Before the PIN is sent: a token put in the other's place must not get it. */
-  #assertSameToken(token: TokenInfo): void {
-    const first = this.#identity?.token;
-    if (first !== undefined && first.serial !== token.serial) {
-      const [was, is] = [JSON.stringify(first.serial), JSON.stringify(token.serial)];
-      throw new AppError('TOKEN_NOT_FOUND', `token: serial was ${was} and is now ${is}`, {
-        hint: 'put the first token back, or start again to use the other one',
-      });
-    }
+/** What the recovery table is asked about. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof TokenError) {
+    return { code: error.code, returnValue: error.returnValue };
   }
-
-  #assertSameKey(key: KeyInfo): void {
-    const first = this.#identity?.key;
-    if (first !== undefined && JSON.stringify(first.jwk) !== JSON.stringify(key.jwk)) {
-      throw new AppError(
-        'TOKEN_KEY_NOT_FOUND',
-        'key: the token now holds another key of this name',
-      );
-    }
-  }
+  return { code: error instanceof AppError ? error.code : 'TOKEN_FAILED' };
 }

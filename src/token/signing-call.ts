@@ -1,7 +1,7 @@
 // Runs in the token helper. The two calls of a signature that are worth a second try on the spot: an
 // operation left over from before, and a buffer the module finds too small. The daemon decides on the rest.
 
-import pkcs11js from 'pkcs11js';
+import type pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
 import type { Session } from './attributes.js';
 import { callToken, pkcs11FailureOf } from './pkcs11-failure.js';

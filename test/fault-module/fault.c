@@ -214,12 +214,15 @@ static int has_effect(const struct fault *fault, const char *effect)
 	return fault != NULL && strcmp(fault->effect, effect) == 0;
 }
 
+static char *volatile kept;
+
 static void grow(unsigned long mebibytes)
 {
 	size_t size = mebibytes << 20;
 	char *memory = malloc(size);
 	if (memory != NULL)
 		memset(memory, 1, size);
+	kept = memory; /* or the compiler would leave both calls out */
 }
 
 /* Does what can be done before the call; gives 1 when the call is not to be made, with its value. */

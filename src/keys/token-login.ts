@@ -1,0 +1,75 @@
+// Runs in the daemon: what the helpers of one token share, so that each new session is as the first one was.
+// A PIN goes to a token of the same serial only, and by way of the governor, which decides whether at all.
+
+import { AppError } from '../lib/errors.js';
+import type { KeyInfo, TokenInfo } from '../token/messages.js';
+import { isPinRefusal } from './pin-guard.js';
+import type { PinGovernor } from './pin-governor.js';
+import type { TokenSession } from './token-session.js';
+
+/** The token and the key of a session. */
+export interface TokenIdentity {
+  readonly token: TokenInfo;
+  readonly key: KeyInfo;
+}
+
+export class TokenLogin {
+  readonly #governor: PinGovernor;
+  /** What the first helper found; every other session must find the same. */
+  #first: TokenIdentity | undefined;
+
+  constructor(governor: PinGovernor) {
+    this.#governor = governor;
+  }
+
+  /** Returns while a login may be tried, for what costs more than that. @throws AppError KEY_PIN_HELD */
+  assertOpen(): void {
+    this.#governor.assertOpen();
+  }
+
+  /**
+   * Logs a helper in, where the token wants a login at all, and is the one that it was.
+   * @param again true logs out first; the helper has no other session that could be at work.
+   * @throws AppError TOKEN_*, KEY_PIN_HELD, or what reading the PIN throws
+   */
+  async logIn(session: TokenSession, token: TokenInfo, again: boolean): Promise<void> {
+    this.#assertSameToken(token);
+    if (token.loginRequired) {
+      await this.#governor.login(token, (pin) => session.login(token, pin, again));
+    }
+  }
+
+  /** Told of failed signatures: a PIN refused for one of them is not sent again either. */
+  async noteFailure(token: TokenInfo, error: unknown): Promise<void> {
+    if (isPinRefusal(error)) {
+      await this.#governor.refused(token, error);
+    }
+  }
+
+  /** The first token and key found are what all others are compared with. @throws AppError TOKEN_KEY_NOT_FOUND */
+  assertSameKey(found: TokenIdentity): void {
+    this.#first ??= found;
+    if (JSON.stringify(this.#first.key.jwk) !== JSON.stringify(found.key.jwk)) {
+      throw new AppError(
+        'TOKEN_KEY_NOT_FOUND',
+        'key: the token now holds another key of this name',
+      );
+    }
+  }
+
+  /** Forgets the PIN. */
+  close(): void {
+    this.#governor.close();
+  }
+
+  /** A token put in the other's place must not get the PIN. */
+  #assertSameToken(token: TokenInfo): void {
+    const first = this.#first?.token;
+    if (first !== undefined && first.serial !== token.serial) {
+      const [was, is] = [JSON.stringify(first.serial), JSON.stringify(token.serial)];
+      throw new AppError('TOKEN_NOT_FOUND', `token: serial was ${was} and is now ${is}`, {
+        hint: 'put the first token back, or start again to use the other one',
+      });
+    }
+  }
+}
