@@ -4,6 +4,7 @@
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
 import type { Algorithm } from '../jose/algorithms.js';
+import type { PublicJwk } from '../jose/public-jwk.js';
 import { readAttribute, type OpenToken } from './attributes.js';
 import { callToken } from './pkcs11-failure.js';
 
@@ -11,6 +12,8 @@ import { callToken } from './pkcs11-failure.js';
 export const CKK_EC_EDWARDS = 0x40;
 export const CKM_EC_EDWARDS_KEY_PAIR_GEN = 0x1055;
 export const CKM_EDDSA = 0x1057;
+
+const EDDSA_PARAMS_BYTES = 24;
 
 export interface SigningMechanism {
   readonly mechanism: number;
@@ -58,6 +61,14 @@ export function decideMechanism(
     });
   }
   return { mechanism: found.mechanism, takes: found.takes };
+}
+
+/**
+ * CK_EDDSA_PARAMS for Ed448, which wants them (PKCS#11 3.0 §2.3.14): phFlag, ulContextDataLen and
+ * pContextData, all zero, on a machine of 64 bits. Ed25519 without them is the plain one; other keys have none.
+ */
+export function mechanismParameter(jwk: PublicJwk): Buffer | undefined {
+  return jwk.kty === 'OKP' && jwk.crv === 'Ed448' ? Buffer.alloc(EDDSA_PARAMS_BYTES) : undefined;
 }
 
 /** What the token lists and lets sign, less what the key forbids (CKA_ALLOWED_MECHANISMS). */

@@ -1,7 +1,7 @@
 // Runs in the token helper. The public half of a key, from whichever object of the token shows it.
 // What it returns is checked again by the daemon, and every signature is verified with it.
 
-import { X509Certificate } from 'node:crypto';
+import { createPublicKey, X509Certificate } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { jwkOfKey, type PublicJwk } from '../jose/public-jwk.js';
@@ -16,14 +16,18 @@ import {
 import { ecJwkOf } from './ec-key.js';
 import { CKK_EC_EDWARDS } from './mechanisms.js';
 
+/** PKCS#11 2.40 §4.9; pkcs11js has no name for it. */
+const CKA_PUBLIC_KEY_INFO = 0x129;
+
 /**
  * The public key that belongs to a private key: the public object with the same CKA_ID (with the
- * same label, where the key has no ID), else the certificate so found, else the private object itself.
+ * same label, where the key has no ID), else the certificate so found, else the private object itself, by
+ * its numbers or its CKA_PUBLIC_KEY_INFO.
  * @throws AppError TOKEN_KEY_UNSUPPORTED when none of them shows a key we can use.
  */
 export function publicJwkOfPrivateKey(session: Session, key: pkcs11js.Handle): PublicJwk {
   const problems: string[] = [];
-  for (const read of [fromPublicObject, fromCertificate, fromKeyObject]) {
+  for (const read of [fromPublicObject, fromCertificate, fromKeyObject, fromKeyInfo]) {
     try {
       const jwk = read(session, key);
       if (jwk !== undefined) {
@@ -49,6 +53,14 @@ function fromCertificate(session: Session, key: pkcs11js.Handle): PublicJwk | un
   const der =
     companion === undefined ? undefined : readAttribute(session, companion, pkcs11js.CKA_VALUE);
   return der === undefined ? undefined : jwkOfKey(new X509Certificate(der).publicKey);
+}
+
+/** A SubjectPublicKeyInfo in DER, empty where the token has none. */
+function fromKeyInfo(session: Session, key: pkcs11js.Handle): PublicJwk | undefined {
+  const der = readAttribute(session, key, CKA_PUBLIC_KEY_INFO);
+  return der === undefined || der.length === 0
+    ? undefined
+    : jwkOfKey(createPublicKey({ key: der, format: 'der', type: 'spki' }));
 }
 
 function companionOf(

@@ -6,6 +6,7 @@ import pkcs11js from 'pkcs11js';
 import { algorithmFacts, type Algorithm } from '../jose/algorithms.js';
 import type { Session } from './attributes.js';
 import type { PrivateKey } from './keys.js';
+import { mechanismParameter } from './mechanisms.js';
 import { callToken } from './pkcs11-failure.js';
 import { beginSignature, finishSignature } from './signing-call.js';
 
@@ -26,7 +27,8 @@ export function signInput(
   const { lib, handle } = session;
   const { mechanism } = key.signing;
   const data = dataToSign(key, input);
-  beginSignature(session, { mechanism }, key.handle);
+  const parameter = mechanismParameter(key.jwk);
+  beginSignature(session, { mechanism, ...(parameter && { parameter }) }, key.handle);
   if (key.alwaysAuthenticate) {
     // Some modules end the user's login when a signature is tried without this one.
     callToken('C_Login', () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Algorithm } from '../../../src/jose/algorithms.js';
-import { decideMechanism } from '../../../src/token/mechanisms.js';
+import { decideMechanism, mechanismParameter } from '../../../src/token/mechanisms.js';
 import { appErrorOf } from '../../support/app-error.js';
 
 /** PKCS#11 2.40 and 3.0, by number: not by the names that the code under test uses. */
@@ -19,6 +19,17 @@ function decide(algorithm: Algorithm, offered: readonly number[]): readonly [num
   const { mechanism, takes } = decideMechanism(algorithm, (one) => offered.includes(one));
   return [mechanism, takes];
 }
+
+describe('parameter of a mechanism', () => {
+  it('is there for Ed448 alone', () => {
+    assert.deepEqual(
+      mechanismParameter({ kty: 'OKP', crv: 'Ed448', x: '' }),
+      Buffer.from('00'.repeat(24), 'hex'),
+    );
+    assert.equal(mechanismParameter({ kty: 'OKP', crv: 'Ed25519', x: '' }), undefined);
+    assert.equal(mechanismParameter({ kty: 'RSA', n: '', e: '' }), undefined);
+  });
+});
 
 describe('mechanism of a signature', () => {
   const cases: readonly (readonly [Algorithm, readonly number[], readonly [number, string]])[] = [
