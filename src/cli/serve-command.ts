@@ -120,7 +120,9 @@ function keyContext(config: ClavigerdConfig, log: Log): KeyContext {
     log: (level, message) => {
       log.write(level, 'key', { message });
     },
+    helpers: config.helpers,
     tokenTimeoutMs: config.signTimeoutMs,
+    touchNoticeMs: config.touchNoticeMs,
     pinSource: config.pinSource,
     gpg: config.gpgCommand,
     openpgpKey: config.openpgpKey,

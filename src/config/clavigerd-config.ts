@@ -41,7 +41,9 @@ const settingsSchema = v.strictObject({
   keyid: v.optional(v.pipe(v.string(), v.maxLength(2048, 'is too long'))),
   quiet: v.optional(v.boolean()),
   'allow-http-on-loopback': v.optional(v.boolean()),
+  helpers: v.optional(count(16)),
   'sign-timeout': v.optional(seconds(3600)),
+  'touch-notice': v.optional(seconds(3600)),
   'line-timeout': v.optional(seconds(3600)),
   'idle-timeout': v.optional(seconds(DAY_SECONDS)),
   'max-connections': v.optional(count(10_000)),
@@ -63,7 +65,10 @@ export interface ClavigerdConfig {
   readonly keyId: string | undefined;
   readonly quiet: boolean;
   readonly allowHttpOnLoopback: boolean;
+  /** Helper processes for a token; undefined leaves it to the profile of the module. */
+  readonly helpers: number | undefined;
   readonly signTimeoutMs: number;
+  readonly touchNoticeMs: number;
   readonly lineTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly maxConnections: number;
@@ -156,7 +161,9 @@ function splitGpgCommand(command: string, problems: ProblemList): readonly [stri
 function limitsOf(settings: Settings) {
   return {
     allowHttpOnLoopback: settings['allow-http-on-loopback'] ?? false,
+    helpers: settings.helpers,
     signTimeoutMs: (settings['sign-timeout'] ?? 30) * 1000,
+    touchNoticeMs: (settings['touch-notice'] ?? 3) * 1000,
     lineTimeoutMs: (settings['line-timeout'] ?? 10) * 1000,
     idleTimeoutMs: (settings['idle-timeout'] ?? 600) * 1000,
     maxConnections: settings['max-connections'] ?? 256,
