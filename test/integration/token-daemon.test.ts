@@ -52,7 +52,7 @@ function parseJwk(text: string): JsonWebKey {
 }
 
 describe('daemon with a key in a token', () => {
-  it('survives the death of its helper: one error, then signatures for all', async (t) => {
+  it('survives the death of its helper: a fresh one signs, and no client notices', async (t) => {
     const { hsm, token } = await makeKey(t);
     const daemon = await startClavigerd(t, { key: hsm.uri(token, { label: 'k' }), env: hsm.env });
     const first = await connectClient(t, daemon.socket);
@@ -62,11 +62,11 @@ describe('daemon with a key in a token', () => {
     const [helper] = childrenOf(daemon.process.pid);
     assert.ok(helper !== undefined);
     process.kill(helper, 'SIGSTOP');
-    const failed = first.lines.ask(first.request);
+    const waiting = first.lines.ask(first.request);
     // The daemon reads its connections in turn: with this answer, the request above is on its way.
     assert.equal(await second.lines.ask('!ping'), '!pong');
     process.kill(helper, 'SIGKILL');
-    assert.match((await failed) ?? '', /^!error \{"code":"[a-z-]+"/);
+    assert.ok(first.isSignature(await waiting));
     assert.ok(first.isSignature(await first.lines.ask(first.request)));
     assert.ok(second.isSignature(await second.lines.ask(second.request)));
     assert.ok(daemon.process.isRunning);
@@ -86,17 +86,15 @@ describe('daemon with a key in a token', () => {
     assert.throws(() => readFileSync(`/proc/${helper}/cmdline`));
   });
 
-  it('does not start with a PIN that is refused', async (t) => {
+  it('does not start on standard input with a PIN that is refused', async (t) => {
     const { hsm, token } = await makeKey(t);
     const pinFile = join(hsm.folder, 'wrong');
     writeFileSync(pinFile, '00000000\n', { mode: 0o600 });
     const uri = hsm.uri({ ...token, pinFile }, { label: 'k' });
-    const socket = join(hsm.folder, 'S');
-    const args = [`--privkey=${uri}`, `--socket=${socket}`];
+    const args = [`--privkey=${uri}`, '--stdio'];
     const { code, stderr } = await runClavigerd(args, { env: hsm.env });
     assert.equal(code, 1);
     assert.match(stderr, /clavigerd: error: token "acme": the PIN is wrong .*CKR_PIN_INCORRECT/);
     assert.match(stderr, /clavigerd: hint: one attempt was made and no other will be/);
-    assert.throws(() => readFileSync(socket), /ENOENT/);
   });
 });
