@@ -9,6 +9,7 @@ import type { TokenInfo } from '../token/messages.js';
 import {
   keyContext,
   printReport,
+  tell,
   uriOfOptions,
   withTokenOptions,
   type TokenOptions,
@@ -56,6 +57,7 @@ async function change(options: ChangeOptions): Promise<void> {
     },
     context,
   );
+  tell('a daemon that uses this token needs the new PIN in its PIN source before its next start');
   printReport(options, { token: token.label, serial: token.serial, changed: true }, (report) => {
     const name = printable(JSON.stringify(report.token));
     return `the PIN of token ${name} (serial ${printable(report.serial)}) is changed\n`;

@@ -74,13 +74,19 @@ export function reportOfTokenKey(found: TokenKey, source: Pkcs11Uri): KeyReport 
   const { token, key, jwk, privateHalf } = found;
   const uri = formatPkcs11Uri({
     token: { label: token.label || undefined, serial: token.serial || undefined },
-    key: { label: key.label || undefined, id: key.id || undefined },
+    key: namesOf(found),
     modulePath: source.modulePath,
     moduleName: source.moduleName,
     pinSource: source.pinSource,
   });
   const names = { token: token.label, serial: token.serial, label: key.label, id: key.id };
   return { ...reportOfKey(jwk, uri), ...names, privateKey: privateHalf };
+}
+
+/** What a URI names the private key by. On cards the public object, if it is all we saw, has another label. */
+function namesOf({ key, privateHalf }: TokenKey): { label?: string; id?: string } {
+  const hasLabel = key.label !== '' && (privateHalf === 'present' || key.id === '');
+  return { ...(hasLabel && { label: key.label }), ...(key.id !== '' && { id: key.id }) };
 }
 
 export function reportOfToken({ token, keys }: TokenContents): TokenReport {

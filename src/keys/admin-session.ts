@@ -1,19 +1,20 @@
 // Runs in `clavigerd key`, never while serving: a helper process for one command, and what such commands
 // ask of it besides the daemon's requests. The helper ends with the command; PINs are sent once.
 
-import { AppError } from '../lib/errors.js';
+import { AppError, isAppError } from '../lib/errors.js';
 import type { Secret } from '../lib/secret.js';
 import type { AdminRequest, KeyInfo, TokenInfo } from '../token/messages.js';
 import type { KeyContext } from './key-context.js';
 import { resolveModule } from './module-path.js';
-import { assertLoginIsSafe } from './pin-guard.js';
-import { tokenPinReader } from './pkcs11-key.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
+import { tokenPinGovernor } from './token-pin.js';
 import { TokenHelper, type GoodResult } from './token-helper.js';
 import { TokenSession } from './token-session.js';
 
 /** Longest time of one request; `context.tokenTimeoutMs` says otherwise. */
 const REQUEST_TIMEOUT_MS = 30_000;
+const WRONG_PIN_HINT =
+  'one attempt was made; be sure of the PIN before the next, for tokens lock after a few wrong ones';
 /** Smartcards take minutes for an RSA-4096 key. */
 export const GENERATE_TIMEOUT_MS = 600_000;
 
@@ -141,13 +142,32 @@ export async function logIn(
   if (!token.loginRequired) {
     return;
   }
-  assertLoginIsSafe(token);
-  const pin = await tokenPinReader(uri, context)(token);
+  const { log } = context;
+  const governor = tokenPinGovernor(uri, {
+    ...context,
+    // Beside the daemon and as another user: its notes are not ours to write. Whoever runs this decides
+    // about the next attempt, and is told of the failure by the error itself.
+    stateDirectory: undefined,
+    log: (level, message) => {
+      if (level !== 'error') {
+        log(level, message);
+      }
+    },
+  });
   try {
-    await session.login(token, pin);
+    await governor.login(token, (pin) => session.login(token, pin));
+  } catch (error) {
+    throw forPerson(error);
   } finally {
-    pin.wipe();
+    governor.close();
   }
+}
+
+/** A wrong PIN with the hint that fits a command: the next attempt is the person's to make. */
+export function forPerson(error: unknown): unknown {
+  return isAppError(error, 'TOKEN_PIN_INCORRECT')
+    ? new AppError(error.code, error.message, { hint: WRONG_PIN_HINT, cause: error })
+    : error;
 }
 
 /** True when label and ID are those of the URI, where it names them. */

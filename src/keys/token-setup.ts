@@ -1,10 +1,10 @@
 // What people do with a token as a whole: initialise a blank one, change its PIN. Runs in `clavigerd key`.
 // A token that holds anything is never initialised; each PIN is sent once.
 
-import { AppError } from '../lib/errors.js';
+import { AppError, messageOf } from '../lib/errors.js';
 import type { Secret } from '../lib/secret.js';
 import { isMatchingToken, type TokenInfo } from '../token/messages.js';
-import { withTokenAdmin, type AdminSession } from './admin-session.js';
+import { forPerson, withTokenAdmin, type AdminSession } from './admin-session.js';
 import type { KeyContext } from './key-context.js';
 import { assertLoginIsSafe, explainRefusal, isPinRefusal } from './pin-guard.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
@@ -93,13 +93,36 @@ export function changeTokenPin(
     const present = await readPresent(token);
     const next = await readNew(token);
     try {
-      await (by === 'user' ? admin.changePin(present, next) : admin.unblockPin(present, next));
+      if (by === 'so') {
+        await admin.unblockPin(present, next);
+      } else {
+        await logInWith(admin, token, present);
+        await admin.changePin(present, next);
+      }
     } catch (error) {
-      throw by === 'user' && isPinRefusal(error) ? explainRefusal(error, token) : error;
+      throw forPerson(error);
     } finally {
       present.wipe();
       next.wipe();
     }
     return token;
   });
+}
+
+/**
+ * The login shows that the PIN is right before anything is changed; some modules (OpenSC) change a PIN only
+ * then. An expired PIN can still be changed: PKCS#11 2.40 §5.1.6, CKR_PIN_EXPIRED.
+ */
+async function logInWith(
+  { session }: AdminSession,
+  token: TokenInfo,
+  present: Secret,
+): Promise<void> {
+  try {
+    await session.login(token, present);
+  } catch (error) {
+    if (!messageOf(error).includes('CKR_PIN_EXPIRED')) {
+      throw isPinRefusal(error) ? explainRefusal(error, token) : error;
+    }
+  }
 }

@@ -13,7 +13,7 @@ const NEW_PIN_REFUSALS: ReadonlySet<string | undefined> = new Set([
 ]);
 
 /**
- * C_SetPIN for the user, without a login before it.
+ * C_SetPIN for the user, who is logged in.
  * @throws AppError TOKEN_PIN_INCORRECT or TOKEN_PIN_LOCKED for the old PIN; TOKEN_FAILED for the new one
  */
 export function changePin({ lib, slot, handle }: OpenToken, pin: string, newPin: string): void {
@@ -29,12 +29,28 @@ export function changePin({ lib, slot, handle }: OpenToken, pin: string, newPin:
  */
 export function unblockPin({ lib, slot, handle }: OpenToken, soPin: string, newPin: string): void {
   assertPinLength(lib, slot, newPin, 'the new PIN');
-  callToken('C_Login of the security officer', () => {
-    lib.C_Login(handle, pkcs11js.CKU_SO, soPin);
+  withUnblockHint(() => {
+    callToken('C_Login of the security officer', () => {
+      lib.C_Login(handle, pkcs11js.CKU_SO, soPin);
+    });
+    setPin('C_InitPIN', () => {
+      lib.C_InitPIN(handle, newPin);
+    });
   });
-  setPin('C_InitPIN', () => {
-    lib.C_InitPIN(handle, newPin);
-  });
+}
+
+/** Cards unblock by a PUK, for which PKCS#11 has no function. */
+function withUnblockHint(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    throw error instanceof AppError && error.code === 'TOKEN_FAILED' && error.hint === undefined
+      ? new AppError(error.code, error.message, {
+          hint: 'not every module lets a security officer set the PIN; with a PUK: ykman piv access unblock-pin, pkcs15-tool --unblock-pin',
+          cause: error,
+        })
+      : error;
+  }
 }
 
 function setPin(what: string, call: () => void): void {

@@ -47,6 +47,17 @@ describe('report of a key', () => {
     assert.equal(uri, 'pkcs11:object=k%3D1?module-name=softhsm2');
   });
 
+  it('names a key by its ID alone when only its public half was seen', () => {
+    const source = parsePkcs11Uri('pkcs11:?module-name=softhsm2');
+    const unseen = { ...FOUND, privateHalf: 'unseen' } as const;
+    assert.deepEqual(parsePkcs11Uri(reportOfTokenKey(unseen, source).uri).key, {
+      label: undefined,
+      id: '0aff',
+    });
+    const withoutId = { ...unseen, key: { ...KEY, id: '' } };
+    assert.equal(parsePkcs11Uri(reportOfTokenKey(withoutId, source).uri).key.label, 'k=1');
+  });
+
   it('says where the private key is', () => {
     const source = parsePkcs11Uri('pkcs11:?module-name=softhsm2');
     const text = (privateHalf: 'present' | 'absent' | 'unseen'): string =>
