@@ -1,6 +1,11 @@
 // The matrix of modules: NSS softokn.
 
-import { describeMatrixRow } from '../support/module-matrix.js';
+import { describe, it } from 'node:test';
+import { matrixCells } from '../support/module-matrix.js';
 import { createNss } from '../support/nss.js';
 
-describeMatrixRow({ moduleName: 'nss-softokn', start: createNss });
+describe('matrix of modules: nss-softokn', () => {
+  for (const { title, run } of matrixCells({ moduleName: 'nss-softokn', start: createNss })) {
+    it(title, run);
+  }
+});

@@ -1,6 +1,14 @@
 // The matrix of modules: opencryptoki's soft token.
 
-import { describeMatrixRow } from '../support/module-matrix.js';
+import { describe, it } from 'node:test';
+import { matrixCells } from '../support/module-matrix.js';
 import { startOpencryptoki } from '../support/opencryptoki.js';
 
-describeMatrixRow({ moduleName: 'opencryptoki', start: startOpencryptoki });
+describe('matrix of modules: opencryptoki', () => {
+  for (const { title, run } of matrixCells({
+    moduleName: 'opencryptoki',
+    start: startOpencryptoki,
+  })) {
+    it(title, run);
+  }
+});

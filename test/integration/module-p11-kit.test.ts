@@ -1,7 +1,23 @@
 // The matrix of modules: p11-kit's client to a server, and its proxy; SoftHSM is behind both.
 
-import { describeMatrixRow } from '../support/module-matrix.js';
+import { describe, it } from 'node:test';
+import { matrixCells } from '../support/module-matrix.js';
 import { createP11KitProxy, startP11KitServer } from '../support/p11-kit.js';
 
-describeMatrixRow({ moduleName: 'p11-kit-client', start: startP11KitServer });
-describeMatrixRow({ moduleName: 'p11-kit-proxy', start: createP11KitProxy });
+describe('matrix of modules: p11-kit-client', () => {
+  for (const { title, run } of matrixCells({
+    moduleName: 'p11-kit-client',
+    start: startP11KitServer,
+  })) {
+    it(title, run);
+  }
+});
+
+describe('matrix of modules: p11-kit-proxy', () => {
+  for (const { title, run } of matrixCells({
+    moduleName: 'p11-kit-proxy',
+    start: createP11KitProxy,
+  })) {
+    it(title, run);
+  }
+});

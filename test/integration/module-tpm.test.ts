@@ -1,6 +1,11 @@
 // The matrix of modules: tpm2-pkcs11 on a TPM in software.
 
-import { describeMatrixRow } from '../support/module-matrix.js';
+import { describe, it } from 'node:test';
+import { matrixCells } from '../support/module-matrix.js';
 import { startTpm } from '../support/tpm.js';
 
-describeMatrixRow({ moduleName: 'tpm2-pkcs11', start: startTpm });
+describe('matrix of modules: tpm2-pkcs11', () => {
+  for (const { title, run } of matrixCells({ moduleName: 'tpm2-pkcs11', start: startTpm })) {
+    it(title, run);
+  }
+});

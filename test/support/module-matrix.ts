@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parsePublicJwk, publicKeyOfJwk } from '../../src/jose/public-jwk.js';
 import { verifySignature } from '../../src/jose/signature.js';
@@ -33,38 +33,43 @@ export interface MatrixRow {
   readonly present?: Readonly<Partial<Record<GeneratedKeyType, string>>>;
 }
 
-/** Defines the tests of a row. */
-export function describeMatrixRow({ moduleName, start, present = {} }: MatrixRow): void {
-  describe(`matrix of modules: ${moduleName}`, () => {
-    const scope = suiteScope();
-    const expected = readMatrix().get(moduleName) ?? {};
-    const seen: Record<string, string> = {};
-    let bed: ModuleBed;
-    let folder: string;
+export interface MatrixCell {
+  readonly title: string;
+  readonly run: () => Promise<void>;
+}
 
-    before(async () => {
-      folder = await makeTempDir(scope, 'cvmat-');
-      bed = await start(scope);
-      assert.equal(bed.moduleName, moduleName);
-    });
-    after(() => {
-      if (OUTPUT_FOLDER !== undefined) {
-        writeFileSync(join(OUTPUT_FOLDER, `${moduleName}.json`), JSON.stringify(seen));
-      }
-    });
+/** The cells of a row, as tests for the file that calls this inside `describe`; the bed is set up before them. */
+export function matrixCells({ moduleName, start, present = {} }: MatrixRow): MatrixCell[] {
+  const scope = suiteScope();
+  const expected = readMatrix().get(moduleName) ?? {};
+  const seen: Record<string, string> = {};
+  let bed: ModuleBed | undefined;
+  let folder = '';
 
-    for (const [at, type] of KEY_TYPES.entries()) {
-      it(`${type}: ${OUTPUT_FOLDER === undefined ? (expected[type] ?? '') : 'to be seen'}`, async () => {
-        const id = present[type] ?? (0xa1 + at).toString(16);
-        const report = await runCell(bed, { type, id, mode: type in present ? 'existing' : 'new' });
-        const cell = await judge(report, folder);
-        seen[type] = cell;
-        if (OUTPUT_FOLDER === undefined) {
-          assert.equal(cell, expected[type], `${JSON.stringify(report)}; see npm run matrix`);
-        }
-      });
+  before(async () => {
+    folder = await makeTempDir(scope, 'cvmat-');
+    bed = await start(scope);
+    assert.equal(bed.moduleName, moduleName);
+  });
+  after(() => {
+    if (OUTPUT_FOLDER !== undefined) {
+      writeFileSync(join(OUTPUT_FOLDER, `${moduleName}.json`), JSON.stringify(seen));
     }
   });
+
+  return KEY_TYPES.map((type, at) => ({
+    title: `${type}: ${OUTPUT_FOLDER === undefined ? (expected[type] ?? '') : 'to be seen'}`,
+    run: async () => {
+      assert.ok(bed !== undefined);
+      const id = present[type] ?? (0xa1 + at).toString(16);
+      const report = await runCell(bed, { type, id, mode: type in present ? 'existing' : 'new' });
+      const cell = await judge(report, folder);
+      seen[type] = cell;
+      if (OUTPUT_FOLDER === undefined) {
+        assert.equal(cell, expected[type], `${JSON.stringify(report)}; see npm run matrix`);
+      }
+    },
+  }));
 }
 
 interface Cell {
