@@ -2,62 +2,47 @@
 // The signer may be clavigerd or lacme-accountd. What it sends is checked before it is believed; it
 // cannot make the client take private key material.
 
-import { isAlgorithm, type Algorithm } from '../jose/algorithms.js';
-import {
-  algorithmOfJwk,
-  jwkThumbprint,
-  parsePublicJwk,
-  type PublicJwk,
-} from '../jose/public-jwk.js';
 import { isBase64Url } from '../lib/base64url.js';
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError } from '../lib/errors.js';
 import { LineSplitter } from '../lib/line-splitter.js';
 import { printable } from '../lib/printable.js';
-import {
-  isJsonObject,
-  jsonMember,
-  parseStrictJson,
-  type JsonObject,
-  type JsonValue,
-} from '../lib/strict-json.js';
+import { isJsonObject, type JsonObject } from '../lib/strict-json.js';
+import { textMember, tryParseJson } from './json-line.js';
 import {
   ERROR_PREFIX,
   ERRORS_LINE,
   MAX_LINE_BYTES,
   NOTICE_PREFIX,
-  PROTOCOL_VERSION,
+  PING_LINE,
+  PONG_LINE,
 } from './limits.js';
-
-export interface SignerGreeting {
-  readonly algorithm: Algorithm;
-  /** Undefined in key-ID-only mode. */
-  readonly jwk: PublicJwk | undefined;
-  /** RFC 7638, 43 characters. */
-  readonly thumbprint: string;
-  /** The account URL, when the signer tells it. */
-  readonly keyId: string | undefined;
-  readonly extensions: ReadonlySet<string>;
-}
+import {
+  parseFirstLine,
+  parseJwkLine,
+  readGreeting,
+  type SignerGreeting,
+} from './signer-greeting.js';
 
 export type ClientSessionEvent =
   /** `write` is to be sent before the first request; it may be empty. */
   | { readonly kind: 'greeting'; readonly greeting: SignerGreeting; readonly write: string }
   | { readonly kind: 'signature'; readonly signature: string }
   | { readonly kind: 'refusal'; readonly error: AppError }
+  | { readonly kind: 'pong' }
   /** No reply: something people may want to know while they wait. */
   | { readonly kind: 'notice'; readonly detail: string };
 
-const THUMBPRINT_LENGTH = 43;
 /** A signer that tells more than this in one conversation is no signer. */
 const MAX_NOTICES = 1000;
-const MAX_KEY_ID_LENGTH = 2048;
 
 export class ClientSession {
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES);
   #state: 'greeting' | 'jwk' | 'ready' = 'greeting';
   #extra: JsonObject | undefined;
   #hasErrors = false;
-  #unanswered = 0;
+  #hasPing = false;
+  /** What the next replies are for, oldest first. */
+  readonly #expected: ('signature' | 'pong')[] = [];
   #notices = 0;
 
   /**
@@ -81,8 +66,17 @@ export class ClientSession {
 
   /** The line of a request, `protected.payload`, counted as waiting for its reply. */
   formatRequest(protectedPart: string, payloadPart: string): string {
-    this.#unanswered += 1;
+    this.#expected.push('signature');
     return `${protectedPart}.${payloadPart}\r\n`;
+  }
+
+  /** The line of a ping, counted as waiting for its reply; undefined when the signer does not offer it. */
+  formatPing(): string | undefined {
+    if (!this.#hasPing) {
+      return undefined;
+    }
+    this.#expected.push('pong');
+    return `${PING_LINE}\r\n`;
   }
 
   /** What it means that the signer closed the connection now. */
@@ -117,6 +111,7 @@ export class ClientSession {
         const greeting = readGreeting(this.#extra, parseJwkLine(line));
         this.#state = 'ready';
         this.#hasErrors = greeting.extensions.has('errors');
+        this.#hasPing = greeting.extensions.has('ping');
         return { kind: 'greeting', greeting, write: this.#hasErrors ? `${ERRORS_LINE}\r\n` : '' };
       }
       case 'ready':
@@ -129,10 +124,16 @@ export class ClientSession {
       this.#notices += 1;
       return { kind: 'notice', detail: parseNotice(line.slice(NOTICE_PREFIX.length)) };
     }
-    if (this.#unanswered === 0) {
+    const expected = this.#expected.shift();
+    if (expected === undefined) {
       throw new AppError('PROTO_REPLY', 'signer: sent a line nobody asked for');
     }
-    this.#unanswered -= 1;
+    if (expected === 'pong') {
+      if (line !== PONG_LINE) {
+        throw new AppError('PROTO_REPLY', 'signer: its reply to a ping is none');
+      }
+      return { kind: 'pong' };
+    }
     if (this.#hasErrors && line.startsWith(ERROR_PREFIX)) {
       return { kind: 'refusal', error: parseRefusal(line.slice(ERROR_PREFIX.length)) };
     }
@@ -143,124 +144,17 @@ export class ClientSession {
   }
 }
 
-function parseFirstLine(line: string): JsonObject | undefined {
-  const match = /^(\d{1,9}) OK(?: (.*))?$/su.exec(line);
-  if (match === null) {
-    throw new AppError('PROTO_GREETING', 'signer: its greeting is not of the signing protocol', {
-      hint: 'is it clavigerd or lacme-accountd that answers there?',
-    });
-  }
-  if (Number(match[1]) !== PROTOCOL_VERSION) {
-    throw new AppError(
-      'PROTO_GREETING',
-      `signer: speaks protocol version ${match[1] ?? ''}, and claviger speaks ${PROTOCOL_VERSION}`,
-    );
-  }
-  // As lacme does: what cannot be decoded here is as if it were not there.
-  const extra = tryParseJson(Buffer.from(match[2] ?? '', 'utf8'));
-  return isJsonObject(extra) ? extra : undefined;
-}
-
-function tryParseJson(bytes: Uint8Array): JsonValue | undefined {
-  try {
-    return parseStrictJson(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The second line: a public JWK, or `{}` in key-ID-only mode. */
-function parseJwkLine(line: Buffer): PublicJwk | undefined {
-  const value = tryParseJson(line);
-  if (!isJsonObject(value)) {
-    throw new AppError('PROTO_GREETING', 'signer: the second line of its greeting is no JWK');
-  }
-  if (Object.keys(value).length === 0) {
-    return undefined;
-  }
-  try {
-    return parsePublicJwk(value);
-  } catch (error) {
-    throw new AppError('PROTO_GREETING', `signer: ${printable(messageOf(error), 200)}`, {
-      cause: error,
-    });
-  }
-}
-
-function readGreeting(extra: JsonObject | undefined, jwk: PublicJwk | undefined): SignerGreeting {
-  const keyId = readKeyId(extra);
-  if (jwk === undefined && keyId === undefined) {
-    throw new AppError('PROTO_GREETING', 'signer: tells neither its public key nor a key ID');
-  }
-  return {
-    algorithm: readAlgorithm(extra, jwk),
-    jwk,
-    thumbprint: readThumbprint(extra, jwk),
-    keyId,
-    extensions: readExtensions(extra),
-  };
-}
-
-function extraText(extra: JsonObject | undefined, name: string): string | undefined {
-  const value = extra === undefined ? undefined : jsonMember(extra, name);
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function readKeyId(extra: JsonObject | undefined): string | undefined {
-  const keyId = extraText(extra, 'kid');
-  if (keyId !== undefined && (keyId.length > MAX_KEY_ID_LENGTH || !/^[!-~]+$/.test(keyId))) {
-    throw new AppError('PROTO_GREETING', 'signer: its key ID is not a URL');
-  }
-  return keyId;
-}
-
-function readAlgorithm(extra: JsonObject | undefined, jwk: PublicJwk | undefined): Algorithm {
-  const ofKey = jwk === undefined ? undefined : algorithmOfJwk(jwk);
-  // Before it had "alg", lacme-accountd signed with RS256, always.
-  const told = extraText(extra, 'alg') ?? ofKey ?? 'RS256';
-  if (!isAlgorithm(told)) {
-    throw new AppError(
-      'PROTO_GREETING',
-      `signer: its algorithm ${JSON.stringify(printable(told, 50))} is not supported`,
-    );
-  }
-  if (ofKey !== undefined && ofKey !== told) {
-    throw new AppError('PROTO_GREETING', `signer: its key cannot be used with ${told}`);
-  }
-  return told;
-}
-
-function readThumbprint(extra: JsonObject | undefined, jwk: PublicJwk | undefined): string {
-  const told = extraText(extra, 'jwk-thumbprint');
-  const computed = jwk === undefined ? undefined : jwkThumbprint(jwk);
-  const thumbprint = computed ?? told;
-  if (thumbprint === undefined) {
-    throw new AppError('PROTO_GREETING', 'signer: tells neither its public key nor its thumbprint');
-  }
-  const isOne = thumbprint.length === THUMBPRINT_LENGTH && isBase64Url(thumbprint);
-  if (!isOne || (told !== undefined && told !== thumbprint)) {
-    throw new AppError('PROTO_GREETING', 'signer: its thumbprint is not that of its key');
-  }
-  return thumbprint;
-}
-
-function readExtensions(extra: JsonObject | undefined): ReadonlySet<string> {
-  const list = extra === undefined ? undefined : jsonMember(extra, 'extensions');
-  const names = Array.isArray(list) ? list : [];
-  return new Set(names.filter((name) => typeof name === 'string'));
-}
-
 function parseNotice(json: string): string {
   const value = tryParseJson(Buffer.from(json, 'utf8'));
-  const detail = isJsonObject(value) ? extraText(value, 'detail') : undefined;
+  const detail = isJsonObject(value) ? textMember(value, 'detail') : undefined;
   return printable(detail ?? 'it takes longer', 300);
 }
 
 function parseRefusal(json: string): AppError {
   const value = tryParseJson(Buffer.from(json, 'utf8'));
   const object = isJsonObject(value) ? value : undefined;
-  const code = extraText(object, 'code') ?? 'unknown';
-  const detail = extraText(object, 'detail') ?? 'no reason given';
+  const code = textMember(object, 'code') ?? 'unknown';
+  const detail = textMember(object, 'detail') ?? 'no reason given';
   return new AppError(
     'PROTO_REFUSED',
     `signer: refused to sign (${printable(code, 50)}): ${printable(detail, 300)}`,

@@ -1,4 +1,4 @@
-// What the daemon tells a client that waits, without answering it yet. Pure; both sides use it.
+// What the daemon tells a client that waits, without answering it yet. Pure; runs in the daemon.
 // Sent only to clients that asked for `!errors`; a notice is no reply, and changes nothing.
 
 import { NOTICE_PREFIX } from './limits.js';

@@ -1,4 +1,5 @@
-// Why the daemon did not sign, as the peer may know it. Pure; both sides use it.
+// Why the daemon did not sign, as the peer may know it. Pure; runs in the daemon.
+// Clients show words they do not know as well, so they do not have this list.
 // A closed list of words: the peer gets one of them and a sentence, the daemon's log gets the rest.
 
 import { ERROR_PREFIX } from './limits.js';

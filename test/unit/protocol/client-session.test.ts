@@ -163,6 +163,34 @@ describe('a reply', () => {
   });
 });
 
+describe('a ping', () => {
+  it('is sent only where it is offered', () => {
+    assert.equal(ready([]).formatPing(), undefined);
+    assert.equal(ready(['errors']).formatPing(), undefined);
+    assert.equal(ready(['ping']).formatPing(), '!ping\r\n');
+  });
+
+  it('is answered in its turn', () => {
+    const session = ready(['errors', 'ping']);
+    session.formatRequest('YQ', '');
+    session.formatPing();
+    session.formatRequest('Yg', '');
+    const kinds = receive(session, 'c2ln\r\n!pong\r\nc2ln\r\n').map(({ kind }) => kind);
+    assert.deepEqual(kinds, ['signature', 'pong', 'signature']);
+  });
+
+  it('is not answered by anything else, and nothing else by its answer', () => {
+    for (const text of ['c2ln\r\n', '!error {"code":"busy"}\r\n', '\r\n']) {
+      const session = ready(['errors', 'ping']);
+      session.formatPing();
+      assert.throws(() => receive(session, text), { code: 'PROTO_REPLY' });
+    }
+    const session = ready(['errors', 'ping']);
+    session.formatRequest('YQ', '');
+    assert.throws(() => receive(session, '!pong\r\n'), { code: 'PROTO_REPLY' });
+  });
+});
+
 describe('a notice', () => {
   const NOTICE = '!notice {"code":"waiting","detail":"touch it\\u001b[2J"}\r\n';
 

@@ -1,0 +1,138 @@
+// The two lines a signer says first, seen from the client. Pure.
+// What it says of its key is checked before it is believed; private key material is refused.
+
+import { isAlgorithm, type Algorithm } from '../jose/algorithms.js';
+import {
+  algorithmOfJwk,
+  jwkThumbprint,
+  parsePublicJwk,
+  type PublicJwk,
+} from '../jose/public-jwk.js';
+import { isBase64Url } from '../lib/base64url.js';
+import { AppError, messageOf } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import { isJsonObject, jsonMember, type JsonObject } from '../lib/strict-json.js';
+import { textMember, tryParseJson } from './json-line.js';
+import { PROTOCOL_VERSION } from './limits.js';
+
+const THUMBPRINT_LENGTH = 43;
+const MAX_KEY_ID_LENGTH = 2048;
+
+export interface SignerGreeting {
+  readonly algorithm: Algorithm;
+  /** Undefined in key-ID-only mode. */
+  readonly jwk: PublicJwk | undefined;
+  /** RFC 7638, 43 characters. */
+  readonly thumbprint: string;
+  /** The account URL, when the signer tells it. */
+  readonly keyId: string | undefined;
+  readonly extensions: ReadonlySet<string>;
+}
+
+/**
+ * The details on the first line, `1 OK {...}`; undefined when there are none.
+ * @throws AppError PROTO_GREETING when the signer speaks something else
+ */
+export function parseFirstLine(line: string): JsonObject | undefined {
+  const match = /^(\d{1,9}) OK(?: (.*))?$/su.exec(line);
+  if (match === null) {
+    throw new AppError('PROTO_GREETING', 'signer: its greeting is not of the signing protocol', {
+      hint: 'is it clavigerd or lacme-accountd that answers there?',
+    });
+  }
+  if (Number(match[1]) !== PROTOCOL_VERSION) {
+    throw new AppError(
+      'PROTO_GREETING',
+      `signer: speaks protocol version ${match[1] ?? ''}, and claviger speaks ${PROTOCOL_VERSION}`,
+    );
+  }
+  // As lacme does: what cannot be decoded here is as if it were not there.
+  const extra = tryParseJson(Buffer.from(match[2] ?? '', 'utf8'));
+  return isJsonObject(extra) ? extra : undefined;
+}
+
+/**
+ * The second line: a public JWK, or `{}` in key-ID-only mode.
+ * @throws AppError PROTO_GREETING
+ */
+export function parseJwkLine(line: Buffer): PublicJwk | undefined {
+  const value = tryParseJson(line);
+  if (!isJsonObject(value)) {
+    throw new AppError('PROTO_GREETING', 'signer: the second line of its greeting is no JWK');
+  }
+  if (Object.keys(value).length === 0) {
+    return undefined;
+  }
+  try {
+    return parsePublicJwk(value);
+  } catch (error) {
+    throw new AppError('PROTO_GREETING', `signer: ${printable(messageOf(error), 200)}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Both lines together, when they agree.
+ * @throws AppError PROTO_GREETING
+ */
+export function readGreeting(
+  extra: JsonObject | undefined,
+  jwk: PublicJwk | undefined,
+): SignerGreeting {
+  const keyId = readKeyId(extra);
+  if (jwk === undefined && keyId === undefined) {
+    throw new AppError('PROTO_GREETING', 'signer: tells neither its public key nor a key ID');
+  }
+  return {
+    algorithm: readAlgorithm(extra, jwk),
+    jwk,
+    thumbprint: readThumbprint(extra, jwk),
+    keyId,
+    extensions: readExtensions(extra),
+  };
+}
+
+function readKeyId(extra: JsonObject | undefined): string | undefined {
+  const keyId = textMember(extra, 'kid');
+  if (keyId !== undefined && (keyId.length > MAX_KEY_ID_LENGTH || !/^[!-~]+$/.test(keyId))) {
+    throw new AppError('PROTO_GREETING', 'signer: its key ID is not a URL');
+  }
+  return keyId;
+}
+
+function readAlgorithm(extra: JsonObject | undefined, jwk: PublicJwk | undefined): Algorithm {
+  const ofKey = jwk === undefined ? undefined : algorithmOfJwk(jwk);
+  // Before it had "alg", lacme-accountd signed with RS256, always.
+  const told = textMember(extra, 'alg') ?? ofKey ?? 'RS256';
+  if (!isAlgorithm(told)) {
+    throw new AppError(
+      'PROTO_GREETING',
+      `signer: its algorithm ${JSON.stringify(printable(told, 50))} is not supported`,
+    );
+  }
+  if (ofKey !== undefined && ofKey !== told) {
+    throw new AppError('PROTO_GREETING', `signer: its key cannot be used with ${told}`);
+  }
+  return told;
+}
+
+function readThumbprint(extra: JsonObject | undefined, jwk: PublicJwk | undefined): string {
+  const told = textMember(extra, 'jwk-thumbprint');
+  const computed = jwk === undefined ? undefined : jwkThumbprint(jwk);
+  const thumbprint = computed ?? told;
+  if (thumbprint === undefined) {
+    throw new AppError('PROTO_GREETING', 'signer: tells neither its public key nor its thumbprint');
+  }
+  const isOne = thumbprint.length === THUMBPRINT_LENGTH && isBase64Url(thumbprint);
+  if (!isOne || (told !== undefined && told !== thumbprint)) {
+    throw new AppError('PROTO_GREETING', 'signer: its thumbprint is not that of its key');
+  }
+  return thumbprint;
+}
+
+function readExtensions(extra: JsonObject | undefined): ReadonlySet<string> {
+  const list = extra === undefined ? undefined : jsonMember(extra, 'extensions');
+  const names = Array.isArray(list) ? list : [];
+  return new Set(names.filter((name) => typeof name === 'string'));
+}
