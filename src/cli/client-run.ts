@@ -44,6 +44,9 @@ export async function runClient(task: ClientTask): Promise<number> {
     },
   };
   // Imported when the configuration is known to be right: a usage error is told at once.
+  if (task.kind === 'renew') {
+    return await renew(context, task.isForced);
+  }
   const master = await import('../client/master.js');
   switch (task.kind) {
     case 'register':
@@ -56,16 +59,18 @@ export async function runClient(task: ClientTask): Promise<number> {
     case 'revoke':
       await master.revokeCommand(context, task.file, task.reason);
       return EXIT_OK;
-    case 'renew': {
-      const failures = await master.renewCommand(context, {
-        isForced: task.isForced,
-        onFailure: (error) => {
-          reportFailure('claviger', error);
-        },
-      });
-      return failures === 0 ? EXIT_OK : EXIT_FAILURE;
-    }
   }
+}
+
+async function renew(context: ClientContext, isForced: boolean): Promise<number> {
+  const { renewCommand } = await import('../client/renew-command.js');
+  const failures = await renewCommand(context, {
+    isForced,
+    onFailure: (error) => {
+      reportFailure('claviger', error);
+    },
+  });
+  return failures === 0 ? EXIT_OK : EXIT_FAILURE;
 }
 
 function loadConfig(task: ClientTask): ClavigerConfig {

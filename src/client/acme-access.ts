@@ -1,4 +1,4 @@
-// The signer and the CA opened together, and closed whatever happens. Runs in the client's master.
+// The signer and the CA opened for a command, and closed whatever happens. Runs in the client's master.
 
 import { setMaxListeners } from 'node:events';
 import { AcmeHttp } from '../acme/http.js';
@@ -7,7 +7,7 @@ import { systemTiming } from '../acme/timing.js';
 import type { ClavigerConfig } from '../config/claviger-config.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { readBoundedFile } from './bounded-file.js';
-import { openSigner } from './signer-connection.js';
+import { SharedSigner } from './shared-signer.js';
 
 /** A system's whole CA bundle has 230 KiB. */
 const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
@@ -22,24 +22,45 @@ export interface ClientContext {
   report(line: string): void;
 }
 
+/** Runs `use` with a signer for all sessions in it, and closes it. */
+export async function withSigner<T>(
+  context: ClientContext,
+  use: (signer: SharedSigner) => Promise<T>,
+): Promise<T> {
+  const { config, signal } = context;
+  const signer = new SharedSigner({
+    config: config.signer,
+    signal,
+    report: (line) => {
+      context.report(line);
+    },
+  });
+  try {
+    return await use(signer);
+  } finally {
+    await signer.close();
+  }
+}
+
 /**
- * Opens the signer and the ACME session, runs `use`, and closes both.
+ * Opens the ACME session, runs `use`, and closes it.
  * @throws AppError ACME_TIMEOUT when all of it takes longer than configured
  */
 export async function withSession<T>(
   context: ClientContext,
+  signer: SharedSigner,
   use: (session: AcmeSession) => Promise<T>,
 ): Promise<T> {
-  const { timeoutMs } = context.config;
+  const { timeoutMs, server } = context.config;
   const late = new AbortController();
   const timer = setTimeout(() => {
-    const message = `${context.config.server.href}: not done within ${timeoutMs / 1000} s`;
+    const message = `${server.href}: not done within ${timeoutMs / 1000} s`;
     late.abort(new AppError('ACME_TIMEOUT', message, { hint: 'allow more time with --timeout' }));
   }, timeoutMs);
+  const signal = AbortSignal.any([context.signal, late.signal]);
+  setMaxListeners(0, signal); // every name of the order waits with it
   try {
-    const signal = AbortSignal.any([context.signal, late.signal]);
-    setMaxListeners(0, signal); // every name of the order waits with it
-    return await openAndUse(context, signal, use);
+    return await openAndUse(context, signer, signal, use);
   } finally {
     clearTimeout(timer);
   }
@@ -47,39 +68,28 @@ export async function withSession<T>(
 
 async function openAndUse<T>(
   context: ClientContext,
+  shared: SharedSigner,
   signal: AbortSignal,
   use: (session: AcmeSession) => Promise<T>,
 ): Promise<T> {
   const { config } = context;
-  const directoryUrl = config.server;
   const authorities =
     config.serverCaFile === undefined ? undefined : await readBundle(config.serverCaFile);
   const report = (line: string): void => {
     context.report(line);
   };
-  report(`connecting to the signer (${describeSigner(config)})`);
-  const signer = await openSigner({ config: config.signer, signal, report });
+  const signer = await shared.open(signal);
   const userAgent = `claviger/${context.version} node/${process.versions.node}`;
   const http = new AcmeHttp({ authorities, userAgent, signal });
   const timing = systemTiming(signal);
+  const deadlineMs = timing.now() + config.timeoutMs;
   try {
+    const directoryUrl = config.server;
     report(`connecting to ${directoryUrl.host}`);
-    const session = await openSession({
-      directoryUrl,
-      http,
-      signer,
-      timing,
-      deadlineMs: timing.now() + config.timeoutMs,
-      report,
-    });
-    return await use(session);
+    return await use(await openSession({ directoryUrl, http, signer, timing, deadlineMs, report }));
   } finally {
-    await Promise.all([http.close(), signer.close()]);
+    await http.close();
   }
-}
-
-function describeSigner({ signer }: ClavigerConfig): string {
-  return signer.kind === 'socket' ? signer.path : signer.words.join(' ');
 }
 
 /**

@@ -13,6 +13,7 @@ import { openChallengeAnswers } from './challenge-answers.js';
 import { createCsr } from './csr.js';
 import { assertInstallable, installFiles } from './install.js';
 import { openServerKey } from './server-key.js';
+import type { SharedSigner } from './shared-signer.js';
 import { assertChain } from './verify.js';
 
 /**
@@ -21,6 +22,7 @@ import { assertChain } from './verify.js';
  */
 export async function issueOne(
   context: ClientContext,
+  signer: SharedSigner,
   certificate: CertificateConfig,
   identifiers: readonly Identifier[],
 ): Promise<void> {
@@ -43,7 +45,7 @@ export async function issueOne(
   const csr = createCsr(key.privateKey, identifiers);
   csr.catch(() => undefined); // whoever awaits it below gets the error
   try {
-    const pem = await withSession(context, (session) =>
+    const pem = await withSession(context, signer, (session) =>
       issueCertificate(session, identifiers, {
         publishHttp01: (token) =>
           answers.publish(token, keyAuthorization(token, session.signer.thumbprint)),

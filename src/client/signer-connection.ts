@@ -10,11 +10,9 @@ import { verifySignature } from '../jose/signature.js';
 import { decodeBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import {
-  ClientSession,
-  type ClientSessionEvent,
-  type SignerGreeting,
-} from '../protocol/client-session.js';
+import { ClientSession, type ClientSessionEvent } from '../protocol/client-session.js';
+import type { SignerGreeting } from '../protocol/signer-greeting.js';
+import { SignerClock } from './signer-clock.js';
 import { connectSocket, spawnSigner, type SignerTransport } from './signer-transport.js';
 
 /** ssh may ask for a passphrase, and clavigerd --stdio for a PIN, before the greeting comes. */
@@ -22,7 +20,11 @@ const COMMAND_GREETING_TIMEOUT_MS = 120_000;
 const SOCKET_GREETING_TIMEOUT_MS = 30_000;
 /** Longer than the signer's own limit, so that its answer comes first; a touch or a PIN takes time. */
 const SIGN_TIMEOUT_MS = 120_000;
-const SLOW_SIGN_MS = 3_000;
+/** Far below any sensible idle-timeout of clavigerd, whose default is ten minutes. */
+const PING_INTERVAL_MS = 60_000;
+
+const SOCKET_HINT = 'does it serve another client?';
+const COMMAND_HINT = 'run the command of --signer-command by hand: a signer says "1 OK" at once';
 
 export interface SignerOptions {
   readonly config: SignerConfig;
@@ -30,11 +32,14 @@ export interface SignerOptions {
   /** Milliseconds until the greeting, and until each signature; there are defaults. */
   readonly greetingTimeoutMs?: number;
   readonly signTimeoutMs?: number;
+  /** Milliseconds without a request after which the signer is told that the client is there. */
+  readonly pingIntervalMs?: number;
   report(line: string): void;
 }
 
-interface PendingSignature {
-  readonly input: string;
+interface PendingReply {
+  /** What is to be signed; undefined for a ping. */
+  readonly input: string | undefined;
   resolve(signature: string): void;
   reject(error: unknown): void;
 }
@@ -50,6 +55,7 @@ export async function openSigner(options: SignerOptions): Promise<SignerConnecti
   const transport = await (isSocket ? connectSocket(config.path) : spawnSigner(config.words));
   const connection = new SignerConnection(transport, options);
   try {
+    signal.throwIfAborted();
     const timeoutMs = isSocket ? SOCKET_GREETING_TIMEOUT_MS : COMMAND_GREETING_TIMEOUT_MS;
     await connection.greet(options.greetingTimeoutMs ?? timeoutMs);
   } catch (error) {
@@ -63,13 +69,22 @@ export class SignerConnection implements AccountSigner {
   readonly #transport: SignerTransport;
   readonly #options: SignerOptions;
   readonly #session = new ClientSession();
-  readonly #pending: PendingSignature[] = [];
+  readonly #pending: PendingReply[] = [];
   #greeting: SignerGreeting | undefined;
   #publicKey: KeyObject | undefined;
   #onGreeting: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   #failure: AppError | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #slowTimer: NodeJS.Timeout | undefined;
+  readonly #clock = new SignerClock({
+    onLate: (error) => {
+      this.#fail(error);
+    },
+    onSlow: () => {
+      this.#options.report('waiting for the signer; its token may want a touch or a PIN');
+    },
+    onRest: () => {
+      this.#ping();
+    },
+  });
 
   constructor(transport: SignerTransport, options: SignerOptions) {
     this.#transport = transport;
@@ -114,15 +129,17 @@ export class SignerConnection implements AccountSigner {
     return this.#greeting;
   }
 
+  /** False once the connection has failed or was closed. */
+  get isUsable(): boolean {
+    return this.#failure === undefined;
+  }
+
   /** Waits for the greeting; called once, by `openSigner`. */
   greet(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#onGreeting = { resolve, reject };
-      this.#arm(
-        timeoutMs,
-        `no greeting within ${timeoutMs / 1000} s`,
-        'does it serve another client?',
-      );
+      const isSocket = this.#options.config.kind === 'socket';
+      this.#clock.awaitGreeting(timeoutMs, isSocket ? SOCKET_HINT : COMMAND_HINT);
     });
   }
 
@@ -167,7 +184,6 @@ export class SignerConnection implements AccountSigner {
 
   #onEvent(event: ClientSessionEvent): void {
     if (event.kind === 'greeting') {
-      this.#disarm();
       this.#greeting = event.greeting;
       const { jwk } = event.greeting;
       this.#publicKey = jwk === undefined ? undefined : publicKeyOfJwk(jwk);
@@ -175,30 +191,31 @@ export class SignerConnection implements AccountSigner {
         this.#transport.writable.write(event.write);
       }
       this.#onGreeting?.resolve();
+      this.#awaitNextReply();
       return;
     }
     if (event.kind === 'notice') {
       // The signer knows better than our clock what is waited for.
-      clearTimeout(this.#slowTimer);
+      this.#clock.forgetSlow();
       this.#options.report(`signer: ${event.detail}`);
       return;
     }
     const request = this.#pending.shift();
     if (event.kind === 'refusal') {
       request?.reject(event.error);
-    } else if (request !== undefined) {
-      this.#deliver(request, event.signature);
+    } else if (event.kind === 'signature' && request?.input !== undefined) {
+      this.#deliver(request, request.input, event.signature);
     }
     this.#awaitNextReply();
   }
 
-  #deliver(request: PendingSignature, signature: string): void {
+  #deliver(request: PendingReply, input: string, signature: string): void {
     const isRight =
       this.#publicKey === undefined ||
       verifySignature(
         this.#facts.algorithm,
         this.#publicKey,
-        Buffer.from(request.input),
+        Buffer.from(input),
         decodeBase64Url(signature),
       );
     if (isRight) {
@@ -211,26 +228,25 @@ export class SignerConnection implements AccountSigner {
   }
 
   #awaitNextReply(): void {
-    this.#disarm();
-    if (this.#pending.length === 0 || this.#failure !== undefined) {
-      return;
+    const [next] = this.#pending;
+    if (this.#failure !== undefined) {
+      this.#clock.stop();
+    } else if (next === undefined) {
+      this.#clock.rest(this.#options.pingIntervalMs ?? PING_INTERVAL_MS);
+    } else {
+      this.#clock.awaitReply(this.#options.signTimeoutMs ?? SIGN_TIMEOUT_MS);
     }
-    const timeoutMs = this.#options.signTimeoutMs ?? SIGN_TIMEOUT_MS;
-    this.#arm(timeoutMs, `no signature within ${timeoutMs / 1000} s`);
-    this.#slowTimer = setTimeout(() => {
-      this.#options.report('waiting for the signer; its token may want a touch or a PIN');
-    }, SLOW_SIGN_MS);
   }
 
-  #arm(timeoutMs: number, problem: string, hint?: string): void {
-    this.#timer = setTimeout(() => {
-      this.#fail(new AppError('CLIENT_SIGNER', `signer: ${problem}`, { hint }));
-    }, timeoutMs);
-  }
-
-  #disarm(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#slowTimer);
+  /** Orders may take longer than the signer keeps a silent client; one without the extension keeps it. */
+  #ping(): void {
+    const line = this.#session.formatPing();
+    if (line !== undefined) {
+      const ignore = (): void => undefined; // a failure is told to the next request
+      this.#pending.push({ input: undefined, resolve: ignore, reject: ignore });
+      this.#transport.writable.write(line);
+      this.#awaitNextReply();
+    }
   }
 
   async #onEnd(): Promise<void> {
@@ -246,7 +262,7 @@ export class SignerConnection implements AccountSigner {
   /** The first failure is the one everybody gets, now and later. */
   #fail(error: AppError): void {
     this.#options.signal.removeEventListener('abort', this.#onAbort);
-    this.#disarm();
+    this.#clock.stop();
     this.#failure ??= error;
     this.#onGreeting?.reject(this.#failure);
     for (const request of this.#pending.splice(0)) {

@@ -19,6 +19,7 @@ import { mustRun, startProcess, type CommandResult } from '../support/process.js
 import { CLAVIGER, CLAVIGERD } from '../support/programs.js';
 import { atEnd, suiteScope, type Scope } from '../support/scope.js';
 import { createSoftHsm } from '../support/softhsm.js';
+import { makeTempDir } from '../support/temp-dir.js';
 
 const TOKEN_KEY_TYPES = {
   RS256: 'rsa:2048',
@@ -72,7 +73,10 @@ describe('claviger with Pebble', () => {
       settings: `keyid = ${JSON.stringify(keyId)}`,
       env,
     });
-    const claviger = await prepareClaviger(t, pebble, { socket });
+    await useKeyIdOnly(await prepareClaviger(t, pebble, { socket }), keyId);
+  }
+
+  async function useKeyIdOnly(claviger: ClavigerSetup, keyId: string): Promise<void> {
     assertDone(await claviger.run(['issue', 'k.test', ...FILES]));
     const shown = await claviger.run(['account', 'show']);
     assertDone(shown);
@@ -104,12 +108,12 @@ describe('claviger with Pebble', () => {
   }
 
   it("registers, issues and revokes with Debian's lacme-accountd", async (t) => {
-    const { socket, process: accountd } = await startLacmeAccountd(
-      t,
-      await writeAccountKey(t, 'RS256'),
-    );
-    await useAccount(await prepareClaviger(t, pebble, { socket }));
+    const privkey = await writeAccountKey(t, 'RS256');
+    const { socket, process: accountd } = await startLacmeAccountd(t, privkey);
+    const keyId = await useAccount(await prepareClaviger(t, pebble, { socket }));
     assert.equal(accountd.isRunning, true);
+    const { socket: keyIdSocket } = await startLacmeAccountd(t, privkey, keyId);
+    await useKeyIdOnly(await prepareClaviger(t, pebble, { socket: keyIdSocket }), keyId);
   });
 
   it('starts the signer as a command, without a shell', async (t) => {
@@ -118,6 +122,24 @@ describe('claviger with Pebble', () => {
     const claviger = await prepareClaviger(t, pebble, { command });
     assertDone(await claviger.run(REGISTER));
     assertDone(await claviger.run(['issue', 'c.test', ...FILES]));
+  });
+
+  it('renews with one start of the signer command, and none when nothing is due', async (t) => {
+    const privkey = await writeAccountKey(t, 'ES256');
+    const folder = await makeTempDir(t);
+    const starts = join(folder, 'starts');
+    const script = `appendFileSync('${starts}', '.'); await import('${CLAVIGERD}');`;
+    const wrapper = join(folder, 'signer.mjs');
+    await writeFile(wrapper, `import { appendFileSync } from 'node:fs';\n${script}\n`);
+    const command = `'${process.execPath}' ${wrapper} --privkey=${privkey} --stdio --quiet`;
+    const claviger = await prepareClaviger(t, pebble, { command });
+    assertDone(await claviger.run(REGISTER));
+    await writeFile(starts, '');
+    await addSections(claviger, ['p1.test', 'p2.test', 'p3.test']);
+    assertDone(await claviger.run(['renew']));
+    assert.equal(await readFile(starts, 'utf8'), '.');
+    assertDone(await claviger.run(['renew']));
+    assert.equal(await readFile(starts, 'utf8'), '.');
   });
 
   describe('with one account', () => {
@@ -273,9 +295,9 @@ describe('claviger with Pebble', () => {
     it('renews the others when one certificate fails', async (t) => {
       const claviger = await prepareClaviger(t, pebble, { socket });
       await addSections(claviger, ['x.blocked.test', 'good.test']);
-      const result = await claviger.run(['renew']);
+      const result = await claviger.run(['renew', '--quiet']);
       assert.equal(result.code, 1);
-      assert.match(result.stderr, /rejectedIdentifier/);
+      assert.match(result.stderr, /^claviger: error: x\.blocked\.test: new order: rejectedId/);
       assert.ok((await stat(join(claviger.folder, 'good.test.pem'))).isFile());
     });
 

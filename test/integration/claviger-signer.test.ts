@@ -5,6 +5,8 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SharedSigner } from '../../src/client/shared-signer.js';
 import { openSigner, type SignerConnection } from '../../src/client/signer-connection.js';
 import type { SignerConfig } from '../../src/config/claviger-config.js';
 import type { ErrorCode } from '../../src/lib/error-codes.js';
@@ -68,6 +70,7 @@ async function open(scope: Scope, config: SignerConfig): Promise<Opened> {
     signal: controller.signal,
     greetingTimeoutMs: 1_500,
     signTimeoutMs: 1_500,
+    pingIntervalMs: 200,
     report: (line) => {
       reports.push(line);
     },
@@ -175,7 +178,7 @@ describe('a signer', () => {
 
   it('that is silent is not waited for without end', async (t) => {
     const { config } = await startSigner(t, () => undefined);
-    await assertFails(open(t, config), 'CLIENT_SIGNER', /no greeting within/);
+    await assertFails(open(t, config), 'CLIENT_SIGNER', /no greeting within.*\n.*another client/);
   });
 
   it('that speaks another protocol is left', async (t) => {
@@ -278,17 +281,140 @@ describe('a signer command', () => {
 
   it('that hangs is ended', async (t) => {
     const script = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000);";
-    await assertFails(open(t, command(script)), 'CLIENT_SIGNER', /no greeting within/);
+    const pattern = /no greeting within.*\n.*by hand/;
+    await assertFails(open(t, command(script)), 'CLIENT_SIGNER', pattern);
   });
 
   it('gets its words as they are', async (t) => {
-    const script = `process.stdout.write(${JSON.stringify(GREETING)} + process.argv[1] + '\\r\\n')`;
-    const words = [process.execPath, '-e', script, '$(id); `id` | *'] as const;
-    const config = { kind: 'command', words: [...words] } as const;
-    await assertFails(
-      open(t, config).then(({ signer }) => signer.sign('YQ', '')),
-      'PROTO_REPLY',
+    const word = '$(id); `id` | *';
+    const script = `process.exit(process.argv[1] === ${JSON.stringify(word)} ? 7 : 8)`;
+    const words = [process.execPath, '-e', script, word] as const;
+    await assertFails(open(t, { kind: 'command', words }), 'PROTO_GREETING', /status 7$/m);
+  });
+});
+
+describe('a signer for a whole run', () => {
+  interface Shared {
+    readonly signer: SharedSigner;
+    readonly connections: Socket[];
+  }
+
+  async function share(scope: Scope, serve: (socket: Socket) => void): Promise<Shared> {
+    const connections: Socket[] = [];
+    const { config } = await startSigner(scope, (socket) => {
+      connections.push(socket);
+      serve(socket);
+    });
+    const { signal } = new AbortController();
+    const signer = new SharedSigner({ config, signal, report: () => undefined });
+    atEnd(scope, () => signer.close());
+    return { signer, connections };
+  }
+
+  it('is connected once, and anew after the connection broke', async (t) => {
+    const { signal } = new AbortController();
+    const { signer, connections } = await share(t, answering(GREETING, signLine));
+    for (let session = 0; session < 3; session += 1) {
+      const opened = await signer.open(signal);
+      assert.match(await opened.sign('YQ', ''), /^[\w-]{86}$/);
+    }
+    assert.equal(connections.length, 1);
+    const last = await signer.open(signal);
+    connections[0]?.end();
+    await assertFails(last.sign('YQ', ''), 'PROTO_CLOSED');
+    const again = await signer.open(signal);
+    assert.match(await again.sign('YQ', ''), /^[\w-]{86}$/);
+    assert.equal(connections.length, 2);
+  });
+
+  it('is tried again when it could not be reached at first', async (t) => {
+    const { signal } = new AbortController();
+    let isUp = false;
+    const { signer } = await share(t, (socket) => {
+      if (isUp) {
+        answering(GREETING, signLine)(socket);
+      } else {
+        socket.end();
+      }
+    });
+    await assertFails(signer.open(signal), 'PROTO_GREETING');
+    isUp = true;
+    await signer.open(signal);
+  });
+
+  it('goes on when one session ends in the middle of a request', async (t) => {
+    let answer: (line: string) => void = () => undefined;
+    const { signer, connections } = await share(
+      t,
+      answering(GREETING, (line) =>
+        line.startsWith('YQ')
+          ? new Promise((resolve) => {
+              answer = resolve;
+            }).then(() => signLine(line))
+          : signLine(line),
+      ),
     );
+    const controller = new AbortController();
+    const first = await signer.open(controller.signal);
+    const pending = first.sign('YQ', '');
+    controller.abort(new AppError('ACME_TIMEOUT', 'late'));
+    await assertFails(pending, 'ACME_TIMEOUT');
+    await assertFails(first.sign('Yg', ''), 'ACME_TIMEOUT');
+    const second = await signer.open(new AbortController().signal);
+    const signature = second.sign('Yw', '');
+    setTimeout(() => {
+      answer('');
+    }, 50);
+    assert.match(await signature, /^[\w-]{86}$/);
+    assert.equal(connections.length, 1);
+  });
+});
+
+describe('a long rest', () => {
+  it('is no reason for clavigerd to close: it is pinged', async (t) => {
+    const { socket } = await startClavigerd(t, {
+      key: await writeAccountKey(t, 'ES256'),
+      settings: 'idle-timeout = 1',
+    });
+    const { signer } = await open(t, { kind: 'socket', path: socket });
+    await sleep(2_500);
+    const input = formatSigningInput({
+      alg: 'ES256',
+      kid: 'https://ca.example/acct/1',
+      url: 'https://ca.example/order/1',
+    });
+    const [protectedPart = '', payload = ''] = input.split('.');
+    assert.match(await signer.sign(protectedPart, payload), /^[\w-]{86}$/);
+  });
+
+  it('is not disturbed where the signer knows no ping', async (t) => {
+    const lines: string[] = [];
+    const { config } = await startSigner(
+      t,
+      answering(OLD_GREETING, (line) => {
+        lines.push(line);
+        return signLine(line);
+      }),
+    );
+    const { signer } = await open(t, config);
+    await sleep(600);
+    await signer.sign('YQ', '');
+    assert.deepEqual(lines, ['YQ.']);
+  });
+
+  it('is over when the signer answers a ping wrongly, or not at all', async (t) => {
+    for (const [reply, code] of [
+      ['c2ln\r\n', 'PROTO_REPLY'],
+      ['', 'CLIENT_SIGNER'],
+    ] as const) {
+      const { config } = await startSigner(
+        t,
+        answering(GREETING, () => reply),
+      );
+      const { signer } = await open(t, config);
+      await sleep(reply === '' ? 2_200 : 600);
+      await assertFails(signer.sign('YQ', ''), code);
+    }
   });
 });
 

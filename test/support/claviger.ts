@@ -30,13 +30,19 @@ export async function writeAccountKey(scope: Scope, algorithm: Algorithm): Promi
   return `file:${path}`;
 }
 
-/** Starts Debian's lacme-accountd; RSA keys only. */
-export async function startLacmeAccountd(scope: Scope, privkey: string): Promise<SignerSetup> {
+/** Starts Debian's lacme-accountd; RSA keys only. With a key ID it gives out that, and not the key. */
+export async function startLacmeAccountd(
+  scope: Scope,
+  privkey: string,
+  keyId?: string,
+): Promise<SignerSetup> {
   const folder = await makeTempDir(scope);
   const socket = join(folder, 'S');
+  const config = join(folder, 'lacme-accountd.conf');
+  await writeFile(config, keyId === undefined ? '' : `keyid = ${keyId}\n`);
   const process_ = await startProcess(scope, {
     command: 'lacme-accountd',
-    args: ['--config=/dev/null', `--privkey=${privkey}`, `--socket=${socket}`],
+    args: [`--config=${config}`, `--privkey=${privkey}`, `--socket=${socket}`],
     waitFor: { socket },
   });
   return { folder, socket, process: process_ };

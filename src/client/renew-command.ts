@@ -1,0 +1,101 @@
+// `claviger renew`: each configured certificate that is due, one after another. Client's master.
+
+import { parseIdentifiers, type Identifier } from '../acme/identifier.js';
+import type { CertificateConfig } from '../config/claviger-certificate.js';
+import { systemClock } from '../lib/clock.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { withSigner, type ClientContext } from './acme-access.js';
+import { readInstalled } from './certificate-files.js';
+import { issueOne } from './issuance.js';
+import { decideRenewal } from './renewal.js';
+import { readServerKey } from './server-key.js';
+import type { SharedSigner } from './shared-signer.js';
+
+export interface RenewOptions {
+  readonly isForced: boolean;
+  /** Told of each certificate that failed, by its first name; the others go on. */
+  onFailure(error: Error): void;
+}
+
+interface Work {
+  readonly certificate: CertificateConfig;
+  readonly identifiers: readonly Identifier[];
+  /** The first name. */
+  readonly name: string;
+}
+
+/**
+ * Issues each configured certificate that is due, with one connection to the signer.
+ * @returns how many failed
+ */
+export async function renewCommand(context: ClientContext, options: RenewOptions): Promise<number> {
+  const { certificates } = context.config;
+  if (certificates.length === 0) {
+    throw new AppError('CONFIG_INVALID', 'renew: no certificate is configured', {
+      hint: 'add a [[certificate]] section to claviger.toml, see claviger.toml(5)',
+    });
+  }
+  const list = parseAllNames(certificates);
+  return await withSigner(context, async (signer) => {
+    let failures = 0;
+    for (const work of list) {
+      context.signal.throwIfAborted();
+      try {
+        await renewOne(context, signer, work, options.isForced);
+      } catch (error) {
+        context.signal.throwIfAborted();
+        failures += 1;
+        options.onFailure(nameFailure(work.name, error));
+      }
+    }
+    return failures;
+  });
+}
+
+/** Names that can be none are told before the first order, all of them. */
+function parseAllNames(certificates: readonly CertificateConfig[]): readonly Work[] {
+  const problems: string[] = [];
+  const list = certificates.flatMap((certificate, at): Work[] => {
+    try {
+      const identifiers = parseIdentifiers(certificate.names);
+      return [{ certificate, identifiers, name: identifiers[0]?.value ?? '' }];
+    } catch (error) {
+      problems.push(`certificate ${at + 1}: ${messageOf(error)}`);
+      return [];
+    }
+  });
+  if (problems.length > 0) {
+    throw new AppError('CONFIG_INVALID', problems.join('\n'));
+  }
+  return list;
+}
+
+async function renewOne(
+  context: ClientContext,
+  signer: SharedSigner,
+  { certificate, identifiers, name }: Work,
+  isForced: boolean,
+): Promise<void> {
+  const decision = decideRenewal({
+    installed: await readInstalled(certificate),
+    files: certificate,
+    privateKey: await readServerKey(certificate.key),
+    identifiers,
+    now: systemClock.now(),
+  });
+  if (!decision.isDue && !isForced) {
+    context.report(`${name}: ${decision.reason}`);
+    return;
+  }
+  context.report(`${name}: renewing: ${decision.isDue ? decision.reason : 'asked to'}`);
+  await issueOne(context, signer, certificate, identifiers);
+}
+
+/** With --quiet nothing else says which certificate it was. */
+function nameFailure(name: string, error: unknown): Error {
+  const message = messageOf(error);
+  const told = message.startsWith(`${name}: `) ? message : `${name}: ${message}`;
+  return isAppError(error)
+    ? new AppError(error.code, told, { hint: error.hint, cause: error })
+    : new Error(told, { cause: error });
+}
