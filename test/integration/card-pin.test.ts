@@ -5,28 +5,14 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { runClavigerd, startClavigerd } from '../support/clavigerd.js';
+import { makeCardDaemon } from '../support/card-daemon.js';
+import { startClavigerd } from '../support/clavigerd.js';
 import { pivUri, startPivCard, type PivCard, type PivCardBed } from '../support/piv-card.js';
-import { mustRun, runCommand, type CommandResult } from '../support/process.js';
+import { mustRun, runCommand } from '../support/process.js';
 import { connectSigningClient } from '../support/signing-client.js';
 
 const WRONG_PIN = '99999999';
-
-/** Runs the daemon with its state in the bed's folder; it has to end by itself. */
-function runDaemon(bed: PivCardBed, uri: string): Promise<CommandResult> {
-  const config = join(bed.folder, 'clavigerd.toml');
-  const socket = join(bed.folder, 'S');
-  writeFileSync(config, `privkey = ${JSON.stringify(uri)}\nsocket = ${JSON.stringify(socket)}\n`, {
-    mode: 0o600,
-  });
-  return runClavigerd([`--config=${config}`], { env: stateEnv(bed) });
-}
-
-/** One state directory for all daemons of a test, as a service's restarts share theirs. */
-function stateEnv(bed: PivCardBed): Record<string, string> {
-  const state = join(bed.folder, 'state');
-  return { ...bed.env, STATE_DIRECTORY: state };
-}
+const NOT_SIGNED = /^(ended|token-locked)$/;
 
 /** PIN tries as the card counts them: used up by wrong PINs, and left. */
 async function tries(card: PivCard): Promise<{ wrong: number; left: number }> {
@@ -47,16 +33,20 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
       const pinFile = join(bed.folder, 'pin');
       writeFileSync(pinFile, `${WRONG_PIN}\n`, { mode: 0o600 });
-      const { code, stderr } = await runDaemon(bed, pivUri(module, '9a', { pinFile }));
-      assert.equal(code, 1);
-      assert.match(stderr, /the PIN is wrong .*CKR_PIN_INCORRECT/);
+      const daemon = makeCardDaemon(t, bed, pivUri(module, '9a', { pinFile }));
+      const { answer, told } = await daemon.startOnce();
+      assert.match(answer, NOT_SIGNED);
+      assert.match(told, /the PIN is wrong .*CKR_PIN_INCORRECT/);
       assert.deepEqual(await tries(card), { wrong: 1, left: 2 });
     });
 
     it('changed while in use: costs one try, whatever is asked after that', async (t) => {
       const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
       const uri = pivUri(module, '9a', card);
-      const daemon = await startClavigerd(t, { key: uri, env: stateEnv(bed) });
+      const daemon = await startClavigerd(t, {
+        key: uri,
+        env: { ...bed.env, STATE_DIRECTORY: bed.folder },
+      });
       const client = await connectSigningClient(t, daemon.socket);
       assert.equal(await client.sign(), 'signed');
       await bed.remove();
@@ -82,10 +72,11 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
       await missByHand(bed, 3);
       const before = await card.statistics();
-      const { code, stderr } = await runDaemon(bed, pivUri(module, '9a', card));
-      assert.equal(code, 1);
-      assert.match(stderr, /the PIN is locked/);
-      assert.match(stderr, /clavigerd: hint: .*PUK/);
+      const daemon = makeCardDaemon(t, bed, pivUri(module, '9a', card));
+      const { answer, told } = await daemon.startOnce();
+      assert.match(answer, NOT_SIGNED);
+      assert.match(told, /the PIN is locked/);
+      assert.match(told, /PUK/);
       const { verifyRight, verifyWrong, pinTriesLeft } = await card.statistics();
       assert.equal(verifyRight + verifyWrong, before.verifyRight + before.verifyWrong);
       assert.equal(pinTriesLeft, 0);
@@ -94,9 +85,10 @@ for (const module of ['opensc', 'ykcs11'] as const) {
     it('with one try left: is not sent, not even when it is right', async (t) => {
       const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
       await missByHand(bed, 2);
-      const { code, stderr } = await runDaemon(bed, pivUri(module, '9a', card));
-      assert.equal(code, 1);
-      assert.match(stderr, /one PIN try is left/);
+      const daemon = makeCardDaemon(t, bed, pivUri(module, '9a', card));
+      const { answer, told } = await daemon.startOnce();
+      assert.match(answer, NOT_SIGNED);
+      assert.match(told, /one PIN try is left/);
       assert.deepEqual(await tries(card), { wrong: 2, left: 1 });
       assert.equal((await card.statistics()).verifyRight, 0);
     });
@@ -105,9 +97,10 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
       const pinFile = join(bed.folder, 'pin');
       writeFileSync(pinFile, '123\n', { mode: 0o600 });
-      const { code, stderr } = await runDaemon(bed, pivUri(module, '9a', { pinFile }));
-      assert.equal(code, 1);
-      assert.match(stderr, /clavigerd: error: .*PIN/);
+      const daemon = makeCardDaemon(t, bed, pivUri(module, '9a', { pinFile }));
+      const { answer, told } = await daemon.startOnce();
+      assert.match(answer, NOT_SIGNED);
+      assert.match(told, /PIN/);
       assert.deepEqual(await tries(card), { wrong: 0, left: 3 });
     });
 
@@ -115,7 +108,10 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       it(`each time, for the ${type} key of slot 9c: signs, with a login for each`, async (t) => {
         const { card, ...bed } = await startPivCard(t, { '9c': type });
         const uri = pivUri(module, '9c', card);
-        const daemon = await startClavigerd(t, { key: uri, env: stateEnv(bed) });
+        const daemon = await startClavigerd(t, {
+          key: uri,
+          env: { ...bed.env, STATE_DIRECTORY: bed.folder },
+        });
         const client = await connectSigningClient(t, daemon.socket);
         const before = await card.statistics();
         for (let count = 0; count < 5; count++) {
