@@ -1,15 +1,18 @@
 // Runs in the token helper, for `clavigerd key generate` only: makes a key pair in the token.
 // Loaded when such a request comes, with graphene-pk11; never for signing.
 
-import { KeyType, type ITemplate } from 'graphene-pk11';
+import type { ITemplate } from 'graphene-pk11';
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
 import { findObjects, readFlag, type OpenToken, type Session } from './attributes.js';
-import { paramsOfCurve, type TokenCurve } from './ec-key.js';
 import { describeObject, grapheneSession } from './inventory.js';
-import { CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, listMechanisms } from './mechanisms.js';
+import { KEY_RECIPES, type PairRecipe } from './key-recipes.js';
+import { listMechanisms } from './mechanisms.js';
 import type { GeneratedAttribute, GeneratedKeyType, KeyInfo } from './messages.js';
 import { callToken } from './pkcs11-failure.js';
+
+/** Largest sizes below these are no bits: some modules count bytes. */
+const LEAST_MAXIMUM = { rsa: 1024, curve: 160 };
 
 interface NewKey {
   readonly type: GeneratedKeyType;
@@ -20,61 +23,6 @@ interface NewKey {
   readonly omits: readonly GeneratedAttribute[];
 }
 
-interface PairRecipe {
-  readonly keyType: number;
-  readonly mechanism: number;
-  readonly mechanismName: string;
-  /** Size of the key as C_GetMechanismInfo counts it; undefined where modules do not agree how. */
-  readonly bits: number | undefined;
-  readonly shape: ITemplate;
-}
-
-/** Largest sizes below these are no bits: some modules count bytes. */
-const LEAST_MAXIMUM = { rsa: 1024, curve: 160 };
-/** F4, as every CA accepts it. */
-const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
-
-const RECIPES: Readonly<Record<GeneratedKeyType, PairRecipe>> = {
-  rsa2048: rsa(2048),
-  rsa3072: rsa(3072),
-  rsa4096: rsa(4096),
-  p256: weierstrass('P-256', 256),
-  p384: weierstrass('P-384', 384),
-  p521: weierstrass('P-521', 521),
-  ed25519: edwards('Ed25519'),
-  ed448: edwards('Ed448'),
-};
-
-function rsa(modulusBits: number): PairRecipe {
-  return {
-    keyType: KeyType.RSA,
-    mechanism: pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN,
-    mechanismName: 'CKM_RSA_PKCS_KEY_PAIR_GEN',
-    bits: modulusBits,
-    shape: { modulusBits, publicExponent: PUBLIC_EXPONENT },
-  };
-}
-
-function weierstrass(curve: TokenCurve, bits: number): PairRecipe {
-  return {
-    keyType: KeyType.EC,
-    mechanism: pkcs11js.CKM_EC_KEY_PAIR_GEN,
-    mechanismName: 'CKM_EC_KEY_PAIR_GEN',
-    bits,
-    shape: { paramsECDSA: paramsOfCurve(curve) },
-  };
-}
-
-function edwards(curve: TokenCurve): PairRecipe {
-  return {
-    keyType: CKK_EC_EDWARDS,
-    mechanism: CKM_EC_EDWARDS_KEY_PAIR_GEN,
-    mechanismName: 'CKM_EC_EDWARDS_KEY_PAIR_GEN',
-    bits: undefined,
-    shape: { paramsECDSA: paramsOfCurve(curve) },
-  };
-}
-
 /**
  * Makes a key pair in the token: it stays there (CKA_TOKEN), never leaves (CKA_SENSITIVE, not
  * CKA_EXTRACTABLE), and only signs.
@@ -82,7 +30,7 @@ function edwards(curve: TokenCurve): PairRecipe {
  *   when the token makes no such keys; TOKEN_FAILED
  */
 export function generateKey(token: OpenToken, wanted: NewKey): KeyInfo {
-  const recipe = RECIPES[wanted.type];
+  const recipe = KEY_RECIPES[wanted.type];
   refuseNotOffered(token, wanted.type, recipe);
   refuseDuplicate(token, wanted);
   const { publicTemplate, privateTemplate } = templatesOf(wanted, recipe);

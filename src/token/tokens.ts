@@ -3,7 +3,6 @@
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
-import { formatTable } from '../lib/table.js';
 import {
   isMatchingToken,
   MAX_TOKENS_LISTED,
@@ -11,6 +10,7 @@ import {
   type TokenSelector,
 } from './messages.js';
 import { callToken } from './pkcs11-failure.js';
+import { describeSelector, tokenTable } from './token-table.js';
 
 export interface Token {
   readonly slot: pkcs11js.Handle;
@@ -26,8 +26,6 @@ type Surroundings = Pick<
   | 'libraryDescription'
   | 'libraryVersion'
 >;
-
-const MAX_TOKENS_SHOWN = 8;
 
 /**
  * Every token present, uninitialised ones included.
@@ -117,7 +115,7 @@ export function selectToken(tokens: readonly Token[], selector: TokenSelector): 
     throw new AppError(
       'TOKEN_AMBIGUOUS',
       `token: ${matching.length} tokens match ${describeSelector(selector)}`,
-      { hint: `add serial= to the URI; they are\n${tableOf(matching, selector)}` },
+      { hint: `add serial= to the URI; they are\n${tokenTable(infosOf(matching), selector)}` },
     );
   }
   return first;
@@ -132,65 +130,9 @@ function describeSeen(
     return 'the module shows no token: is it plugged in, and may this user reach it?';
   }
   const what = usable.length === 0 ? 'no initialised token, only' : 'these tokens';
-  return `the module shows ${what}\n${tableOf(tokens, selector)}`;
+  return `the module shows ${what}\n${tokenTable(infosOf(tokens), selector)}`;
 }
 
-/** In the words of the URI. */
-const ATTRIBUTE_NAMES: Readonly<Record<keyof TokenSelector, string>> = {
-  label: 'token',
-  serial: 'serial',
-  manufacturer: 'manufacturer',
-  model: 'model',
-  slotId: 'slot-id',
-  slotDescription: 'slot-description',
-  slotManufacturer: 'slot-manufacturer',
-  libraryManufacturer: 'library-manufacturer',
-  libraryDescription: 'library-description',
-  libraryVersion: 'library-version',
-};
-const ATTRIBUTES = [
-  'label',
-  'serial',
-  'manufacturer',
-  'model',
-  'slotId',
-  'slotDescription',
-  'slotManufacturer',
-  'libraryManufacturer',
-  'libraryDescription',
-  'libraryVersion',
-] as const;
-/** Always in the table; the others when the selector names them. */
-const USUAL_COLUMNS: ReadonlySet<string> = new Set([
-  'label',
-  'serial',
-  'manufacturer',
-  'model',
-  'slotId',
-]);
-
-function describeSelector(selector: TokenSelector): string {
-  const parts = ATTRIBUTES.filter((name) => selector[name] !== undefined).map(
-    (name) => `${ATTRIBUTE_NAMES[name]}=${JSON.stringify(selector[name])}`,
-  );
-  return parts.length === 0 ? '(no token named)' : parts.join(' ');
-}
-
-function tableOf(tokens: readonly Token[], selector: TokenSelector): string {
-  const columns = ATTRIBUTES.filter(
-    (name) => USUAL_COLUMNS.has(name) || selector[name] !== undefined,
-  );
-  const rows = tokens
-    .slice(0, MAX_TOKENS_SHOWN)
-    .map(({ info }) =>
-      columns.map((name) =>
-        name === 'label' && !info.initialized ? '(not initialised)' : String(info[name] ?? ''),
-      ),
-    );
-  const lines = formatTable(
-    columns.map((name) => ATTRIBUTE_NAMES[name].toUpperCase()),
-    rows,
-  );
-  const more = tokens.length - rows.length;
-  return [...lines, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+function infosOf(tokens: readonly Token[]): TokenInfo[] {
+  return tokens.map(({ info }) => info);
 }

@@ -1,0 +1,69 @@
+// Runs in the token helper. Tokens and selectors in the words of a pkcs11: URI, for explaining why none or
+// several match. Pure; texts of tokens are escaped.
+
+import { formatTable } from '../lib/table.js';
+import type { TokenInfo, TokenSelector } from './messages.js';
+
+const MAX_TOKENS_SHOWN = 8;
+
+/** In the words of the URI. */
+const ATTRIBUTE_NAMES: Readonly<Record<keyof TokenSelector, string>> = {
+  label: 'token',
+  serial: 'serial',
+  manufacturer: 'manufacturer',
+  model: 'model',
+  slotId: 'slot-id',
+  slotDescription: 'slot-description',
+  slotManufacturer: 'slot-manufacturer',
+  libraryManufacturer: 'library-manufacturer',
+  libraryDescription: 'library-description',
+  libraryVersion: 'library-version',
+};
+const ATTRIBUTES = [
+  'label',
+  'serial',
+  'manufacturer',
+  'model',
+  'slotId',
+  'slotDescription',
+  'slotManufacturer',
+  'libraryManufacturer',
+  'libraryDescription',
+  'libraryVersion',
+] as const;
+/** Always in the table; the others when the selector names them. */
+const USUAL_COLUMNS: ReadonlySet<string> = new Set([
+  'label',
+  'serial',
+  'manufacturer',
+  'model',
+  'slotId',
+]);
+
+/** What a selector names, in the words of the URI. */
+export function describeSelector(selector: TokenSelector): string {
+  const parts = ATTRIBUTES.filter((name) => selector[name] !== undefined).map(
+    (name) => `${ATTRIBUTE_NAMES[name]}=${JSON.stringify(selector[name])}`,
+  );
+  return parts.length === 0 ? '(no token named)' : parts.join(' ');
+}
+
+/** What there is, line by line: the usual columns, and those that the selector names. */
+export function tokenTable(tokens: readonly TokenInfo[], selector: TokenSelector): string {
+  const columns = ATTRIBUTES.filter(
+    (name) => USUAL_COLUMNS.has(name) || selector[name] !== undefined,
+  );
+  const rows = tokens
+    .slice(0, MAX_TOKENS_SHOWN)
+    .map((info) =>
+      columns.map((name) =>
+        name === 'label' && !info.initialized ? '(not initialised)' : String(info[name] ?? ''),
+      ),
+    );
+  const lines = formatTable(
+    columns.map((name) => ATTRIBUTE_NAMES[name].toUpperCase()),
+    rows,
+  );
+  const more = tokens.length - rows.length;
+  return [...lines, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+}
