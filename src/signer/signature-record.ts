@@ -2,7 +2,7 @@
 // It holds the operation, the names and a hash of what was signed; never the signing input itself.
 
 import { createHash } from 'node:crypto';
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import type { Identifier } from '../policy/operation.js';
 import type { Log, LogFields } from '../sys/log.js';
 import type { ApprovedRequest } from './signing-service.js';
@@ -32,8 +32,12 @@ export class SignatureRecord {
     this.#log.warning('refused', { conn: connection, url, code: 'malformed', reason });
   }
 
-  /** Our own trouble, or the token's. */
+  /** Our own trouble, or the token's; or the client has left before its turn. */
   failed(request: ApprovedRequest, error: unknown): void {
+    if (isAppError(error, 'KEY_CANCELLED')) {
+      this.#log.info('cancelled', { ...fieldsOf(request), reason: error.message });
+      return;
+    }
     this.#log.error('failed', {
       ...fieldsOf(request),
       code: error instanceof AppError ? error.code : 'unexpected',

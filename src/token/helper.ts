@@ -15,6 +15,10 @@ const READ_BYTES = 64 * 1024;
 
 // Without a handler, SIGUSR1 makes Node open its debugger to every local user.
 process.on('SIGUSR1', () => undefined);
+// systemd sends SIGTERM to all of a service at once. The daemon ends its helpers in order: SoftHSM writes the
+// token's file anew at each login, and loses the token to an end in the middle of that.
+process.on('SIGTERM', () => undefined);
+process.on('SIGINT', () => undefined);
 
 await serve(new TokenServer());
 // Not a return from the event loop: what the module left running must not keep the process.

@@ -327,6 +327,35 @@ describe('end of a token helper', () => {
     await appErrorOf(() => key.sign(INPUT), 'TOKEN_HELPER');
   });
 
+  it('does not come by a signal meant for the whole service', async (t) => {
+    const key = await openKey(t, await makeFixture(t));
+    const pid = pidOf(key);
+    process.kill(pid, 'SIGTERM');
+    process.kill(pid, 'SIGINT');
+    await assertSigns(key);
+    await assertSigns(key);
+    assert.equal(pidOf(key), pid);
+    await key.close();
+    await waitUntilGone(pid);
+  });
+
+  it('leaves the token whole, however early it comes', async (t) => {
+    const fixture = await makeFixture(t);
+    for (let count = 0; count < 10; count += 1) {
+      const opening = openPkcs11Key(fixture.hsm.uri(fixture.token, { label: 'k' }), {
+        ...fixture.context,
+        helpers: 2,
+      });
+      const key = await opening;
+      // The second helper starts for these, and is closed on its way.
+      const asked = Promise.allSettled([1, 2, 3, 4].map(() => key.sign(INPUT)));
+      await key.sign(INPUT);
+      await key.close();
+      await asked;
+    }
+    await assertSigns(await openKey(t, fixture));
+  });
+
   it('comes when a daemon that forgets it ends by itself', async (t) => {
     const result = await runCommand(process.execPath, [
       '--input-type=module',

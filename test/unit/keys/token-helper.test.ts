@@ -119,6 +119,24 @@ describe('token helper that', () => {
     await helper.close();
   });
 
+  it('comes to a request says so then, and not when it was sent', async (t) => {
+    const helper = await startFake(t, `${DONE}${DONE}`);
+    const events: string[] = [];
+    const send = (name: string): Promise<void> =>
+      helper
+        .request({ op: 'list-tokens' }, 20_000, () => {
+          events.push(`begin ${name}`);
+        })
+        .then(() => {
+          events.push(`end ${name}`);
+        });
+    const both = [send('a'), send('b')];
+    assert.deepEqual(events, ['begin a']);
+    await Promise.all(both);
+    assert.deepEqual([...events].sort(), ['begin a', 'begin b', 'end a', 'end b']);
+    assert.ok(events.indexOf('begin b') > 0);
+  });
+
   it('is slow but steady keeps its time for each request', async (t) => {
     const pause = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700);';
     const helper = await startFake(
