@@ -23,6 +23,7 @@ Examples:
   clavigerd --privkey='pkcs11:token=acme;object=account?module-name=softhsm2' --socket=/run/claviger/S
   clavigerd --config=/etc/claviger/clavigerd.toml --check
   ssh -T signer.example.net clavigerd --stdio        (what a remote client runs)
+  clavigerd pin status                               (a refused PIN is not tried again)
 
 %-specifiers in paths:
 ${SPECIFIER_MEANINGS.map(([specifier, meaning]) => `  ${specifier}  ${meaning}`).join('\n')}
@@ -68,6 +69,10 @@ async function main(argv: readonly string[]): Promise<number> {
   if (first === 'key' || first === 'help' || first === '--help' || first === '-h') {
     const { addKeyCommands } = await import('./key-command.js');
     addKeyCommands(program);
+  }
+  if (first === 'pin' || first === 'help' || first === '--help' || first === '-h') {
+    const { addPinCommands } = await import('./pin-command.js');
+    addPinCommands(program);
   }
   try {
     await program.parseAsync(argv);

@@ -6,9 +6,13 @@ import { describePrivkey } from '../keys/open-account-key.js';
 
 /** TOML that a configuration file could hold; settings without a value are left out. */
 export function formatEffectiveConfig(config: ClavigerdConfig): string {
-  const settings: Readonly<Record<string, string | number | boolean | undefined>> = {
-    privkey: formatPrivkey(config.privkey),
+  const settings: Readonly<
+    Record<string, string | readonly string[] | number | boolean | undefined>
+  > = {
+    privkey: formatPrivkeys(config.privkeys),
     'pin-source': escaped(config.pinSource),
+    pinentry: config.pinentry,
+    'state-directory': escaped(config.stateDirectory || undefined),
     gpg: config.gpg,
     'openpgp-key': escaped(config.openpgpKey),
     socket: escaped(config.socket),
@@ -26,6 +30,12 @@ export function formatEffectiveConfig(config: ClavigerdConfig): string {
   };
   const told = Object.entries(settings).filter(([, value]) => value !== undefined);
   return `${stringify(Object.fromEntries(told))}\n`;
+}
+
+function formatPrivkeys(privkeys: readonly string[]): string | readonly string[] {
+  const formatted = privkeys.map(formatPrivkey);
+  const [first, second] = formatted;
+  return first !== undefined && second === undefined ? first : formatted;
 }
 
 /** The percent signs of a pkcs11: URI are its own; elsewhere specifiers begin with them. */

@@ -37,3 +37,9 @@ function groupNameOf(gid: number): string | undefined {
     return undefined;
   }
 }
+
+/** The first of the folders systemd made for the service by StateDirectory= (systemd.exec(5)). */
+export function readStateDirectory(env: NodeJS.ProcessEnv): string | undefined {
+  const [first] = (env['STATE_DIRECTORY'] ?? '').split(':');
+  return first?.startsWith('/') === true ? first : undefined;
+}

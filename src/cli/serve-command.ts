@@ -3,18 +3,23 @@
 import { DEFAULT_CONFIG_PATH, parseClavigerdConfig } from '../config/clavigerd-config.js';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import { specifierValues } from '../config/specifiers.js';
+import type { AccountKey } from '../keys/account-key.js';
 import type { KeyContext } from '../keys/key-context.js';
-import { describePrivkey, openAccountKey } from '../keys/open-account-key.js';
+import { describePrivkey, openAccountKeys } from '../keys/open-account-key.js';
+import { isPinTrouble } from '../keys/pin-guard.js';
 import { parsePinSource } from '../keys/pin-source.js';
+import { isAskedOnTerminal } from '../keys/token-pin.js';
+import { mayPass } from '../keys/token-trouble.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { runDaemon, runStdio } from '../signer/daemon.js';
+import { KeySupply } from '../signer/key-supply.js';
 import { Log } from '../sys/log.js';
 import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.js';
 import { readConfigFile } from './config-file.js';
 import { EXIT_OK } from './failure.js';
 import { formatEffectiveConfig } from './effective-config.js';
-import { readSpecifierEnvironment } from './process-environment.js';
+import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
 import { writeStderr } from './standard-error.js';
 import { terminalPrompt } from './terminal-prompt.js';
 
@@ -61,22 +66,43 @@ async function serveWith(
   passed: readonly PassedSocket[],
 ): Promise<void> {
   const stopped = stopSignal(log);
-  const opening = openAccountKey(config.privkey, keyContext(config, log));
-  const key = await Promise.race([opening, stopped.then(() => undefined)]);
-  if (key === undefined) {
+  const isStdio = config.socket === undefined && passed.length === 0;
+  const context = { ...keyContext(config, log), servesLocked: !isStdio };
+  const keys = new KeySupply(() => openAccountKeys(config.privkeys, context), systemClock);
+  const opening = isStdio ? keys.get() : openOrWait(keys, config, context);
+  const key = await Promise.race([opening, stopped.then(() => 'stopped' as const)]);
+  if (key === 'stopped') {
     // A prompt or a slow token is not waited for: the end of this process ends them.
     log.notice('stopping', { reason: await stopped });
     return;
   }
   try {
-    const daemon = { config, key, log, userId: process.geteuid?.() ?? 0, stopped };
-    if (config.socket === undefined && passed.length === 0) {
-      await runStdio(daemon, process.stdin, process.stdout);
-    } else {
-      await runDaemon(daemon, passed);
-    }
+    const daemon = { config, keys, key, log, userId: process.geteuid?.() ?? 0, stopped };
+    await (isStdio ? runStdio(daemon, process.stdin, process.stdout) : runDaemon(daemon, passed));
   } finally {
-    await key.close();
+    await keys.close();
+  }
+}
+
+/**
+ * The key, or undefined where its token is away, locked or out of order: that may pass, and a daemon that
+ * ended over it would be started again, with another try of the PIN. Who typed a PIN is told at once.
+ */
+async function openOrWait(
+  keys: KeySupply,
+  config: ClavigerdConfig,
+  context: KeyContext,
+): Promise<AccountKey | undefined> {
+  try {
+    return await keys.get();
+  } catch (error) {
+    const isTyped = config.privkeys.some((privkey) => isAskedOnTerminal(privkey, context));
+    if (!mayPass(error) || (isTyped && isPinTrouble(error))) {
+      throw error;
+    }
+    const hint = isAppError(error) ? error.hint : undefined;
+    context.log('error', hint === undefined ? messageOf(error) : `${messageOf(error)} (${hint})`);
+    return undefined;
   }
 }
 
@@ -94,6 +120,7 @@ function loadConfig(options: ServeOptions, passed: readonly PassedSocket[]): Cla
     text: file.text,
     commandLine: { privkey: options.privkey, socket: options.socket, quiet: options.quiet },
     specifiers,
+    stateDirectory: readStateDirectory(process.env),
     hasOwnSocket: options.stdio === true || passed.length > 0,
   });
   assertUsableKey(config, file.path);
@@ -101,9 +128,9 @@ function loadConfig(options: ServeOptions, passed: readonly PassedSocket[]): Cla
 }
 
 /** Key settings that cannot work are a configuration problem, which --check tells too. */
-function assertUsableKey({ privkey, pinSource }: ClavigerdConfig, source: string): void {
+function assertUsableKey({ privkeys, pinSource }: ClavigerdConfig, source: string): void {
   try {
-    describePrivkey(privkey);
+    privkeys.forEach(describePrivkey);
     if (pinSource !== undefined) {
       parsePinSource(pinSource);
     }
@@ -124,6 +151,8 @@ function keyContext(config: ClavigerdConfig, log: Log): KeyContext {
     tokenTimeoutMs: config.signTimeoutMs,
     touchNoticeMs: config.touchNoticeMs,
     pinSource: config.pinSource,
+    pinentry: config.pinentryCommand,
+    stateDirectory: config.stateDirectory,
     gpg: config.gpgCommand,
     openpgpKey: config.openpgpKey,
   };

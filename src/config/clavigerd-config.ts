@@ -11,6 +11,10 @@ import { parseTomlSettings } from './toml-settings.js';
 export const DEFAULT_CONFIG_PATH = '%E/claviger/clavigerd.toml';
 export const DEFAULT_SOCKET_PATH = '%t/S.claviger';
 export const DEFAULT_GPG_COMMAND = 'gpg --quiet';
+export const DEFAULT_PINENTRY_COMMAND = 'pinentry';
+/** Unless systemd names the folder by STATE_DIRECTORY. */
+export const DEFAULT_STATE_DIRECTORY = '%S/claviger';
+const MAX_KEY_PLACES = 8;
 
 const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
 const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
@@ -32,8 +36,15 @@ const count = (most: number): v.GenericSchema<number, number> =>
 const DAY_SECONDS = 86_400;
 
 const settingsSchema = v.strictObject({
-  privkey: v.optional(printable),
+  privkey: v.optional(
+    v.union(
+      [printable, v.pipe(v.array(printable), v.minLength(1), v.maxLength(MAX_KEY_PLACES))],
+      `expected a string, or 1 to ${MAX_KEY_PLACES} of them in an array, without control characters`,
+    ),
+  ),
   'pin-source': v.optional(printable),
+  pinentry: v.optional(printable),
+  'state-directory': v.optional(printable),
   gpg: v.optional(printable),
   'openpgp-key': v.optional(printable),
   socket: v.optional(printable),
@@ -53,8 +64,14 @@ const settingsSchema = v.strictObject({
 type Settings = v.InferOutput<typeof settingsSchema>;
 
 export interface ClavigerdConfig {
-  readonly privkey: string;
+  /** The places the account key is at, in the order in which they are asked. */
+  readonly privkeys: readonly string[];
   readonly pinSource: string | undefined;
+  /** As it is written, for people; and in words. */
+  readonly pinentry: string;
+  readonly pinentryCommand: readonly [string, ...string[]];
+  /** Where refused PINs are noted; made when something is written to it. */
+  readonly stateDirectory: string;
   /** As it is written, for people; and in words. */
   readonly gpg: string;
   readonly gpgCommand: readonly [string, ...string[]];
@@ -85,6 +102,8 @@ export interface ClavigerdConfigInput {
     readonly quiet?: boolean | undefined;
   };
   readonly specifiers: SpecifierValues;
+  /** The folder systemd made for the service, STATE_DIRECTORY. */
+  readonly stateDirectory?: string | undefined;
   /** No path is needed: --stdio, or a socket passed by systemd. */
   readonly hasOwnSocket: boolean;
 }
@@ -100,7 +119,7 @@ export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConf
   const expand = (key: string, fromLine?: string, fromFile?: string): string | undefined =>
     expandSetting({ key, fromLine, fromFile, specifiers: input.specifiers, problems });
 
-  const privkey = expandPrivkey(input, settings.privkey, expand);
+  const privkeys = privkeysOf(input, settings.privkey, expand);
   if ((commandLine.privkey ?? settings.privkey) === undefined) {
     problems.add({
       key: 'privkey',
@@ -114,8 +133,15 @@ export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConf
     problems.add({ key: 'socket', problem: `${JSON.stringify(socket)} is not an absolute path` });
   }
   const config: ClavigerdConfig = {
-    privkey: privkey ?? '',
+    privkeys,
     pinSource: expand('pin-source', undefined, settings['pin-source']),
+    pinentry: settings.pinentry ?? DEFAULT_PINENTRY_COMMAND,
+    pinentryCommand: splitProgram(
+      'pinentry',
+      settings.pinentry ?? DEFAULT_PINENTRY_COMMAND,
+      problems,
+    ),
+    stateDirectory: stateDirectoryOf(input, settings['state-directory'], problems),
     gpg: settings.gpg ?? DEFAULT_GPG_COMMAND,
     gpgCommand: splitGpgCommand(settings.gpg ?? DEFAULT_GPG_COMMAND, problems),
     openpgpKey: expand('openpgp-key', undefined, settings['openpgp-key']),
@@ -129,31 +155,84 @@ export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConf
   return config;
 }
 
-/** The percent signs of a pkcs11: URI are its own (RFC 7512 §2.3); specifiers are for paths. */
-function expandPrivkey(
+type Expand = (key: string, fromLine?: string, fromFile?: string) => string | undefined;
+
+function privkeysOf(
   { commandLine }: ClavigerdConfigInput,
-  fromFile: string | undefined,
-  expand: (key: string, fromLine?: string, fromFile?: string) => string | undefined,
-): string | undefined {
-  const privkey = commandLine.privkey ?? fromFile;
-  return privkey !== undefined && /^pkcs11:/i.test(privkey) // a scheme, RFC 3986 §3.1
-    ? privkey
-    : expand('privkey', commandLine.privkey, fromFile);
+  fromFile: string | readonly string[] | undefined,
+  expand: Expand,
+): readonly string[] {
+  if (commandLine.privkey !== undefined) {
+    return [expandPrivkey(commandLine.privkey, () => expand('privkey', commandLine.privkey))];
+  }
+  return [fromFile ?? []]
+    .flat()
+    .map((text) => expandPrivkey(text, () => expand('privkey', undefined, text)));
 }
 
-/** Program and options; lacme-accountd splits at blanks alone, which comes to the same without quotes. */
+/** The percent signs of a pkcs11: URI are its own (RFC 7512 §2.3); specifiers are for paths. */
+function expandPrivkey(text: string, expand: () => string | undefined): string {
+  // A scheme has no case, RFC 3986 §3.1.
+  return /^pkcs11:/i.test(text) ? text : (expand() ?? '');
+}
+
+/** Empty for a user without a home who names none: then no PIN is tried. */
+function stateDirectoryOf(
+  { stateDirectory, specifiers }: Pick<ClavigerdConfigInput, 'stateDirectory' | 'specifiers'>,
+  named: string | undefined,
+  problems: ProblemList,
+): string {
+  const key = 'state-directory';
+  if (named === undefined) {
+    const hasDefault = specifiers.get('S') !== undefined;
+    return (
+      stateDirectory ?? (hasDefault ? expandSpecifiers(DEFAULT_STATE_DIRECTORY, specifiers) : '')
+    );
+  }
+  const expansion = { key, fromLine: undefined, fromFile: named, specifiers, problems };
+  const directory = expandSetting(expansion) ?? '/';
+  if (!directory.startsWith('/')) {
+    problems.add({ key, problem: `${JSON.stringify(directory)} is not an absolute path` });
+  }
+  return directory;
+}
+
+/**
+ * The state directory alone, for commands that need no other setting.
+ * @throws AppError CONFIG_INVALID
+ */
+export function parseStateDirectory(
+  input: Pick<ClavigerdConfigInput, 'source' | 'text' | 'specifiers' | 'stateDirectory'>,
+): string {
+  const problems = new ProblemList(input.source, input.text);
+  const settings = parseTomlSettings(input.source, input.text, settingsSchema, problems);
+  const directory = stateDirectoryOf(input, settings['state-directory'], problems);
+  problems.throwIfAny();
+  return directory;
+}
+
+/** lacme-accountd splits at blanks alone, which comes to the same without quotes. */
 function splitGpgCommand(command: string, problems: ProblemList): readonly [string, ...string[]] {
+  const words = splitProgram('gpg', command, problems);
+  if (words.some((word) => /^--passphrase(=|$)/.test(word))) {
+    problems.add({
+      key: 'gpg',
+      problem: '--passphrase puts the passphrase on a command line; use --passphrase-file',
+    });
+  }
+  return words;
+}
+
+/** Program and options. */
+function splitProgram(
+  key: string,
+  command: string,
+  problems: ProblemList,
+): readonly [string, ...string[]] {
   try {
-    const words = splitCommand(command);
-    if (words.some((word) => /^--passphrase(=|$)/.test(word))) {
-      problems.add({
-        key: 'gpg',
-        problem: '--passphrase puts the passphrase on a command line; use --passphrase-file',
-      });
-    }
-    return words;
+    return splitCommand(command);
   } catch (error) {
-    problems.add({ key: 'gpg', problem: messageOf(error) });
+    problems.add({ key, problem: messageOf(error) });
     return [command];
   }
 }

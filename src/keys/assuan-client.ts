@@ -1,7 +1,6 @@
 // One Assuan server, started as a child: commands out, lines back. Runs in the daemon and in commands.
 // Trusts nothing of it but the answer itself: lines are bounded, and buffers that held the answer are wiped.
 
-import type { ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { printable } from '../lib/printable.js';
 import { Secret } from '../lib/secret.js';
@@ -13,6 +12,14 @@ const MAX_ANSWER_BYTES = 2048;
 const NEWLINE = 0x0a;
 const PERCENT = 0x25;
 
+/** The part of a child process that is needed. */
+export interface AssuanServer {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  once(event: 'error', listener: (error: Error) => void): unknown;
+  once(event: 'close', listener: (code: number | null, signal: string | null) => void): unknown;
+}
+
 export class AssuanClient {
   readonly #input: Writable;
   readonly #line = Buffer.alloc(MAX_LINE_BYTES);
@@ -22,7 +29,7 @@ export class AssuanClient {
   #ready: string | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(child: ChildProcessByStdio<Writable, Readable, null>) {
+  constructor(child: AssuanServer) {
     this.#input = child.stdin;
     child.stdin.on('error', () => undefined);
     child.stdout.on('data', (chunk: Buffer) => {

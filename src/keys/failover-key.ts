@@ -43,7 +43,8 @@ export async function openFailoverKey(options: FailoverKeyOptions): Promise<Acco
     }
     const failover = new FailoverKey(reference, places, options);
     for (const [at, place] of places.entries()) {
-      void opening[at]?.then(() => failover.look(place), ignore);
+      // One that was slower than the start.
+      void opening[at]?.then((isOpen) => (isOpen ? failover.look(place) : undefined), ignore);
     }
     return failover;
   } catch (error) {

@@ -74,9 +74,13 @@ export function describeLatch({ source, state, reason, since }: PinLatch): strin
 }
 
 /** What opens it, in words. */
-export function howToOpen({ attempts, source, token }: PinLatch): string {
+export function howToOpen({ attempts, source, identity, token }: PinLatch): string {
   const clear = `clavigerd pin clear --token=${token.serial}`;
-  return attempts >= MAX_ATTEMPTS_IN_ROW
-    ? `${attempts} attempts in a row failed: correct ${source}, then run: ${clear}`
-    : `correct ${source}, or run: ${clear}`;
+  if (attempts >= MAX_ATTEMPTS_IN_ROW) {
+    return `${attempts} attempts in a row failed: correct ${source}, then run: ${clear}`;
+  }
+  // Only of a file can be seen that it was corrected.
+  return source.startsWith('file:') && identity !== source
+    ? `correct ${source}, or run: ${clear}`
+    : `correct ${source}, then run: ${clear}`;
 }

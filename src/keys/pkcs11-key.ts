@@ -3,17 +3,13 @@
 
 import { algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';
-import { printable } from '../lib/printable.js';
-import type { Secret } from '../lib/secret.js';
-import type { TokenInfo } from '../token/messages.js';
-import { parsePinSource, readPin } from './pin-source.js';
 import type { AccountKey } from './account-key.js';
 import type { KeyContext } from './key-context.js';
 import { resolveModule, type Pkcs11Module } from './module-path.js';
 import { isPinTrouble } from './pin-guard.js';
-import { formatPkcs11Uri, parsePkcs11Uri, type Pkcs11Uri } from './pkcs11-uri.js';
+import { formatPkcs11Uri, parsePkcs11Uri } from './pkcs11-uri.js';
 import { readPublicHalf } from './public-half.js';
-import { tokenPinGovernor } from './token-pin.js';
+import { isAskedOnTerminal, tokenPinGovernor } from './token-pin.js';
 import { TokenPool } from './token-pool.js';
 
 export interface Pkcs11Key extends AccountKey {
@@ -42,7 +38,7 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
     governor: tokenPinGovernor(uri, context),
   });
   try {
-    const jwk = await startAndFindKey(pool, () => publicHalfOf(uri, module, context));
+    const jwk = await startAndFindKey(pool, () => publicHalfOf(text, module, context));
     const publicKey = publicKeyOfJwk(jwk);
     return {
       algorithm: algorithmOfKey(publicKey),
@@ -87,33 +83,13 @@ async function startAndFindKey(
   }
 }
 
+/** Who typed a wrong PIN is told so at once, instead. */
 async function publicHalfOf(
-  uri: Pkcs11Uri,
+  text: string,
   module: Pkcs11Module,
   context: KeyContext,
 ): Promise<PublicJwk | undefined> {
-  return context.servesLocked === true ? readPublicHalf(uri, module, context) : undefined;
-}
-
-/**
- * Where the PIN of a URI comes from: its own pin-source, else the configured one, else the terminal.
- * @throws AppError KEY_PIN when the source is none.
- */
-export function tokenPinReader(
-  uri: Pick<Pkcs11Uri, 'pinSource' | 'pinValue'>,
-  context: KeyContext,
-): (token: TokenInfo) => Promise<Secret> {
-  const { pinValue } = uri;
-  if (pinValue !== undefined) {
-    context.log(
-      'warning',
-      'pkcs11 URI: pin-value puts the PIN where it can be read; use pin-source',
-    );
-    return () => Promise.resolve(pinValue);
-  }
-  const source = parsePinSource(uri.pinSource ?? context.pinSource ?? 'prompt');
-  return ({ label, serial }) => {
-    const question = `PIN of token "${printable(label)}" (serial ${printable(serial)})`;
-    return readPin(source, question, context);
-  };
+  return context.servesLocked === true && !isAskedOnTerminal(text, context)
+    ? readPublicHalf(parsePkcs11Uri(text), module, context)
+    : undefined;
 }

@@ -8,6 +8,8 @@ import { formatGreeting } from '../protocol/greeting.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
 import { ConnectionPool } from './connection-pool.js';
+import { FrontDesk } from './front-desk.js';
+import type { KeySupply } from './key-supply.js';
 import { listenOnDescriptor, listenOnPath, type Listener } from './listener.js';
 import { SignatureRecord } from './signature-record.js';
 import { SigningService } from './signing-service.js';
@@ -19,7 +21,9 @@ const LINGER_MS = 2000;
 
 export interface DaemonOptions {
   readonly config: ClavigerdConfig;
-  readonly key: AccountKey;
+  readonly keys: KeySupply;
+  /** Undefined while the token is away or locked: clients that come have it looked for. */
+  readonly key: AccountKey | undefined;
   readonly log: Log;
   readonly userId: number;
   /** Resolves when the daemon is to stop, with what told it so. */
@@ -31,10 +35,18 @@ export async function runDaemon(
   options: DaemonOptions,
   passedSockets: readonly PassedSocket[],
 ): Promise<void> {
-  const { config, log } = options;
-  const pool = newPool(options, LINGER_MS);
+  const { config, log, keys } = options;
+  const desk = new FrontDesk({
+    keys,
+    log,
+    maxWaiting: config.maxConnections,
+    openPool: (key) => {
+      logReady(options, key, passedSockets);
+      return newPool(options, key, LINGER_MS);
+    },
+  });
   const onConnection = (socket: Duplex): void => {
-    pool.add(socket);
+    desk.add(socket);
   };
   const listeners: Listener[] = [];
   for (const { fd } of passedSockets) {
@@ -48,13 +60,17 @@ export async function runDaemon(
       log.error('accept-failed', { reason: error.message });
     });
   }
-  logReady(options, passedSockets);
+  if (options.key === undefined) {
+    log.notice('waiting', { reason: 'the key is looked for again when a client comes' });
+  } else {
+    desk.open(options.key);
+  }
   const reason = await options.stopped;
   log.notice('stopping', { reason });
   for (const listener of listeners) {
     listener.stop();
   }
-  await pool.finish(FINISH_MS);
+  await desk.finish(FINISH_MS);
 }
 
 /** Serves one client on standard input and output, until it closes or the daemon is told to stop. */
@@ -63,14 +79,19 @@ export async function runStdio(
   input: NodeJS.ReadableStream,
   output: NodeJS.WritableStream,
 ): Promise<void> {
-  const pool = newPool(options, 0);
+  const key = options.key ?? (await options.keys.get());
+  const pool = newPool(options, key, 0);
   pool.add(Duplex.from({ readable: input, writable: output }));
-  logReady(options, []);
+  logReady(options, key, []);
   await Promise.race([pool.whenEmpty(), options.stopped]);
   await pool.finish(FINISH_MS);
 }
 
-function newPool({ config, key, log }: DaemonOptions, lingerMs: number): ConnectionPool {
+function newPool(
+  { config, log }: DaemonOptions,
+  key: AccountKey,
+  lingerMs: number,
+): ConnectionPool {
   const { algorithm, jwk } = key;
   const { keyId, allowHttpOnLoopback, lineTimeoutMs, idleTimeoutMs } = config;
   const service = new SigningService({
@@ -86,7 +107,11 @@ function newPool({ config, key, log }: DaemonOptions, lingerMs: number): Connect
   });
 }
 
-function logReady({ config, key, log }: DaemonOptions, passed: readonly PassedSocket[]): void {
+function logReady(
+  { config, log }: DaemonOptions,
+  key: AccountKey,
+  passed: readonly PassedSocket[],
+): void {
   log.info('ready', {
     key: key.description,
     alg: key.algorithm,

@@ -20,7 +20,7 @@ export interface ClavigerdOptions {
   /** More settings, as TOML. */
   readonly settings?: string;
   readonly logfile?: string;
-  /** Default: one of its own. */
+  /** Default: by STATE_DIRECTORY, one for all daemons of the test file. */
   readonly stateDirectory?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -56,7 +56,9 @@ export async function startClavigerd(scope: Scope, options: ClavigerdOptions): P
     `privkey = ${JSON.stringify(privkey)}`,
     `socket = ${JSON.stringify(socket)}`,
     `logfile = ${JSON.stringify(logfile)}`,
-    `state-directory = ${JSON.stringify(options.stateDirectory ?? join(folder, 'state'))}`,
+    ...(options.stateDirectory === undefined
+      ? []
+      : [`state-directory = ${JSON.stringify(options.stateDirectory)}`]),
     options.settings ?? '',
   ];
   await writeFile(config, `${lines.join('\n')}\n`, { mode: 0o600 });

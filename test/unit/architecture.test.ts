@@ -49,7 +49,8 @@ const MODULE_DOORS: readonly Door[] = [
   {
     name: 'child processes',
     opens: /^node:(child_process|cluster|worker_threads)$/,
-    allowed: /^src\/(keys\/(token-helper|gpg-process)\.ts|client\/[^/]+\.ts)$/,
+    allowed:
+      /^src\/(keys\/(token-helper|gpg-process|pin-program|pin-entry)\.ts|client\/[^/]+\.ts)$/,
   },
   {
     name: 'network',

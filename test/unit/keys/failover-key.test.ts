@@ -1,0 +1,230 @@
+// One account key at several places: who signs, who takes over, who is never asked. The places are keys of this
+// process that fail as they are told to.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { verifySignature } from '../../../src/jose/signature.js';
+import { UnsentError, type AccountKey } from '../../../src/keys/account-key.js';
+import { openFailoverKey } from '../../../src/keys/failover-key.js';
+import type { KeySource } from '../../../src/keys/key-place.js';
+import type { ErrorCode } from '../../../src/lib/error-codes.js';
+import { AppError } from '../../../src/lib/errors.js';
+import { appErrorOf } from '../../support/app-error.js';
+import { accountKeyOf, makeKey, type TestKey } from '../../support/keys.js';
+
+const INPUT = Buffer.from('protected.payload');
+const KEY = makeKey('ES256');
+
+/** A place whose token can be taken away. */
+class FakePlace implements KeySource {
+  readonly description: string;
+  readonly #key: TestKey;
+  trouble: AppError | undefined;
+  isAvailable = true;
+  opened = 0;
+  signed = 0;
+  closed = 0;
+  readonly distrusted: Buffer[] = [];
+
+  constructor(description: string, key = KEY) {
+    this.description = description;
+    this.#key = key;
+  }
+
+  readonly open = (): Promise<AccountKey> => {
+    if (this.trouble !== undefined) {
+      return Promise.reject(this.trouble);
+    }
+    this.opened += 1;
+    const key = accountKeyOf(this.#key);
+    const isAvailable = (): boolean => this.isAvailable;
+    return Promise.resolve({
+      ...key,
+      description: this.description,
+      get isAvailable(): boolean {
+        return isAvailable();
+      },
+      wake: () => (this.trouble === undefined ? Promise.resolve() : Promise.reject(this.trouble)),
+      sign: async (input: Buffer) => {
+        if (this.trouble !== undefined) {
+          throw this.trouble;
+        }
+        this.signed += 1;
+        return key.sign(input);
+      },
+      distrust: (signature: Buffer) => {
+        this.distrusted.push(signature);
+      },
+      close: () => {
+        this.closed += 1;
+        return Promise.resolve();
+      },
+    });
+  };
+}
+
+interface Fixture {
+  readonly one: FakePlace;
+  readonly two: FakePlace;
+  readonly time: { now: number };
+  readonly messages: string[];
+  readonly open: () => Promise<AccountKey>;
+}
+
+function makeFixture(second = KEY): Fixture {
+  const [one, two] = [new FakePlace('one'), new FakePlace('two', second)];
+  const time = { now: 0 };
+  const messages: string[] = [];
+  return {
+    one,
+    two,
+    time,
+    messages,
+    open: () =>
+      openFailoverKey({
+        places: [one, two],
+        clock: { now: () => time.now },
+        log: (level, message) => {
+          messages.push(`${level} ${message}`);
+        },
+      }),
+  };
+}
+
+function trouble(code: ErrorCode): AppError {
+  return new AppError(code, `token: ${code}`);
+}
+
+describe('key at several places', () => {
+  it('signs at the first, as long as it works', async () => {
+    const { one, two, open } = makeFixture();
+    const key = await open();
+    for (let count = 0; count < 3; count++) {
+      assert.ok(verifySignature('ES256', key.publicKey, INPUT, await key.sign(INPUT)));
+    }
+    assert.deepEqual([one.signed, two.signed], [3, 0]);
+    await key.close();
+    assert.deepEqual([one.closed, two.closed], [1, 1]);
+  });
+
+  for (const code of [
+    'TOKEN_ABSENT',
+    'TOKEN_FAILED',
+    'KEY_PIN_HELD',
+    'TOKEN_KEY_NOT_FOUND',
+  ] as const) {
+    it(`moves on after ${code}, with the request in hand, and hands back later`, async () => {
+      const { one, two, time, messages, open } = makeFixture();
+      const key = await open();
+      await key.sign(INPUT);
+      one.trouble = trouble(code);
+      await key.sign(INPUT);
+      await key.sign(INPUT);
+      assert.deepEqual([one.signed, two.signed], [1, 2]);
+      assert.equal(messages.filter((text) => text.includes('the next place is asked')).length, 1);
+      one.trouble = undefined;
+      await key.sign(INPUT);
+      assert.equal(two.signed, 3, 'it is left alone for a while');
+      time.now += 10_000;
+      await key.sign(INPUT);
+      await turn();
+      await key.sign(INPUT);
+      assert.equal(one.signed, 2);
+    });
+  }
+
+  it('does not ask one that says that it cannot sign', async () => {
+    const { one, two, open } = makeFixture();
+    const key = await open();
+    one.isAvailable = false;
+    await key.sign(INPUT);
+    assert.deepEqual([one.signed, two.signed], [0, 1]);
+  });
+
+  it('lets a request whose time is up fail, and the next ones go elsewhere', async () => {
+    const { one, two, open } = makeFixture();
+    const key = await open();
+    one.trouble = trouble('TOKEN_TIMEOUT');
+    await appErrorOf(() => key.sign(INPUT), 'TOKEN_TIMEOUT');
+    await key.sign(INPUT);
+    assert.equal(two.signed, 1);
+    two.trouble = new UnsentError(trouble('TOKEN_TIMEOUT'));
+    one.trouble = undefined;
+    await appErrorOf(() => key.sign(INPUT), 'TOKEN_TIMEOUT');
+  });
+
+  it('tells the first trouble when all fail, and asks all again at the next request', async () => {
+    const { one, two, open } = makeFixture();
+    const key = await open();
+    one.trouble = trouble('TOKEN_ABSENT');
+    two.trouble = trouble('TOKEN_FAILED');
+    await appErrorOf(() => key.sign(INPUT), 'TOKEN_ABSENT');
+    two.trouble = undefined;
+    await key.sign(INPUT);
+    assert.equal(two.signed, 1);
+  });
+
+  it('does not ask elsewhere for a client that is gone', async () => {
+    const { one, two, open } = makeFixture();
+    const key = await open();
+    one.trouble = trouble('KEY_CANCELLED');
+    await appErrorOf(() => key.sign(INPUT), 'KEY_CANCELLED');
+    assert.equal(two.signed, 0);
+  });
+
+  it('opens when one works, and takes the other in when it comes', async () => {
+    const { one, two, time, open } = makeFixture();
+    one.trouble = trouble('TOKEN_NOT_FOUND');
+    const key = await open();
+    await key.sign(INPUT);
+    one.trouble = undefined;
+    time.now += 10_000;
+    await key.sign(INPUT);
+    await turn();
+    await key.sign(INPUT);
+    assert.deepEqual([one.opened, one.signed, two.signed], [1, 1, 2]);
+  });
+
+  it('is refused when two places hold different keys', async () => {
+    const { one, two, open } = makeFixture(makeKey('ES256'));
+    const error = await appErrorOf(open, 'KEY_MISMATCH');
+    assert.match(error.message, /one and two hold different keys/);
+    await turn();
+    assert.deepEqual([one.closed, two.closed], [1, 1]);
+  });
+
+  it('never asks a place that turns up later with another key', async () => {
+    const { one, two, time, messages, open } = makeFixture(makeKey('ES256'));
+    two.trouble = trouble('TOKEN_NOT_FOUND');
+    const key = await open();
+    two.trouble = undefined;
+    time.now += 10_000;
+    await key.sign(INPUT);
+    await turn();
+    assert.ok(
+      messages.some((text) => /^error .*hold different keys; the second is not used/.test(text)),
+    );
+    one.trouble = trouble('TOKEN_ABSENT');
+    await appErrorOf(() => key.sign(INPUT), 'TOKEN_ABSENT');
+    assert.equal(two.signed, 0);
+  });
+
+  it('is refused when none can be opened, or a setting cannot work', async () => {
+    const { one, two, open } = makeFixture();
+    one.trouble = trouble('TOKEN_ABSENT');
+    two.trouble = trouble('TOKEN_FAILED');
+    await appErrorOf(open, 'TOKEN_ABSENT');
+    one.trouble = undefined;
+    two.trouble = trouble('TOKEN_MODULE');
+    await appErrorOf(open, 'TOKEN_MODULE');
+  });
+
+  it('tells the place a bad signature came from', async () => {
+    const { one, two, open } = makeFixture();
+    const key = await open();
+    const signature = await key.sign(INPUT);
+    key.distrust?.(signature);
+    assert.deepEqual([one.distrusted.length, two.distrusted.length], [1, 0]);
+  });
+});
