@@ -98,7 +98,7 @@ function addIssueCommand(program: Command, settle: Settle): void {
       ),
     )
     .option('--webroot <directory>', 'or have a running web server answer from its document root')
-    .option('--ca-file <file>', 'the issued chain must end in one of these authorities')
+    .option('--ca-file <file>', 'the issued chain must lead to one of these authorities')
     .action((names: string[], options: ClientOptions) => {
       settle({ kind: 'issue', names, options });
     });

@@ -4,8 +4,10 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeKey } from '../support/keys.js';
 import { type Pebble, startPebble } from '../support/pebble.js';
 import { type RunningProcess, runCommand, startProcess } from '../support/process.js';
@@ -83,18 +85,30 @@ describe('signer over ssh', () => {
     });
   }
 
+  /** Issues, and again over a new connection, which finds the socket of the first one. */
+  async function twice(scope: Scope, args: readonly string[], socket: string): Promise<void> {
+    for (const time of ['first', 'second']) {
+      const ssh = await forward(scope, args, socket);
+      assert.equal((await stat(socket)).mode & 0o777, 0o600, time);
+      await issue(scope, `--socket=${socket}`);
+      // As when the connection is lost: nobody removes the socket.
+      ssh.signal('SIGKILL');
+      await ssh.waitForExit();
+      while (await isListening(socket)) {
+        await sleep(20); // the other end is about to see that the connection is gone
+      }
+    }
+  }
+
   it('issues through a socket forwarded from here to there (-R)', async (t) => {
     const remote = join(await makeTempDir(t), 'S.claviger');
-    await forward(t, ['-R', `${remote}:${daemonSocket}`], remote);
-    assert.equal((await stat(remote)).mode & 0o777, 0o600);
-    await issue(t, `--socket=${remote}`);
+    await twice(t, ['-R', `${remote}:${daemonSocket}`], remote);
   });
 
   it('issues through a socket forwarded from there to here (-L)', async (t) => {
     const local = join(await makeTempDir(t), 'S.claviger');
-    await forward(t, ['-L', `${local}:${daemonSocket}`], local);
-    assert.equal((await stat(local)).mode & 0o777, 0o600);
-    await issue(t, `--socket=${local}`);
+    const unlink = ['-o', 'StreamLocalBindUnlink=yes'];
+    await twice(t, [...unlink, '-L', `${local}:${daemonSocket}`], local);
   });
 
   it('issues through a daemon that ssh starts behind a forced command', async (t) => {
@@ -138,3 +152,16 @@ describe('signer over ssh', () => {
     assert.match(result.stderr, /^claviger: error: /m);
   });
 });
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}

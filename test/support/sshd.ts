@@ -78,7 +78,8 @@ async function serverLines(folder: string, port: number): Promise<string[]> {
     'AllowStreamLocalForwarding yes',
     // A forwarded signer is for the user who forwards it.
     'StreamLocalBindMask 0177',
-    'StreamLocalBindUnlink no',
+    // As the README says: the socket of the connection before is in the way otherwise.
+    'StreamLocalBindUnlink yes',
     'PrintMotd no',
     'PrintLastLog no',
     'UseDNS no',
