@@ -8,8 +8,9 @@ import type { Pkcs11Uri } from '../keys/pkcs11-uri.js';
 import { generateTokenKey } from '../keys/token-admin.js';
 import type { FirstPins } from '../keys/token-setup.js';
 import { AppError } from '../lib/errors.js';
+import type { Secret } from '../lib/secret.js';
 import { printable } from '../lib/printable.js';
-import { KEY_TYPES, type GeneratedKeyType } from '../token/messages.js';
+import { KEY_TYPES, type GeneratedKeyType, type TokenInfo } from '../token/messages.js';
 import {
   eitherName,
   keyContext,
@@ -19,7 +20,7 @@ import {
   withTokenOptions,
   type TokenOptions,
 } from './key-options.js';
-import { readNewPin } from './key-pins.js';
+import { readNewPin, readPinFrom } from './key-pins.js';
 import { tracker } from './key-progress.js';
 import { formatKeyReport, reportOfTokenKey } from './key-report.js';
 
@@ -28,6 +29,7 @@ interface GenerateOptions extends TokenOptions {
   readonly id?: string;
   readonly type: GeneratedKeyType;
   readonly initToken?: boolean;
+  readonly soLogin?: boolean;
   readonly soPinSource?: string;
 }
 
@@ -50,7 +52,13 @@ export function addGenerate(key: Command): void {
     .description('make a key in a token: it cannot be read out, and only signs')
     .addOption(new Option('--type <type>', 'kind of key').choices(KEY_TYPES).default('p256'))
     .option('--init-token', 'initialise a blank token first, under the label of --token')
-    .option('--so-pin-source <source>', 'with --init-token, the PIN of its security officer')
+    .addOption(
+      new Option(
+        '--so-login',
+        'log in as the security officer (ykcs11: the management key)',
+      ).conflicts('initToken'),
+    )
+    .option('--so-pin-source <source>', 'where the PIN of the security officer comes from')
     .action(async (options: GenerateOptions) => {
       await generate(options);
     });
@@ -64,7 +72,9 @@ async function generate(options: GenerateOptions): Promise<void> {
   const track = tracker(`generating a key of type ${type}; a smartcard may take minutes`);
   const firstPins = await readFirstPins(options, uri, context);
   try {
-    const made = await generateTokenKey(uri, { ...wanted, firstPins, track }, context);
+    const readSoPin =
+      options.soLogin === true ? soPinReader(options.soPinSource, context) : undefined;
+    const made = await generateTokenKey(uri, { ...wanted, firstPins, readSoPin, track }, context);
     printReport(options, reportOfTokenKey(made, uri), formatKeyReport);
   } finally {
     firstPins?.soPin.wipe();
@@ -72,14 +82,24 @@ async function generate(options: GenerateOptions): Promise<void> {
   }
 }
 
+function soPinReader(
+  source: string | undefined,
+  context: KeyContext,
+): (token: TokenInfo) => Promise<Secret> {
+  return ({ label, serial }) => {
+    const name = `token "${printable(label)}" (serial ${printable(serial)})`;
+    return readPinFrom(source, `SO PIN of ${name}`, context);
+  };
+}
+
 async function readFirstPins(
-  { initToken, soPinSource }: GenerateOptions,
+  { initToken, soLogin, soPinSource }: GenerateOptions,
   uri: Pkcs11Uri,
   context: KeyContext,
 ): Promise<FirstPins | undefined> {
   if (initToken !== true) {
-    if (soPinSource !== undefined) {
-      throw new AppError('CONFIG_USAGE', '--so-pin-source: is for --init-token alone');
+    if (soPinSource !== undefined && soLogin !== true) {
+      throw new AppError('CONFIG_USAGE', '--so-pin-source: is for --init-token or --so-login');
     }
     return undefined;
   }

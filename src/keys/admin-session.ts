@@ -71,6 +71,11 @@ export class AdminSession {
     return certificates.map((der) => Buffer.from(der, 'base64'));
   }
 
+  /** One attempt. @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED */
+  async logInOfficer(soPin: Secret): Promise<void> {
+    await this.#ask({ op: 'login-officer', soPin: textOf(soPin) }, 'done');
+  }
+
   /** @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED; TOKEN_FAILED for a new PIN it does not take */
   async changePin(pin: Secret, newPin: Secret): Promise<void> {
     const secrets = { pin: textOf(pin), newPin: textOf(newPin) };

@@ -3,6 +3,7 @@
 
 import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { AppError } from '../lib/errors.js';
+import type { Secret } from '../lib/secret.js';
 import { isMatchingToken, type KeyInfo, type TokenInfo } from '../token/messages.js';
 import {
   GENERATE_TIMEOUT_MS,
@@ -16,7 +17,7 @@ import type { KeyContext } from './key-context.js';
 import { assertTypeWorks, resolveModule } from './module-path.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
 import type { NewKey, TokenSession } from './token-session.js';
-import { initialiseToken, type FirstPins } from './token-setup.js';
+import { initialiseToken, openAsOfficer, type FirstPins } from './token-setup.js';
 
 export interface TokenContents {
   readonly token: TokenInfo;
@@ -84,6 +85,8 @@ async function matchingKeys(session: TokenSession, uri: Pkcs11Uri): Promise<KeyI
 export interface KeyOrder extends NewKey {
   /** When the token is blank: it is initialised with them first, under the label of the URI. */
   readonly firstPins?: FirstPins | undefined;
+  /** Where the security officer makes keys (ykcs11): gets that PIN, in place of the user's login. */
+  readonly readSoPin?: ((token: TokenInfo) => Promise<Secret>) | undefined;
   readonly track?: Track;
 }
 
@@ -93,15 +96,17 @@ export interface KeyOrder extends NewKey {
  */
 export function generateTokenKey(
   uri: Pkcs11Uri,
-  { firstPins, track = (work) => work(), ...wanted }: KeyOrder,
+  { firstPins, readSoPin, track = (work) => work(), ...wanted }: KeyOrder,
   context: KeyContext,
 ): Promise<TokenKey> {
   assertTypeWorks(resolveModule(uri, context.env), wanted.type);
   return withTokenAdmin(uri, context, async (admin) => {
     const token =
-      firstPins === undefined
-        ? await openAndLogIn(admin.session, uri, 'write', context)
-        : await initialiseToken(admin, uri, firstPins);
+      readSoPin !== undefined
+        ? await openAsOfficer(admin, uri, readSoPin)
+        : firstPins !== undefined
+          ? await initialiseToken(admin, uri, firstPins)
+          : await openAndLogIn(admin.session, uri, 'write', context);
     const key = await track(() => admin.session.generateKey(wanted, GENERATE_TIMEOUT_MS));
     return { token, key, jwk: parsePublicJwk(key.jwk), privateHalf: 'present' };
   });

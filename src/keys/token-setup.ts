@@ -75,6 +75,24 @@ function selectBlank(
   return first;
 }
 
+/** Opens the one token that matches, for its security officer. @throws AppError TOKEN_*, KEY_PIN */
+export async function openAsOfficer(
+  admin: AdminSession,
+  uri: Pkcs11Uri,
+  readSoPin: (token: TokenInfo) => Promise<Secret>,
+): Promise<TokenInfo> {
+  const token = await admin.session.openToken(uri.token, 'write');
+  const soPin = await readSoPin(token);
+  try {
+    await admin.logInOfficer(soPin);
+  } catch (error) {
+    throw forPerson(error);
+  } finally {
+    soPin.wipe();
+  }
+  return token;
+}
+
 /**
  * Changes the PIN of the one token that matches. One attempt.
  * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED for the present PIN; TOKEN_FAILED for a new one the

@@ -41,6 +41,7 @@ export const ADMIN_REQUESTS = [
   }),
   v.strictObject({ op: v.literal('delete-key'), ...keyNames }),
   v.strictObject({ op: v.literal('attest'), ...keyNames }),
+  v.strictObject({ op: v.literal('login-officer'), soPin: text }),
   v.strictObject({ op: v.literal('change-pin'), pin: text, newPin: text }),
   v.strictObject({ op: v.literal('unblock-pin'), soPin: text, newPin: text }),
 ] as const;

@@ -27,15 +27,20 @@ export function changePin({ lib, slot, handle }: OpenToken, pin: string, newPin:
  * C_InitPIN after a login of the security officer: for a PIN that is locked or forgotten.
  * @throws AppError TOKEN_PIN_INCORRECT or TOKEN_PIN_LOCKED for the SO PIN; TOKEN_FAILED
  */
-export function unblockPin({ lib, slot, handle }: OpenToken, soPin: string, newPin: string): void {
-  assertPinLength(lib, slot, newPin, 'the new PIN');
+export function unblockPin(token: OpenToken, soPin: string, newPin: string): void {
+  assertPinLength(token.lib, token.slot, newPin, 'the new PIN');
   withUnblockHint(() => {
-    callToken('C_Login of the security officer', () => {
-      lib.C_Login(handle, pkcs11js.CKU_SO, soPin);
-    });
+    logInOfficer(token, soPin);
     setPin('C_InitPIN', () => {
-      lib.C_InitPIN(handle, newPin);
+      token.lib.C_InitPIN(token.handle, newPin);
     });
+  });
+}
+
+/** One attempt. @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED, TOKEN_FAILED */
+export function logInOfficer({ lib, handle }: OpenToken, soPin: string): void {
+  callToken('C_Login of the security officer', () => {
+    lib.C_Login(handle, pkcs11js.CKU_SO, soPin);
   });
 }
 

@@ -5,7 +5,7 @@ import type pkcs11js from 'pkcs11js';
 import { attestKey } from './admin-attest.js';
 import { deleteKey } from './admin-delete.js';
 import { importKey } from './admin-import.js';
-import { changePin, unblockPin } from './admin-pin.js';
+import { changePin, logInOfficer, unblockPin } from './admin-pin.js';
 import { initToken } from './admin-token.js';
 import type { OpenToken } from './attributes.js';
 import type { AdminRequest, HelperResult } from './messages.js';
@@ -32,6 +32,9 @@ export function administer(request: AdminRequest, { lib, opened }: AdminState): 
         certificates: certificates.map((der) => der.toString('base64')),
       };
     }
+    case 'login-officer':
+      logInOfficer(opened(), request.soPin);
+      return { kind: 'done' };
     case 'change-pin':
       changePin(opened(), request.pin, request.newPin);
       return { kind: 'done' };

@@ -54,6 +54,30 @@ describe('clavigerd key on a card, attest', () => {
   });
 });
 
+describe('clavigerd key on a card, generate', () => {
+  it('makes a key in a slot of a YubiKey, with the management key', async (t) => {
+    const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
+    const so = join(bed.folder, 'so');
+    writeFileSync(so, MANAGEMENT_KEY, { mode: 0o600 });
+    const where = ['--module', PIV_MODULES.ykcs11, '--id', '02', '--label', 'unused'];
+    const unprivileged = await key(bed, 'generate', ...where, '--pin-source', card.pinFile);
+    assert.equal(unprivileged.code, 1);
+    const officer = ['--so-login', '--so-pin-source', so];
+    const { code, stdout, stderr } = await key(bed, 'generate', ...where, ...officer);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^id: +02$/m);
+    const uri = /^uri: +(pkcs11:.*)$/m.exec(stdout)?.[1] ?? '';
+    // A slot that is in use would lose its key.
+    for (const id of ['01', '02']) {
+      const again = await key(bed, 'generate', ...where, '--id', id, ...officer);
+      assert.equal(again.code, 1);
+      assert.match(again.stderr, new RegExp(`a key with ID ${id} already`));
+    }
+    const test = await key(bed, 'test', uri, '--pin-source', card.pinFile, '--count', '2');
+    assert.equal(test.code, 0, test.stderr);
+  });
+});
+
 for (const module of ['opensc', 'ykcs11'] as const) {
   describe(`clavigerd key on a card, through ${module}`, () => {
     const where = ['--module', PIV_MODULES[module]];

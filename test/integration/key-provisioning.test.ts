@@ -130,7 +130,7 @@ describe('clavigerd key, where it changes tokens', () => {
           { env: blank.env },
         );
       await failure(run('--init-token', '--pin-source', so), 2, /the new token needs a label/);
-      await failure(run('--token', 'x'), 2, /--so-pin-source: is for --init-token alone/);
+      await failure(run('--token', 'x'), 2, /--so-pin-source: is for --init-token or --so-login/);
       await failure(
         run('--init-token', '--token', 'x', '--pin-source', short),
         1,
