@@ -35,6 +35,7 @@ export class TokenLogin {
   async logIn(session: TokenSession, token: TokenInfo, again: boolean): Promise<void> {
     this.#assertSameToken(token);
     if (token.loginRequired) {
+      await this.#assertSamePublicKey(session);
       await this.#governor.login(token, (pin) => session.login(token, pin, again));
     }
   }
@@ -49,11 +50,8 @@ export class TokenLogin {
   /** The first token and key found are what all others are compared with. @throws AppError TOKEN_KEY_NOT_FOUND */
   assertSameKey(found: TokenIdentity): void {
     this.#first ??= found;
-    if (JSON.stringify(this.#first.key.jwk) !== JSON.stringify(found.key.jwk)) {
-      throw new AppError(
-        'TOKEN_KEY_NOT_FOUND',
-        'key: the token now holds another key of this name',
-      );
+    if (!isSameKey(this.#first.key, found.key)) {
+      throw anotherKey();
     }
   }
 
@@ -72,4 +70,31 @@ export class TokenLogin {
       });
     }
   }
+
+  /**
+   * Nor must a token of the same serial with another key, a card that was set up anew. Where public keys do
+   * not show before a login, the serial has to do.
+   */
+  async #assertSamePublicKey(session: TokenSession): Promise<void> {
+    const first = this.#first?.key;
+    if (first === undefined) {
+      return;
+    }
+    const shown = (await session.listKeys()).filter(
+      ({ id, jwk }) => id === first.id && jwk !== undefined,
+    );
+    if (shown.length > 0 && !shown.some((key) => isSameKey(key, first))) {
+      throw anotherKey();
+    }
+  }
+}
+
+function isSameKey(left: KeyInfo, right: KeyInfo): boolean {
+  return JSON.stringify(left.jwk) === JSON.stringify(right.jwk);
+}
+
+function anotherKey(): AppError {
+  return new AppError('TOKEN_KEY_NOT_FOUND', 'key: the token now holds another key of this name', {
+    hint: 'put the first token back, or start again to use the other key',
+  });
 }

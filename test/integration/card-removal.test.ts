@@ -115,6 +115,24 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       await client.signInTime();
     });
 
+    it('keeps the PIN from a card of the same serial number with another key', async (t) => {
+      const fixture = await startFixture(t, module);
+      const { card, client } = fixture;
+      const other = await fixture.makeCard({ '9a': 'p256' }, card.serial);
+      await fixture.remove();
+      await client.sign();
+      await fixture.insert(other);
+      for (let count = 0; count < 10; count++) {
+        assert.notEqual(await client.sign(), 'signed');
+        await sleep(200);
+      }
+      const { verifyRight, verifyWrong } = await other.statistics();
+      assert.deepEqual({ verifyRight, verifyWrong }, { verifyRight: 0, verifyWrong: 0 });
+      await fixture.remove();
+      await fixture.insert(card);
+      await client.signInTime();
+    });
+
     it('signs again when pcscd was restarted', async (t) => {
       const fixture = await startFixture(t, module);
       const { card, client, daemon, pcscd } = fixture;
