@@ -15,6 +15,7 @@ PACKAGES=(
   libnss3-tools p11-kit p11-kit-modules            # certutil, which makes NSS databases; tokens over a socket
   lacme lacme-accountd libcrypt-openssl-rsa-perl   # the peers we stay compatible with
   openssh-server openssh-client gnupg openssl
+  pinentry-curses                                  # asks for PINs on a terminal
   sq                                               # OpenPGP messages that are not made by GnuPG
   systemd                                          # systemd-analyze, systemd-socket-activate
   mandoc                                           # lints the manual pages

@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { runClavigerd, startClavigerd, type Clavigerd } from '../support/clavigerd.js';
 import { connectLineClient } from '../support/line-client.js';
 import { spyOnSoftHsm, type Pkcs11Spy } from '../support/pkcs11-spy.js';
+import { startProcess, type RunningProcess } from '../support/process.js';
+import { CLAVIGERD } from '../support/programs.js';
 import { connectSigningClient } from '../support/signing-client.js';
 import { createSoftHsm, type SoftHsm, type SoftHsmToken } from '../support/softhsm.js';
 import { recordSecret } from '../support/transcript.js';
@@ -120,6 +122,40 @@ describe('a daemon whose PIN is wrong', () => {
       assert.match(stderr, /clavigerd: hint: .*clavigerd pin clear/);
     }
     assert.equal(spy.calls('C_Login'), 1);
+  });
+});
+
+describe('a PIN typed at a terminal', () => {
+  it('that is wrong ends the start; the next start asks again', async (t) => {
+    const { hsm, token, spy, state } = await makeFixture(t, undefined);
+    const config = join(hsm.folder, 'clavigerd.toml');
+    const key = spy.uri(hsm.uri(token, { label: 'k' })).replace(/&pin-source=.*/, '');
+    const socket = join(hsm.folder, 'S');
+    const settings = { privkey: key, socket, 'state-directory': state };
+    const lines = Object.entries(settings).map(([name, value]) => `${name} = "${value}"`);
+    writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
+    const start = (): Promise<RunningProcess> =>
+      startProcess(t, {
+        command: 'script',
+        args: [
+          ...['--quiet', '--return', '--flush', '--command'],
+          `exec '${process.execPath}' '${CLAVIGERD}' --config='${config}'`,
+          '/dev/null',
+        ],
+        env: spy.env,
+        stdin: true,
+        waitFor: /PIN of token "acme"/,
+      });
+    const first = await start();
+    first.stdin.write('0000\r');
+    assert.equal((await first.waitForExit()).code, 1);
+    assert.match(first.output, /clavigerd: error: token "acme": the PIN is wrong/);
+    const second = await start();
+    second.stdin.write(`${token.pin}\r`);
+    await second.waitFor({ socket });
+    const client = await connectSigningClient(t, socket);
+    assert.equal(await client.sign(), 'signed');
+    assert.equal(spy.calls('C_Login'), 2);
   });
 });
 
