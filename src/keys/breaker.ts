@@ -35,6 +35,9 @@ export class Breaker {
 
   /** One failure that may be a single one: a hang, a crash. */
   strike(): void {
+    if (this.#open) {
+      return;
+    }
     const now = this.#clock.now();
     this.#recent = [...this.#recent.filter((at) => at > now - WINDOW_MS), now];
     this.#strikesInRow += 1;

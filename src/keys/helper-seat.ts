@@ -182,6 +182,9 @@ export class HelperSeat {
   #watch(held: JobInHand): void {
     held.beganAt = performance.now();
     clearTimeout(held.noticeTimer);
+    if (held.isLate) {
+      return; // told already; this is another attempt
+    }
     held.noticeTimer = setTimeout(() => {
       held.isLate = true;
       const seconds = this.#options.touchNoticeMs / 1000;
@@ -206,7 +209,7 @@ export class HelperSeat {
     if (remedy === 'request' || (remedy === 'operator' && this.#supervisor.isReady)) {
       return;
     }
-    // A hang is struck for by the loss of its helper, and may be a single one; nothing helped against the rest.
+    // A hang has cost its helper, which was a strike; nothing has helped against the rest.
     if (failure.code !== 'TOKEN_TIMEOUT' && !this.#breaker.isOpen) {
       this.#breaker.trip();
     }

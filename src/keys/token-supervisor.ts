@@ -161,6 +161,7 @@ export class TokenSupervisor {
       },
       () => {
         if (this.#stance === next) {
+          this.#options.onLoss();
           this.retire();
         }
       },

@@ -87,7 +87,7 @@ describe('a helper that hangs', () => {
   });
 
   it('time after time opens the breaker: requests are then answered at once', async (t) => {
-    const fixture = await openKey(t, { tokenTimeoutMs: 300 });
+    const fixture = await openKey(t, { tokenTimeoutMs: 800 });
     fixture.setFaults('C_Sign hang');
     for (let count = 0; count < 3; count += 1) {
       await appErrorOf(() => fixture.key.sign(INPUT), 'TOKEN_TIMEOUT');
@@ -95,6 +95,21 @@ describe('a helper that hangs', () => {
     assert.equal(fixture.key.isAvailable, false);
     const error = await appErrorOf(() => fixture.key.sign(INPUT), 'TOKEN_TIMEOUT');
     assert.ok(error instanceof UnsentError);
+    fixture.setFaults();
+    await waitFor('the probe brings it back', () => fixture.key.isAvailable);
+    await assertSigns(fixture);
+  });
+});
+
+describe('a module that hangs when it starts', () => {
+  it('is out of service until it starts again', async (t) => {
+    const fixture = await openKey(t, { tokenTimeoutMs: 500 });
+    fixture.setFaults('C_Initialize hang', 'C_Sign crash');
+    await waitFor('it is out of service', async () => {
+      await assert.rejects(fixture.key.sign(INPUT));
+      return !fixture.key.isAvailable;
+    });
+    assert.ok(startsOf(fixture) <= 4, `${startsOf(fixture)} processes`);
     fixture.setFaults();
     await waitFor('the probe brings it back', () => fixture.key.isAvailable);
     await assertSigns(fixture);
@@ -177,6 +192,20 @@ describe('several helpers', () => {
     process.kill(first, 'SIGKILL');
     await Promise.all(all);
     assert.ok(fixture.key.helperPids.includes(second));
+  });
+
+  it('start one after another, whoever starts them', async (t) => {
+    const faulty = await createFaultyToken(t);
+    faulty.setFaults('C_Login sleep=30');
+    const context: KeyContext = { env: { ...faulty.hsm.env }, log: () => undefined };
+    const keys = await Promise.all([1, 2, 3].map(() => openPkcs11Key(faulty.uri, context)));
+    const pids = faulty
+      .calls()
+      .filter(({ name }) => ['C_Initialize', 'C_OpenSession', 'C_Login'].includes(name))
+      .map(({ pid }) => pid);
+    await Promise.all(keys.map((key) => key.close()));
+    assert.equal(pids.length, 9);
+    assert.equal(pids.filter((pid, at) => pid !== pids[at - 1]).length, 3, pids.join());
   });
 
   it('do with one when the token has sessions for one only', async (t) => {
