@@ -115,7 +115,9 @@ export function selectToken(tokens: readonly Token[], selector: TokenSelector): 
     throw new AppError(
       'TOKEN_AMBIGUOUS',
       `token: ${matching.length} tokens match ${describeSelector(selector)}`,
-      { hint: `add serial= to the URI; they are\n${tokenTable(infosOf(matching), selector)}` },
+      {
+        hint: `name one by its serial (serial= in the URI, or --serial); they are\n${tokenTable(infosOf(matching), selector)}`,
+      },
     );
   }
   return first;

@@ -52,7 +52,7 @@ describe('choice of a token', () => {
     const error = await appErrorOf(() => selectToken(TOKENS, { label: 'two' }), 'TOKEN_AMBIGUOUS');
     assert.equal(error.message, 'token: 2 tokens match token="two"');
     assert.deepEqual(error.hint?.split('\n'), [
-      'add serial= to the URI; they are',
+      'name one by its serial (serial= in the URI, or --serial); they are',
       'TOKEN  SERIAL  MANUFACTURER  MODEL  SLOT-ID',
       'two    2       m             x      2',
       'two    3       m             x      3',
