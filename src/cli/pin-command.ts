@@ -45,8 +45,8 @@ export function addPinCommands(program: Command): void {
   withPlace(pin.command('clear'))
     .description('allow another attempt with the PIN')
     .option('--token <serial>', 'for the token of this serial number (default: for all)')
-    .action(async (options: ClearOptions) => {
-      await clear(options);
+    .action((options: ClearOptions) => {
+      clear(options);
     });
 }
 
@@ -65,7 +65,7 @@ function status(options: StatusOptions): void {
   process.stdout.write(`${output}\n`);
 }
 
-async function clear(options: ClearOptions): Promise<void> {
+function clear(options: ClearOptions): void {
   const latches = listLatches(stateDirectory(options));
   const { token } = options;
   const chosen = latches.filter(
@@ -77,7 +77,7 @@ async function clear(options: ClearOptions): Promise<void> {
     });
   }
   for (const stored of chosen) {
-    await removeLatch(stored.path);
+    removeLatch(stored.path);
     process.stdout.write(`cleared: ${nameOf(stored)}\n`);
   }
   if (chosen.length === 0) {

@@ -2,8 +2,17 @@
 // commands. A latch that cannot be written stops the attempt; one that cannot be read holds.
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+} from 'node:fs';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { createNewFile, removeFile, replaceFiles } from '../sys/atomic-file.js';
 import { prepareStateDirectory } from '../sys/state-directory.js';
@@ -11,6 +20,7 @@ import { formatLatch, parseLatch, type LatchedToken, type PinLatch } from './pin
 
 const SUFFIX = '.json';
 const FOLDER = 'pin-latches';
+const FILE_NAME = /^[0-9a-f]{32}\.json$/;
 
 export interface PinLatchStore {
   /** @throws AppError KEY_PIN_HELD for a latch that cannot be understood, SYS_* for a file system that fails */
@@ -84,7 +94,13 @@ export class FileLatchStore implements PinLatchStore {
   }
 
   async remove(token: LatchedToken): Promise<void> {
-    await removeLatch(this.#pathOf(token));
+    try {
+      await removeFile(this.#pathOf(token));
+    } catch (error) {
+      if (systemCodeOf(error) !== 'ENOENT') {
+        throw failed(error);
+      }
+    }
   }
 
   #pathOf(token: LatchedToken): string {
@@ -98,31 +114,58 @@ export interface StoredLatch {
   readonly latch: PinLatch | undefined;
 }
 
-/** Every latch in a state directory, for people. @throws AppError SYS_FILE */
+/**
+ * Every latch in a state directory, for people. It may be root who looks at the folder of another user: links
+ * in it are not followed.
+ * @throws AppError SYS_FILE
+ */
 export function listLatches(stateDirectory: string): StoredLatch[] {
   const folder = join(stateDirectory, FOLDER);
+  return withFolder(folder, (opened) =>
+    readdirSync(opened)
+      .filter((name) => FILE_NAME.test(name))
+      .sort()
+      .map((name) => ({ path: join(folder, name), latch: readLatchFile(join(opened, name)) })),
+  );
+}
+
+/** Opens a latch. @param path as `listLatches` gave it. @throws AppError SYS_FILE */
+export function removeLatch(path: string): void {
+  withFolder(dirname(path), (opened, fd) => {
+    unlinkSync(join(opened, basename(path)));
+    fsyncSync(fd);
+    return [];
+  });
+}
+
+/** Calls `use` with a path of the folder that stays the same one; nothing where there is no folder or file. */
+function withFolder<T>(folder: string, use: (opened: string, fd: number) => T[]): T[] {
   try {
-    if (!existsSync(stateDirectory) || !existsSync(folder)) {
+    const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+    const fd = openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      return use(`/proc/self/fd/${fd}`, fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') {
       return [];
     }
-    return readdirSync(folder)
-      .filter((name) => name.endsWith(SUFFIX) && !name.startsWith('.'))
-      .sort()
-      .map((name) => join(folder, name))
-      .map((path) => ({ path, latch: parseLatch(readIfThere(path) ?? '') }));
-  } catch (error) {
-    throw error instanceof AppError ? error : failed(error);
+    throw failed(error);
   }
 }
 
-/** Opens a latch. @throws AppError SYS_FILE */
-export async function removeLatch(path: string): Promise<void> {
+function readLatchFile(path: string): PinLatch | undefined {
   try {
-    await removeFile(path);
-  } catch (error) {
-    if (systemCodeOf(error) !== 'ENOENT') {
-      throw failed(error);
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      return parseLatch(readFileSync(fd, 'utf8'));
+    } finally {
+      closeSync(fd);
     }
+  } catch {
+    return undefined;
   }
 }
 

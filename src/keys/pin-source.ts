@@ -81,13 +81,13 @@ function parseCommand(text: string): readonly [string, ...string[]] {
 export async function readPin(
   source: PinSource,
   question: string,
-  context: Pick<KeyContext, 'env' | 'prompt' | 'pinentry'>,
+  context: Pick<KeyContext, 'env' | 'prompt' | 'pinentry'> & Partial<Pick<KeyContext, 'log'>>,
 ): Promise<Secret> {
   switch (source.kind) {
     case 'file':
       return readFile(source.path);
     case 'env':
-      return readVariable(source.name, context.env);
+      return readVariable(source.name, context);
     case 'credential':
       return readCredential(source.name, context.env);
     case 'command':
@@ -128,7 +128,10 @@ function readCredential(name: string, env: NodeJS.ProcessEnv): Secret {
   return readFile(join(directory, name));
 }
 
-function readVariable(name: string, env: NodeJS.ProcessEnv): Secret {
+function readVariable(
+  name: string,
+  { env, log }: Pick<KeyContext, 'env'> & Partial<Pick<KeyContext, 'log'>>,
+): Secret {
   const value = env[name];
   if (value === undefined) {
     throw new AppError('KEY_PIN', `PIN: environment variable ${name} is not set`, {
@@ -136,7 +139,12 @@ function readVariable(name: string, env: NodeJS.ProcessEnv): Secret {
     });
   }
   Reflect.deleteProperty(env, name);
-  eraseEnvironmentVariable(name);
+  if (!eraseEnvironmentVariable(name)) {
+    log?.(
+      'warning',
+      `PIN: environment variable ${name} stays visible in /proc/${process.pid}/environ`,
+    );
+  }
   return checked(Secret.fromText(value), `environment variable ${name}`);
 }
 

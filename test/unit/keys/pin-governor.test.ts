@@ -3,6 +3,9 @@
 
 import assert from 'node:assert/strict';
 import {
+  renameSync,
+  symlinkSync,
+  unlinkSync,
   chmodSync,
   existsSync,
   mkdirSync,
@@ -176,7 +179,7 @@ describe('PIN governor', () => {
     assert.equal(token.attempts.length, 2);
     const error = await appErrorOf(() => governor().login(TOKEN, token.attempt), 'KEY_PIN_HELD');
     assert.match(error.hint ?? '', /2 attempts in a row failed/);
-    await removeLatch(listLatches(state)[0]?.path ?? '');
+    removeLatch(listLatches(state)[0]?.path ?? '');
     setPin(RIGHT);
     await governor().login(TOKEN, token.attempt);
   });
@@ -186,7 +189,7 @@ describe('PIN governor', () => {
     setPin(WRONG);
     const one = governor();
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
-    await removeLatch(listLatches(state)[0]?.path ?? '');
+    removeLatch(listLatches(state)[0]?.path ?? '');
     assert.equal(one.refusal, undefined);
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
     assert.equal(token.attempts.length, 2);
@@ -218,7 +221,7 @@ describe('PIN governor', () => {
     const one = governor();
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_ABSENT');
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'KEY_PIN_HELD');
-    await removeLatch(listLatches(state)[0]?.path ?? '');
+    removeLatch(listLatches(state)[0]?.path ?? '');
     token.trouble = undefined;
     await one.login(TOKEN, token.attempt);
     token.trouble = new AppError('TOKEN_ABSENT', 'token: C_Login: CKR_DEVICE_REMOVED (0x32)');
@@ -335,6 +338,29 @@ describe('PIN governor', () => {
     time.now += 10_000;
     assert.equal(one.refusal, undefined);
     await one.login(TOKEN, token.attempt);
+  });
+});
+
+describe('latches, looked at by root in the folder of another user', () => {
+  it('are listed and removed without following links', async (t) => {
+    const { governor, setPin, token, state } = await makeFixture(t);
+    setPin(WRONG);
+    await appErrorOf(() => governor().login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
+    const folder = join(state, 'pin-latches');
+    const [stored] = listLatches(state);
+    const name = stored?.path.slice(folder.length + 1) ?? '';
+    renameSync(folder, `${folder}-elsewhere`);
+    symlinkSync(`${folder}-elsewhere`, folder);
+    await appErrorOf(() => listLatches(state), 'SYS_FILE');
+    await appErrorOf(() => {
+      removeLatch(join(folder, name));
+    }, 'SYS_FILE');
+    unlinkSync(folder);
+    mkdirSync(folder);
+    symlinkSync(join(`${folder}-elsewhere`, name), join(folder, name));
+    assert.deepEqual(listLatches(state), [{ path: join(folder, name), latch: undefined }]);
+    removeLatch(join(folder, name));
+    assert.deepEqual(readdirSync(`${folder}-elsewhere`), [name]);
   });
 });
 
