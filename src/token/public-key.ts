@@ -3,8 +3,8 @@
 
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
-import { AppError, messageOf } from '../lib/errors.js';
-import { jwkOfKey, type PublicJwk } from '../jose/public-jwk.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { formatPublicJwk, jwkOfKey, type PublicJwk } from '../jose/public-jwk.js';
 import {
   findObjects,
   readAttribute,
@@ -22,18 +22,22 @@ const CKA_PUBLIC_KEY_INFO = 0x129;
 /**
  * The public key that belongs to a private key: the public object with the same CKA_ID (with the
  * same label, where the key has no ID), else the certificate so found, else the private object itself, by
- * its numbers or its CKA_PUBLIC_KEY_INFO.
- * @throws AppError TOKEN_KEY_UNSUPPORTED when none of them shows a key we can use.
+ * its numbers or its CKA_PUBLIC_KEY_INFO. Of several with one ID, that of the same label.
+ * @throws AppError TOKEN_KEY_UNSUPPORTED when none of them shows a key we can use; TOKEN_KEY_AMBIGUOUS
+ *   when several keys could be meant.
  */
 export function publicJwkOfPrivateKey(session: Session, key: pkcs11js.Handle): PublicJwk {
   const problems: string[] = [];
-  for (const read of [fromPublicObject, fromCertificate, fromKeyObject, fromKeyInfo]) {
+  for (const read of [fromPublicObjects, fromCertificates, fromKeyObject, fromKeyInfo]) {
     try {
       const jwk = read(session, key);
       if (jwk !== undefined) {
         return jwk;
       }
     } catch (error) {
+      if (isAppError(error, 'TOKEN_KEY_AMBIGUOUS')) {
+        throw error;
+      }
       problems.push(messageOf(error));
     }
   }
@@ -43,16 +47,17 @@ export function publicJwkOfPrivateKey(session: Session, key: pkcs11js.Handle): P
   });
 }
 
-function fromPublicObject(session: Session, key: pkcs11js.Handle): PublicJwk | undefined {
-  const companion = companionOf(session, key, pkcs11js.CKO_PUBLIC_KEY);
-  return companion === undefined ? undefined : fromKeyObject(session, companion);
+function fromPublicObjects(session: Session, key: pkcs11js.Handle): PublicJwk | undefined {
+  return companionOf(session, key, pkcs11js.CKO_PUBLIC_KEY, (object) =>
+    fromKeyObject(session, object),
+  );
 }
 
-function fromCertificate(session: Session, key: pkcs11js.Handle): PublicJwk | undefined {
-  const companion = companionOf(session, key, pkcs11js.CKO_CERTIFICATE);
-  const der =
-    companion === undefined ? undefined : readAttribute(session, companion, pkcs11js.CKA_VALUE);
-  return der === undefined ? undefined : jwkOfKey(new X509Certificate(der).publicKey);
+function fromCertificates(session: Session, key: pkcs11js.Handle): PublicJwk | undefined {
+  return companionOf(session, key, pkcs11js.CKO_CERTIFICATE, (object) => {
+    const der = readAttribute(session, object, pkcs11js.CKA_VALUE);
+    return der === undefined ? undefined : jwkOfKey(new X509Certificate(der).publicKey);
+  });
 }
 
 /** A SubjectPublicKeyInfo in DER, empty where the token has none. */
@@ -63,17 +68,65 @@ function fromKeyInfo(session: Session, key: pkcs11js.Handle): PublicJwk | undefi
     : jwkOfKey(createPublicKey({ key: der, format: 'der', type: 'spki' }));
 }
 
+type JwkReader = (object: pkcs11js.Handle) => PublicJwk | undefined;
+
+/** Nothing but a habit makes CKA_ID unique: what does not fit the private key is passed over. */
 function companionOf(
   session: Session,
   key: pkcs11js.Handle,
   objectClass: number,
-): pkcs11js.Handle | undefined {
+  read: JwkReader,
+): PublicJwk | undefined {
   const id = readId(session, key);
+  const label = readLabel(session, key);
   const match: pkcs11js.Attribute =
     id === ''
-      ? { type: pkcs11js.CKA_LABEL, value: readLabel(session, key) }
+      ? { type: pkcs11js.CKA_LABEL, value: label }
       : { type: pkcs11js.CKA_ID, value: Buffer.from(id, 'hex') };
-  return findObjects(session, [{ type: pkcs11js.CKA_CLASS, value: objectClass }, match])[0];
+  const objects = findObjects(session, [{ type: pkcs11js.CKA_CLASS, value: objectClass }, match]);
+  const found = objects.flatMap((object) => {
+    const jwk = objects.length === 1 ? read(object) : readable(object, read);
+    return jwk !== undefined && fits(session, key, jwk) ? [{ object, jwk }] : [];
+  });
+  const named = found.filter(({ object }) => readLabel(session, object) === label);
+  return onlyOne((named.length === 0 ? found : named).map(({ jwk }) => jwk));
+}
+
+/** One of several that we cannot use is not the one that is looked for. */
+function readable(object: pkcs11js.Handle, read: JwkReader): PublicJwk | undefined {
+  try {
+    return read(object);
+  } catch {
+    return undefined;
+  }
+}
+
+function onlyOne(jwks: readonly PublicJwk[]): PublicJwk | undefined {
+  const [first] = jwks;
+  if (first !== undefined && jwks.some((jwk) => formatPublicJwk(jwk) !== formatPublicJwk(first))) {
+    throw new AppError(
+      'TOKEN_KEY_AMBIGUOUS',
+      'key: the token holds several public keys with its CKA_ID and its label',
+      { hint: 'give each key pair a CKA_ID of its own' },
+    );
+  }
+  return first;
+}
+
+/** A public key of another kind, or with other numbers than the private object shows, is another key's. */
+function fits(session: Session, key: pkcs11js.Handle, jwk: PublicJwk): boolean {
+  const kind = readULong(session, key, pkcs11js.CKA_KEY_TYPE);
+  switch (jwk.kty) {
+    case 'RSA': {
+      const modulus = readAttribute(session, key, pkcs11js.CKA_MODULUS);
+      const isSame = modulus === undefined || withoutZeros(modulus) === jwk.n;
+      return kind === pkcs11js.CKK_RSA && isSame;
+    }
+    case 'EC':
+      return kind === pkcs11js.CKK_EC;
+    case 'OKP':
+      return kind === CKK_EC_EDWARDS;
+  }
 }
 
 /** The public key an object of class public key, or some private keys, show in their attributes. */
