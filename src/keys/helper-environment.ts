@@ -15,19 +15,33 @@ const NAMES: ReadonlySet<string> = new Set([
   'TMPDIR',
   'XDG_CONFIG_HOME',
   'XDG_RUNTIME_DIR',
-  // OpenSC's pkcs11-spy, for who has to see the calls; it is used only when it is the configured module.
-  'PKCS11SPY',
-  'PKCS11SPY_OUTPUT',
 ]);
+
+/**
+ * OpenSC's pkcs11-spy, for who has to see the calls; it is used only when it is the configured module. PINs
+ * are among what it writes: it gets its variables only with a file to write to.
+ */
+const SPY = 'PKCS11SPY';
+const SPY_OUTPUT = 'PKCS11SPY_OUTPUT';
 
 /** The part of `env` a token helper gets. */
 export function helperEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const known = new Set(moduleProfiles().flatMap(({ environment }) => environment));
+  const hasSpyOutput = (env[SPY_OUTPUT] ?? '') !== '';
   const allowed = Object.entries(env).filter(
-    ([name]) =>
-      NAMES.has(name) || known.has(name) || [...known].some((pattern) => fits(name, pattern)),
+    ([name]) => isHelperVariable(name) && (hasSpyOutput || name !== SPY),
   );
   return Object.fromEntries(allowed);
+}
+
+/** True for what a helper may get, and shows to others of its user in /proc: no place for a PIN. */
+export function isHelperVariable(name: string): boolean {
+  const known = new Set(moduleProfiles().flatMap(({ environment }) => environment));
+  return (
+    [SPY, SPY_OUTPUT].includes(name) ||
+    NAMES.has(name) ||
+    known.has(name) ||
+    [...known].some((pattern) => fits(name, pattern))
+  );
 }
 
 /** A star at the end of a pattern stands for anything. */

@@ -9,12 +9,13 @@ import { formatFrame, FrameSplitter } from '../lib/frames.js';
 import {
   errorOfResult,
   formatMessage,
+  holdsSecret,
   parseReply,
   type HelperRequest,
   type HelperResult,
 } from '../token/messages.js';
 import { helperEnvironment } from './helper-environment.js';
-import { captureOutput } from './helper-output.js';
+import { captureOutput, type CapturedOutput } from './helper-output.js';
 import type { KeyLog } from './key-context.js';
 
 const HELPER_PATH = fileURLToPath(new URL('../token/helper.js', import.meta.url));
@@ -44,6 +45,7 @@ export class TokenHelper {
   readonly #socket: Socket;
   readonly #frames = new FrameSplitter();
   readonly #exited: Promise<void>;
+  readonly #output: CapturedOutput;
   /** In the order sent; the helper works on the first. */
   readonly #pending: PendingRequest[] = [];
   #nextId = 1;
@@ -85,7 +87,7 @@ export class TokenHelper {
     });
     // The exit event tells the rest; without a handler EPIPE would be thrown.
     socket.on('error', () => undefined);
-    captureOutput([child.stdout, child.stderr], log);
+    this.#output = captureOutput([child.stdout, child.stderr], log);
     this.#setReferenced(false);
   }
 
@@ -101,6 +103,9 @@ export class TokenHelper {
   request(request: HelperRequest, timeoutMs: number, onBegin?: () => void): Promise<GoodResult> {
     if (this.#ended) {
       return Promise.reject(new NotBegunError('token helper: ended'));
+    }
+    if (holdsSecret(request)) {
+      this.#output.silence();
     }
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;

@@ -2,14 +2,17 @@
 // `clavigerd key`) with a socket as descriptor 3; it reads one request, does it, writes the reply.
 // It blocks on purpose: reading, calling the module and writing are synchronous, so that nothing runs
 // beside a native call. It trusts its parent, and ends when the parent's end of the socket closes.
+// One stuck in native code does not see that, and outlives a parent that was killed: the service ends it, by
+// KillMode=control-group; elsewhere somebody has to.
 // A core dump of this process would hold the PIN: the service sets LimitCORE=0.
 
 import { readSync, writeSync } from 'node:fs';
-import { systemCodeOf } from '../lib/errors.js';
+import { messageOf, systemCodeOf } from '../lib/errors.js';
 import { FrameSplitter, formatFrame } from '../lib/frames.js';
-import { formatMessage, parseRequest } from './messages.js';
+import { formatMessage, HELPER_LINE_MARK, parseRequest } from './messages.js';
 import { TokenServer } from './token-server.js';
 
+const STDERR_FD = 2;
 const SOCKET_FD = 3;
 const READ_BYTES = 64 * 1024;
 
@@ -20,7 +23,14 @@ process.on('SIGUSR1', () => undefined);
 process.on('SIGTERM', () => undefined);
 process.on('SIGINT', () => undefined);
 
-await serve(new TokenServer());
+try {
+  await serve(new TokenServer());
+} catch (error) {
+  // On a line of its own, which the daemon tells from what the module prints.
+  const trace = (error instanceof Error ? error.stack : undefined) ?? messageOf(error);
+  writeSync(STDERR_FD, `\n${HELPER_LINE_MARK}${trace.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+  process.exit(1);
+}
 // Not a return from the event loop: what the module left running must not keep the process.
 process.exit(0);
 

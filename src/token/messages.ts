@@ -17,6 +17,8 @@ const MAX_ID_BYTES = 256;
 /** Keys come in pages, so that a page of RSA-4096 keys fits a frame. */
 export const KEYS_PER_PAGE = 16;
 export const MAX_TOKENS_LISTED = 64;
+/** Begins a line on standard error that a helper, not its module, has written; it holds no secret. */
+export const HELPER_LINE_MARK = 'claviger-token-helper: ';
 
 const text = v.pipe(v.string(), v.maxLength(MAX_TEXT));
 const hex = v.pipe(v.string(), v.maxLength(MAX_ID_BYTES * 2), v.regex(/^(?:[0-9a-f]{2})*$/));
@@ -203,6 +205,14 @@ export interface RequestMessage {
 export interface ReplyMessage {
   readonly id: number;
   readonly result: HelperResult;
+}
+
+/** Members of requests that are secret: PINs, and a private key. */
+const SECRET_MEMBERS: readonly string[] = ['pin', 'soPin', 'newPin', 'pkcs8'];
+
+/** True when the module gets a secret with it, which it may print. */
+export function holdsSecret(message: HelperRequest): boolean {
+  return SECRET_MEMBERS.some((name) => name in message);
 }
 
 /** The body of a frame. It may hold a PIN: wipe it once it is sent. */

@@ -13,6 +13,7 @@
  *            small=N   CKR_BUFFER_TOO_SMALL to a buffer of fewer than N bytes
  *            empty     C_GetSlotList: no slot    grow=MIB  take memory and keep it
  *            flags=0xNN  C_GetTokenInfo: add these flags
+ *            print     C_Login: print the PIN, at once and again when the process ends
  * CONDITION  from=N    not before the N-th call of FUNCTION since the file changed
  *            count=N   at most N times
  *            until=F   no longer once this process has called F since the file changed
@@ -306,6 +307,10 @@ static CK_RV close_session(CK_SESSION_HANDLE session)
 static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, unsigned long length)
 {
 	FORWARD(C_Login, session, user, pin, length);
+	if (has_effect(fault, "print")) {
+		fprintf(stderr, "PIN %.*s\n", (int)length, pin);
+		printf("PIN %.*s\n", (int)length, pin); /* buffered */
+	}
 	return noted("C_Login", rv);
 }
 

@@ -19,6 +19,14 @@ describe('environment of a token helper', () => {
     assert.deepEqual(helperEnvironment(env), env);
   });
 
+  it('has PKCS11SPY only with a file for what the spy sees', () => {
+    const spied = { PKCS11SPY: '/m.so', PKCS11SPY_OUTPUT: '/spy.txt' };
+    assert.deepEqual(helperEnvironment(spied), spied);
+    assert.deepEqual(helperEnvironment({ PKCS11SPY: '/m.so' }), {});
+    const empty = helperEnvironment({ PKCS11SPY: '/m.so', PKCS11SPY_OUTPUT: '' });
+    assert.equal(empty['PKCS11SPY'], undefined);
+  });
+
   it('has nothing else: no credentials, no way into Node or the loader', () => {
     const env = {
       CREDENTIALS_DIRECTORY: '/run/credentials/x',

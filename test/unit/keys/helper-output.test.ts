@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { captureOutput } from '../../../src/keys/helper-output.js';
+import { HELPER_LINE_MARK } from '../../../src/token/messages.js';
 
 async function logOf(...chunks: readonly string[]): Promise<string[]> {
   const lines: string[] = [];
@@ -44,5 +45,24 @@ describe('output of a token helper', () => {
     const many = await logOf('line\n'.repeat(1000));
     assert.equal(many.length, 101);
     assert.match(many.at(-1) ?? '', /no longer logged/);
+  });
+
+  it('is thrown away once a PIN is on its way, but for the lines of the helper itself', async () => {
+    const lines: string[] = [];
+    const stream = new PassThrough();
+    const output = captureOutput([stream], (level, message) => {
+      lines.push(`${level}: ${message}`);
+    });
+    stream.write('before\nhalf a li');
+    await turn();
+    output.silence();
+    stream.end(`ne 1234\n00000000 31 32 33 34\n${HELPER_LINE_MARK}TypeError: x\nlast 1234`);
+    await turn();
+    await turn();
+    assert.deepEqual(lines, [
+      'warning: token helper: module says: before',
+      'info: token helper: module says more; not logged, for it has had a PIN',
+      'error: token helper: TypeError: x',
+    ]);
   });
 });
