@@ -29,6 +29,13 @@ export interface TokenPinSource {
  * time has passed: neither a person at pinentry nor a card is asked at every request.
  */
 const PAUSE_MS = 10_000;
+/**
+ * A PIN that has worked may have been changed in the token since. When this many logins in a row failed
+ * half-way, nobody knows whether they were refused, and the next waits, each time twice as long.
+ */
+const MAX_UNCLEAR_LOGINS = 2;
+const FIRST_UNCLEAR_PAUSE_MS = 60_000;
+const MAX_UNCLEAR_PAUSE_MS = 3_600_000;
 
 export interface PinGovernorOptions {
   readonly source: TokenPinSource;
@@ -51,6 +58,8 @@ export class PinGovernor {
   #latched: TokenInfo | undefined;
   /** Why there is no attempt until a time, though no latch says so. */
   #pause: { readonly reason: AppError; readonly until: number } | undefined;
+  /** Logins with the proven PIN in a row whose outcome is not known. */
+  #unclearLogins = 0;
   #lastLogin: Promise<unknown> = Promise.resolve();
 
   constructor(options: PinGovernorOptions) {
@@ -119,6 +128,7 @@ export class PinGovernor {
   }
 
   async #login(token: TokenInfo, attempt: (pin: Secret) => Promise<void>): Promise<void> {
+    this.#assertNotUnclear();
     this.#assertLoginIsSafe(token);
     const { source, log } = this.#options;
     const before = this.#readLatch(token, source.identify());
@@ -144,6 +154,7 @@ export class PinGovernor {
     this.#proven = pin;
     this.#latched = undefined;
     this.#pause = undefined;
+    this.#unclearLogins = 0;
     await this.#forget(token);
   }
 
@@ -160,6 +171,9 @@ export class PinGovernor {
         await this.#refuse(token, latch, error);
       } else if (isProven || isUnusedTry(error)) {
         // A right PIN costs no try, whatever became of the attempt.
+        if (!isUnusedTry(error)) {
+          this.#countUnclear(token);
+        }
         await this.#forget(token);
       } else {
         this.#latched = token;
@@ -179,8 +193,31 @@ export class PinGovernor {
     }
   }
 
-  #pauseFor(error: unknown): void {
-    this.#pause = { reason: asAppError(error), until: this.#now() + PAUSE_MS };
+  #pauseFor(error: unknown, pauseMs = PAUSE_MS): void {
+    this.#pause = { reason: asAppError(error), until: this.#now() + pauseMs };
+  }
+
+  #countUnclear(token: TokenInfo): void {
+    this.#unclearLogins += 1;
+    const doublings = this.#unclearLogins - MAX_UNCLEAR_LOGINS;
+    if (doublings < 0) {
+      return;
+    }
+    const pauseMs = Math.min(FIRST_UNCLEAR_PAUSE_MS * 2 ** doublings, MAX_UNCLEAR_PAUSE_MS);
+    const problem = `${this.#unclearLogins} logins failed half-way; no PIN is tried for ${pauseMs / 60_000} min`;
+    const reason = new AppError('KEY_PIN_HELD', `${nameOf(token)}: ${problem}`, {
+      hint: 'look after the token and its reader; a restart tries at once',
+    });
+    this.#pauseFor(reason, pauseMs);
+    this.#tell(reason.message);
+  }
+
+  /** Recovery within a running helper asks for a login, too. @throws AppError KEY_PIN_HELD */
+  #assertNotUnclear(): void {
+    const pause = this.#unclearLogins < MAX_UNCLEAR_LOGINS ? undefined : this.#pause;
+    if (pause !== undefined && this.#now() < pause.until) {
+      throw pause.reason;
+    }
   }
 
   /** The latch that is there but open, or none. @throws AppError KEY_PIN_HELD */

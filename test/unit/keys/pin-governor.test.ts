@@ -231,6 +231,36 @@ describe('PIN governor', () => {
     assert.equal(token.attempts.length, 4);
   });
 
+  it('leaves the token alone when logins with a proven PIN fail half-way twice in a row', async (t) => {
+    const { governor, setPin, token, time } = await makeFixture(t);
+    setPin(RIGHT);
+    const one = governor();
+    const held = (): string | undefined => one.refusal?.code;
+    const fail = async (): Promise<void> => {
+      token.trouble = new AppError('TOKEN_TIMEOUT', 'token: no answer within 30 s');
+      await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_TIMEOUT');
+      token.trouble = undefined;
+    };
+    await one.login(TOKEN, token.attempt);
+    await fail();
+    await one.login(TOKEN, token.attempt);
+    await fail();
+    assert.equal(held(), undefined, 'it has worked between the two');
+    for (const pauseMs of [60_000, 120_000, 240_000]) {
+      await fail();
+      assert.equal(held(), 'KEY_PIN_HELD');
+      const sent = token.attempts.length;
+      time.now += pauseMs - 1;
+      await appErrorOf(() => one.login(TOKEN, token.attempt), 'KEY_PIN_HELD');
+      assert.equal(token.attempts.length, sent);
+      time.now += 1;
+      assert.equal(held(), undefined);
+    }
+    await one.login(TOKEN, token.attempt);
+    await fail();
+    assert.equal(held(), undefined);
+  });
+
   it('takes a login that never reached the PIN for none', async (t) => {
     const { governor, setPin, token, state } = await makeFixture(t);
     setPin(RIGHT);
