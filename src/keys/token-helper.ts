@@ -3,6 +3,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { AppError } from '../lib/errors.js';
 import { formatFrame, FrameSplitter } from '../lib/frames.js';
@@ -19,8 +20,10 @@ import { captureOutput, type CapturedOutput } from './helper-output.js';
 import type { KeyLog } from './key-context.js';
 
 const HELPER_PATH = fileURLToPath(new URL('../token/helper.js', import.meta.url));
-/** How long a helper may take to finalize its module before it is killed. */
+/** How long a helper may take to finalize its module, and then to end, before it is killed. */
 const CLOSE_TIMEOUT_MS = 2_000;
+/** A process that the kernel does not end even by SIGKILL, stuck in a driver, is not waited for. */
+const KILL_TIMEOUT_MS = 5_000;
 
 /** Results that are not errors; those are thrown. */
 export type GoodResult = Exclude<HelperResult, { kind: 'error' }>;
@@ -46,6 +49,7 @@ export class TokenHelper {
   readonly #frames = new FrameSplitter();
   readonly #exited: Promise<void>;
   readonly #output: CapturedOutput;
+  readonly #log: KeyLog;
   /** In the order sent; the helper works on the first. */
   readonly #pending: PendingRequest[] = [];
   #nextId = 1;
@@ -66,11 +70,14 @@ export class TokenHelper {
     });
     // Told of once more below; without a handler from the first moment it would end the daemon.
     child.on('error', () => undefined);
-    const socket = child.stdio[3];
-    if (!(socket instanceof Socket)) {
-      throw new AppError('TOKEN_HELPER', 'token helper: no socket to it');
+    const socket = socketOf(child.stdio);
+    if (socket === undefined) {
+      throw new AppError('TOKEN_HELPER', 'token helper: cannot be started: no socket to it', {
+        hint: 'this process has too many files open: see LimitNOFILE=, or ulimit -n',
+      });
     }
     this.#child = child;
+    this.#log = log;
     this.#socket = socket;
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
@@ -124,18 +131,39 @@ export class TokenHelper {
     });
   }
 
-  /** Ends the process: lets it finish what was asked, then by SIGKILL. Returns when it is gone. */
-  async close(): Promise<void> {
+  /**
+   * Ends the process: lets it finish what was asked, each in its own time, then by SIGKILL. Returns when it
+   * is gone, or cannot be ended.
+   * @param graceMs longest time for all that is still to be done.
+   */
+  async close(graceMs?: number): Promise<void> {
     this.#closing = true;
     this.#setReferenced(true);
+    const grace = graceMs === undefined ? undefined : this.#killAfter(graceMs);
     if (!this.#ended) {
-      this.request({ op: 'close' }, CLOSE_TIMEOUT_MS).catch(() => undefined);
+      await this.request({ op: 'close' }, CLOSE_TIMEOUT_MS).catch(() => undefined);
     }
-    const timer = setTimeout(() => {
+    const end = this.#killAfter(CLOSE_TIMEOUT_MS);
+    const lost = new AbortController();
+    const hasEnded = await Promise.race([
+      this.#exited.then(() => true),
+      sleep(CLOSE_TIMEOUT_MS + KILL_TIMEOUT_MS, false, { signal: lost.signal }),
+    ]);
+    lost.abort();
+    clearTimeout(grace);
+    clearTimeout(end);
+    if (!hasEnded) {
+      this.#log(
+        'error',
+        `token helper: process ${this.pid ?? 0} does not end, not even by SIGKILL`,
+      );
+    }
+  }
+
+  #killAfter(ms: number): NodeJS.Timeout {
+    return setTimeout(() => {
       this.kill();
-    }, CLOSE_TIMEOUT_MS);
-    await this.#exited;
-    clearTimeout(timer);
+    }, ms);
   }
 
   /** SIGKILL: nothing else ends a process that is stuck in native code. */
@@ -217,4 +245,10 @@ export class TokenHelper {
     this.#child[change]();
     this.#socket[change]();
   }
+}
+
+/** The list is not there at all where there was no descriptor left to make it with. */
+function socketOf(stdio: ChildProcess['stdio'] | undefined): Socket | undefined {
+  const socket = stdio?.[3];
+  return socket instanceof Socket ? socket : undefined;
 }

@@ -108,9 +108,9 @@ export class TokenSession {
     return (await this.#ask({ op: 'generate', ...key }, 'key', { timeoutMs })).key;
   }
 
-  /** Ends the helper. */
-  close(): Promise<void> {
-    return this.#process.close();
+  /** Ends the helper. @param graceMs longest time for what it has in hand; default: what each may take */
+  close(graceMs?: number): Promise<void> {
+    return this.#process.close(graceMs);
   }
 
   /** Ends the helper by SIGKILL. Returns when it is gone. */

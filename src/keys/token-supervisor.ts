@@ -16,6 +16,8 @@ import { TokenSession } from './token-session.js';
 /** Default for the longest time one operation of a token may take. */
 export const DEFAULT_TOKEN_TIMEOUT_MS = 30_000;
 
+/** When all ends, what is in hand gets this time: systemd waits for us, and a start may hang. */
+const CLOSE_GRACE_MS = 4_000;
 /** Times one request may be sent, whatever happens to the others beside it. */
 const MAX_ATTEMPTS = 8;
 
@@ -65,6 +67,8 @@ export class TokenSupervisor {
   readonly #options: TokenSupervisorOptions;
   #stance: Promise<Stance> | undefined;
   #session: TokenSession | undefined;
+  /** The one before, which may still have work. */
+  #retired: TokenSession | undefined;
   #isReady = false;
   #ending: Promise<void> = Promise.resolve();
   #closed = false;
@@ -134,8 +138,9 @@ export class TokenSupervisor {
     if (this.#isReady) {
       await this.#stance; // what was asked in this turn of the event loop is sent first
     }
-    this.retire();
-    await this.#ending;
+    const retired = this.#retired;
+    this.#end((session) => session.close(CLOSE_GRACE_MS));
+    await Promise.all([this.#ending, retired?.close(CLOSE_GRACE_MS)]);
   }
 
   #ready(): Promise<Stance> {
@@ -248,6 +253,7 @@ export class TokenSupervisor {
     this.#stance = undefined;
     this.#isReady = false;
     if (session !== undefined) {
+      this.#retired = session;
       this.#ending = how(session);
     }
   }

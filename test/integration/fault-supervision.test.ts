@@ -66,6 +66,15 @@ describe('a helper that hangs', () => {
     assert.ok(fixture.key.isAvailable, 'one hang is no outage');
   });
 
+  it('at its start, is not waited for when all ends', { timeout: 120_000 }, async (t) => {
+    const fixture = await openKey(t, { tokenTimeoutMs: 600_000 });
+    fixture.setFaults('C_SignInit crash', 'C_Initialize hang');
+    const failure = appErrorOf(() => fixture.key.sign(INPUT), 'TOKEN_HELPER');
+    await waitFor('a second start', () => startsOf(fixture) === 2);
+    await fixture.key.close();
+    await failure;
+  });
+
   it('whatever it hangs in, does not hang the daemon', async (t) => {
     const fixture = await openKey(t, { tokenTimeoutMs: 700 });
     for (const name of [

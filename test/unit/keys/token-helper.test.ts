@@ -2,12 +2,14 @@
 // the helper here; the real one is tested in integration/token-helper.test.ts.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { NotBegunError, TokenHelper } from '../../../src/keys/token-helper.js';
 import { TokenSession } from '../../../src/keys/token-session.js';
 import { appErrorOf } from '../../support/app-error.js';
+import { mustRun } from '../../support/process.js';
 import { atEnd } from '../../support/scope.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
@@ -98,7 +100,9 @@ describe('token helper that', () => {
       t,
       "reply({ id: 1, result: { kind: 'done' } }); for (;;) next();",
     );
-    await helper.close();
+    while (existsSync(`/proc/${helper.pid ?? 0}`)) {
+      await sleep(20);
+    }
     await appErrorOf(() => helper.request({ op: 'list-tokens' }, 1000), 'TOKEN_HELPER');
   });
 
@@ -159,6 +163,41 @@ describe('token helper that', () => {
     assert.deepEqual(first, { kind: 'done' });
     assert.ok(second instanceof Error && !(second instanceof NotBegunError));
     assert.ok(third instanceof NotBegunError);
+  });
+
+  it('is slow finishes what was asked when it is closed', async (t) => {
+    const pause = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);';
+    const helper = await startFake(
+      t,
+      `for (;;) { const { id } = next(); ${pause} reply({ id, result: { kind: 'done' } }); }`,
+    );
+    // Longer, all three, than a helper may take for its end.
+    const all = [1, 2, 3].map(() => helper.request({ op: 'list-tokens' }, 20_000));
+    await helper.close();
+    assert.deepEqual(await Promise.all(all), Array(3).fill({ kind: 'done' }));
+  });
+
+  it('hangs is not waited for longer than its closing may take', { timeout: 60_000 }, async (t) => {
+    const helper = await startFake(t, 'next(); for (;;) next();');
+    const request = helper.request({ op: 'list-tokens' }, 600_000);
+    const failure = appErrorOf(() => request, 'TOKEN_HELPER');
+    await helper.close(100);
+    assert.match((await failure).message, /SIGKILL/);
+  });
+
+  it('cannot be started for want of descriptors is an error like any other', async (t) => {
+    const module = new URL('../../../src/keys/token-helper.js', import.meta.url).href;
+    const path = join(await makeTempDir(t), 'exhaust.mjs');
+    const script = `
+      import { openSync } from 'node:fs';
+      import { TokenHelper } from ${JSON.stringify(module)};
+      try { new TokenHelper({}, () => {}); } catch {}
+      try { for (;;) openSync('/dev/null'); } catch {}
+      try { new TokenHelper({}, () => {}); } catch (error) { console.log(error.code, error.message); }
+      process.exit(0);`;
+    writeFileSync(path, script);
+    const output = await mustRun('prlimit', ['--nofile=64', process.execPath, path]);
+    assert.match(output, /^TOKEN_HELPER token helper: cannot be started/);
   });
 
   it('does not end when asked is killed', async (t) => {
