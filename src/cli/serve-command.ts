@@ -12,7 +12,6 @@ import { isAskedOnTerminal } from '../keys/token-pin.js';
 import { mayPass } from '../keys/token-trouble.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
-import { runDaemon, runStdio } from '../signer/daemon.js';
 import { KeySupply } from '../signer/key-supply.js';
 import { Log } from '../sys/log.js';
 import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.js';
@@ -70,6 +69,7 @@ async function serveWith(
   const context = { ...keyContext(config, log), servesLocked: !isStdio };
   const keys = new KeySupply(() => openAccountKeys(config.privkeys, context), systemClock);
   const opening = isStdio ? keys.get() : openOrWait(keys, config, context);
+  const serving = import('../signer/daemon.js'); // loads while the key is being opened
   const key = await Promise.race([opening, stopped.then(() => 'stopped' as const)]);
   if (key === 'stopped') {
     // A prompt or a slow token is not waited for: the end of this process ends them.
@@ -77,6 +77,7 @@ async function serveWith(
     return;
   }
   try {
+    const { runDaemon, runStdio } = await serving;
     const daemon = { config, keys, key, log, userId: process.geteuid?.() ?? 0, stopped };
     await (isStdio ? runStdio(daemon, process.stdin, process.stdout) : runDaemon(daemon, passed));
   } finally {
