@@ -6,6 +6,7 @@ import type { Secret } from '../lib/secret.js';
 import type { AdminRequest, KeyInfo, TokenInfo } from '../token/messages.js';
 import type { KeyContext } from './key-context.js';
 import { resolveModule } from './module-path.js';
+import { isUtf8 } from './pin-line.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
 import { tokenPinGovernor } from './token-pin.js';
 import { TokenHelper, type GoodResult } from './token-helper.js';
@@ -101,7 +102,11 @@ function isKind<K extends GoodResult['kind']>(result: GoodResult, kind: K): resu
   return result.kind === kind;
 }
 
+/** @throws AppError KEY_PIN: replaced bytes would be another PIN, and cost a try */
 function textOf(secret: Secret): string {
+  if (!secret.use(isUtf8)) {
+    throw new AppError('KEY_PIN', 'PIN: not UTF-8, and no token takes that');
+  }
   return secret.use((bytes) => bytes.toString('utf8'));
 }
 

@@ -8,6 +8,7 @@ import { AppError } from '../lib/errors.js';
 import { Secret } from '../lib/secret.js';
 import { eraseEnvironmentVariable } from '../sys/environment-block.js';
 import { readPrivateFile } from '../sys/private-file.js';
+import { isHelperVariable } from './helper-environment.js';
 import type { KeyContext } from './key-context.js';
 import { askPinentry } from './pin-entry.js';
 import { withoutLineEnd } from './pin-line.js';
@@ -54,6 +55,11 @@ export function parsePinSource(text: string): PinSource {
     return { kind: 'file', path: rest.startsWith('///') ? rest.slice(2) : rest };
   }
   if (kind === 'env' && /^[A-Za-z_][A-Za-z0-9_]*$/.test(rest)) {
+    if (isHelperVariable(rest)) {
+      throw new AppError('KEY_PIN', `pin-source: ${rest} is a variable that PKCS#11 modules get`, {
+        hint: 'the PIN would show in /proc/PID/environ of the token helper; choose another name',
+      });
+    }
     return { kind: 'env', name: rest };
   }
   // systemd.exec(5): a credential's name is a file name.

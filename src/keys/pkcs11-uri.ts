@@ -109,6 +109,9 @@ function uriOf(values: ReadonlyMap<string, Buffer>): Pkcs11Uri {
   if (pinValue !== undefined && values.has('pin-source')) {
     throw badUri('pin-source and pin-value are both given');
   }
+  if (pinValue?.length === 0) {
+    throw badUri('pin-value is empty');
+  }
   if (values.has('module-path') && values.has('module-name')) {
     throw badUri('module-path and module-name are both given');
   }

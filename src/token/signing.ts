@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
 import { algorithmFacts, type Algorithm } from '../jose/algorithms.js';
+import { AppError } from '../lib/errors.js';
 import type { Session } from './attributes.js';
 import type { PrivateKey } from './keys.js';
 import { mechanismParameter } from './mechanisms.js';
@@ -28,11 +29,20 @@ export function signInput(
   const { mechanism } = key.signing;
   const data = dataToSign(key, input);
   const parameter = mechanismParameter(key.jwk);
+  if (key.alwaysAuthenticate && pin === undefined) {
+    throw new AppError(
+      'TOKEN_FAILED',
+      'token: the key wants a PIN for each signature; none is here',
+      {
+        hint: 'the token says that it wants no login, and the key says that it does',
+      },
+    );
+  }
   beginSignature(session, { mechanism, ...(parameter && { parameter }) }, key.handle);
-  if (key.alwaysAuthenticate) {
+  if (key.alwaysAuthenticate && pin !== undefined) {
     // Some modules end the user's login when a signature is tried without this one.
     callToken('C_Login', () => {
-      lib.C_Login(handle, pkcs11js.CKU_CONTEXT_SPECIFIC, pin ?? '');
+      lib.C_Login(handle, pkcs11js.CKU_CONTEXT_SPECIFIC, pin);
     });
   }
   return finishSignature(session, data);

@@ -339,6 +339,14 @@ describe('clavigerd key, where it changes tokens', () => {
         1,
         /C_Login of the security officer: CKR_PIN_INCORRECT/,
       );
+      const latin = join(own.folder, 'latin-1');
+      writeFileSync(latin, Buffer.from('clé-4711', 'latin1'), { mode: 0o600 });
+      for (const pins of [
+        ['--so-pin-source', latin, '--new-pin-source', next],
+        ['--so-pin-source', so, '--new-pin-source', latin],
+      ]) {
+        await failure(run(...change, '--unblock', ...pins), 1, /PIN: not UTF-8/);
+      }
       const unblock = [...change, '--unblock', '--so-pin-source', so, '--new-pin-source', next];
       assert.equal((await run(...unblock)).code, 0);
       await failure(run('list', ...where, '--pin-source', pin), 1, /the PIN is wrong/);

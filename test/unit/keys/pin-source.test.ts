@@ -51,6 +51,13 @@ describe('PIN source', () => {
     });
   }
 
+  it('is no variable that token helpers get: the PIN would show in /proc', async () => {
+    for (const name of ['TPM2_PKCS11_PIN', 'HOME', 'PKCS11SPY']) {
+      const error = await appErrorOf(() => parsePinSource(`env:${name}`), 'KEY_PIN');
+      assert.match(error.message, /is a variable that PKCS#11 modules get/);
+    }
+  });
+
   it('file: loses one line end, and keeps everything else', async (t) => {
     const folder = await makeTempDir(t);
     const path = join(folder, 'pin');

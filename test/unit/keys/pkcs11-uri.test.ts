@@ -108,6 +108,7 @@ describe('pkcs11 URI', () => {
     ],
     ['a module name with a path', 'pkcs11:?module-name=../x', /module-name is not a module name/],
     ['two modules', 'pkcs11:?module-name=a&module-path=/a', /both given/],
+    ['a PIN of nothing', 'pkcs11:?pin-value=', /pin-value is empty/],
     ['two PINs', 'pkcs11:?pin-value=1234&pin-source=file:/x', /both given/],
     ['a length of no use', `pkcs11:token=${'a'.repeat(5000)}`, /longer than/],
   ];
