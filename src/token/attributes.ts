@@ -1,7 +1,9 @@
 // Runs in the token helper. Finds objects and reads their attributes, one attribute a call: a list
 // with one attribute the token does not show fails as a whole (PKCS#11 2.40 §5.7, C_GetAttributeValue).
 
+import { endianness } from 'node:os';
 import pkcs11js from 'pkcs11js';
+import { AppError } from '../lib/errors.js';
 import { callToken } from './pkcs11-failure.js';
 
 /** Handles are eight bytes each; objects are asked for in batches of this many. */
@@ -26,12 +28,17 @@ export function findObjects(session: Session, template: pkcs11js.Template): pkcs
   });
   const found: pkcs11js.Handle[] = [];
   try {
-    while (found.length < MAX_OBJECTS) {
+    for (;;) {
       const batch = callToken('C_FindObjects', () => lib.C_FindObjects(handle, FIND_BATCH));
       if (batch.length === 0) {
         break;
       }
       found.push(...batch);
+      if (found.length > MAX_OBJECTS) {
+        throw new AppError('TOKEN_FAILED', `token: it lists more than ${MAX_OBJECTS} objects`, {
+          hint: 'among so many, that one key is the only one of its name cannot be told',
+        });
+      }
     }
   } finally {
     callToken('C_FindObjectsFinal', () => {
@@ -68,11 +75,16 @@ export function readULong(
   type: number,
 ): number | undefined {
   const value = readAttribute(session, object, type);
-  switch (value?.length) {
+  return value === undefined ? undefined : parseULong(value);
+}
+
+/** A CK_ULONG of four or eight bytes, in the byte order of this machine; undefined of any other size. */
+export function parseULong(bytes: Buffer, order: 'LE' | 'BE' = endianness()): number | undefined {
+  switch (bytes.length) {
     case 8:
-      return Number(value.readBigUInt64LE(0));
+      return Number(order === 'LE' ? bytes.readBigUInt64LE(0) : bytes.readBigUInt64BE(0));
     case 4:
-      return value.readUInt32LE(0);
+      return order === 'LE' ? bytes.readUInt32LE(0) : bytes.readUInt32BE(0);
     default:
       return undefined;
   }

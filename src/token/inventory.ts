@@ -4,9 +4,15 @@
 import { ObjectClass, Module, Session as GrapheneSession, Slot, KeyType } from 'graphene-pk11';
 import pkcs11js from 'pkcs11js';
 import { publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';
-import { readId, readLabel, readULong, type OpenToken, type Session } from './attributes.js';
+import {
+  findObjects,
+  readId,
+  readLabel,
+  readULong,
+  type OpenToken,
+  type Session,
+} from './attributes.js';
 import type { KeyInfo } from './messages.js';
-import { callToken } from './pkcs11-failure.js';
 import { fromKeyObject, publicJwkOfPrivateKey } from './public-key.js';
 
 /** graphene's view of a session that is open already. */
@@ -16,11 +22,8 @@ export function grapheneSession({ lib, slot, handle }: OpenToken): GrapheneSessi
 
 /** All private keys the session sees, and public keys without one: before a login, that is all of them. */
 export function listKeys(token: OpenToken): KeyInfo[] {
-  const session = grapheneSession(token);
-  const handlesOf = (objectClass: ObjectClass): pkcs11js.Handle[] => {
-    const found = callToken('C_FindObjects', () => session.find({ class: objectClass }));
-    return Array.from({ length: found.length }, (_, index) => found.items(index).handle);
-  };
+  const handlesOf = (value: ObjectClass): pkcs11js.Handle[] =>
+    findObjects(token, [{ type: pkcs11js.CKA_CLASS, value }]);
   const keys = handlesOf(ObjectClass.PRIVATE_KEY).map((key) => describeObject(token, key, true));
   for (const handle of handlesOf(ObjectClass.PUBLIC_KEY)) {
     const key = describeObject(token, handle, false);

@@ -5,7 +5,7 @@ import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
 import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
-import { readAttribute, type OpenToken } from './attributes.js';
+import { parseULong, readAttribute, type OpenToken } from './attributes.js';
 import { callToken } from './pkcs11-failure.js';
 
 /** PKCS#11 3.0 §2.3; pkcs11js has no names for them. */
@@ -104,11 +104,13 @@ function allowedMechanisms(
   key: pkcs11js.Handle,
 ): ReadonlySet<number> | undefined {
   const bytes = readAttribute(token, key, pkcs11js.CKA_ALLOWED_MECHANISMS);
-  // As long as any other CK_ULONG of this module; the upper half of eight bytes is zero in a mechanism.
+  // As long as any other CK_ULONG of this module.
   const size = readAttribute(token, key, pkcs11js.CKA_KEY_TYPE)?.length ?? 0;
   if (bytes === undefined || bytes.length === 0 || size === 0 || bytes.length % size !== 0) {
     return undefined;
   }
-  const count = bytes.length / size;
-  return new Set(Array.from({ length: count }, (_, at) => bytes.readUInt32LE(at * size)));
+  const each = Array.from({ length: bytes.length / size }, (_, at) =>
+    parseULong(bytes.subarray(at * size, (at + 1) * size)),
+  );
+  return new Set(each.filter((mechanism) => mechanism !== undefined));
 }

@@ -12,6 +12,7 @@ import {
   type AdminRequest,
   type HelperRequest,
   type HelperResult,
+  type KeyInfo,
   type KeySelector,
   type ModuleQuirks,
   type TokenSelector,
@@ -27,6 +28,8 @@ export class TokenServer {
   #quirks: ModuleQuirks = {};
   #token: OpenToken | undefined;
   #key: PrivateKey | undefined;
+  /** What the pages that are asked for are of: one look at the token for all of them. */
+  #listed: readonly KeyInfo[] | undefined;
   /** The PIN that logged in, for a key with CKA_ALWAYS_AUTHENTICATE. */
   #pin: string | undefined;
 
@@ -84,6 +87,7 @@ export class TokenServer {
 
   #open(selector: TokenSelector, readWrite: boolean): HelperResult {
     const lib = this.#loaded();
+    this.#listed = undefined;
     this.#closeSession();
     const { slot, info } = selectToken(listTokens(lib), selector);
     const writes = readWrite || this.#quirks.readWriteSessions === true;
@@ -164,9 +168,15 @@ export class TokenServer {
   }
 
   async #listKeys(offset: number): Promise<HelperResult> {
-    const { listKeys } = await import('./inventory.js');
-    const keys = listKeys(this.#opened());
+    if (offset === 0 || this.#listed === undefined) {
+      const { listKeys } = await import('./inventory.js');
+      this.#listed = listKeys(this.#opened());
+    }
+    const keys = this.#listed;
     const end = offset + KEYS_PER_PAGE;
+    if (keys.length <= end) {
+      this.#listed = undefined;
+    }
     return { kind: 'keys', keys: keys.slice(offset, end), more: keys.length > end };
   }
 

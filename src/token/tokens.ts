@@ -3,6 +3,7 @@
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
+import { parseULong } from './attributes.js';
 import {
   isMatchingToken,
   MAX_TOKENS_LISTED,
@@ -33,9 +34,14 @@ type Surroundings = Pick<
  */
 export function listTokens(lib: pkcs11js.PKCS11): Token[] {
   const slots = callToken('C_GetSlotList', () => lib.C_GetSlotList(true));
+  if (slots.length > MAX_TOKENS_LISTED) {
+    throw new AppError('TOKEN_FAILED', `token: the module shows more than ${MAX_TOKENS_LISTED}`, {
+      hint: 'among so many, that one token is the only one of its name cannot be told',
+    });
+  }
   const library = readLibrary(lib);
   const tokens: Token[] = [];
-  for (const slot of slots.slice(0, MAX_TOKENS_LISTED)) {
+  for (const slot of slots) {
     const info = readTokenInfo(lib, slot);
     if (info !== undefined) {
       tokens.push({ slot, info: { ...info, ...readSlot(lib, slot), ...library } });
@@ -80,7 +86,7 @@ function readTokenInfo(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): TokenInfo |
     serial: unpad(raw.serialNumber),
     manufacturer: unpad(raw.manufacturerID),
     model: unpad(raw.model),
-    slotId: Number(slot.readBigUInt64LE(0)),
+    slotId: parseULong(slot) ?? 0,
     initialized: has(pkcs11js.CKF_TOKEN_INITIALIZED),
     loginRequired: has(pkcs11js.CKF_LOGIN_REQUIRED),
     pinState: has(pkcs11js.CKF_USER_PIN_LOCKED)
