@@ -2,8 +2,8 @@
 // `clavigerd key`) with a socket as descriptor 3; it reads one request, does it, writes the reply.
 // It blocks on purpose: reading, calling the module and writing are synchronous, so that nothing runs
 // beside a native call. It trusts its parent, and ends when the parent's end of the socket closes.
-// One stuck in native code does not see that, and outlives a parent that was killed: the service ends it, by
-// KillMode=control-group; elsewhere somebody has to.
+// One stuck in native code does not see that, and outlives a parent that was killed by SIGKILL: systemd ends
+// it with the service (KillMode=mixed); elsewhere somebody has to.
 // A core dump of this process would hold the PIN: the service sets LimitCORE=0.
 
 import { readSync, writeSync } from 'node:fs';
