@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { setImmediate as tick } from 'node:timers/promises';
+import type { Algorithm } from '../../../src/jose/algorithms.js';
 import { ServerSession } from '../../../src/protocol/server-session.js';
 import { SignatureRecord } from '../../../src/signer/signature-record.js';
 import { SigningService } from '../../../src/signer/signing-service.js';
@@ -14,8 +14,6 @@ import {
   type Transcript,
 } from '../../support/golden.js';
 import { accountKeyOf, makeKey } from '../../support/keys.js';
-
-const ANSWER_MS = 20_000;
 
 const log = new Log({
   program: 'test',
@@ -32,7 +30,7 @@ for (const algorithm of ['RS256', 'ES256'] as const) {
     const accountKey = accountKeyOf(key);
     for (const transcript of readTranscripts(key.publicKey)) {
       it(transcript.name, async () => {
-        for (const [how, chunks] of chunkings(transcript.sent)) {
+        for (const [how, chunks] of cutsFor(algorithm, transcript)) {
           const service = new SigningService({
             key: accountKey,
             policy: {
@@ -53,6 +51,12 @@ for (const algorithm of ['RS256', 'ES256'] as const) {
   });
 }
 
+/** How bytes are cut has nothing to do with the key: one algorithm goes through all cuts. */
+function cutsFor(algorithm: Algorithm, { sent }: Transcript): [string, Buffer[]][] {
+  const all = [...chunkings(sent)];
+  return algorithm === 'ES256' ? all : all.slice(0, 2);
+}
+
 async function converse(
   transcript: Transcript,
   chunks: readonly Buffer[],
@@ -60,6 +64,7 @@ async function converse(
 ): Promise<{ output: string; closed: boolean }> {
   let output = '';
   let closed = false;
+  const pending: Promise<void>[] = [];
   const session = new ServerSession((event) => {
     switch (event.kind) {
       case 'write':
@@ -73,9 +78,10 @@ async function converse(
         if (admission.kind === 'refused') {
           session.answer(event.id, { kind: 'refusal', refusal: admission.refusal });
         } else {
-          void service.sign(admission.request).then((outcome) => {
+          const answered = service.sign(admission.request).then((outcome) => {
             session.answer(event.id, outcome);
           });
+          pending.push(answered);
         }
       }
     }
