@@ -184,7 +184,8 @@ describe('limits', () => {
     });
     const client = await connectLineClient(daemon.socket);
     await client.readGreeting();
-    const [helper = 0] = childrenOf(daemon.process.pid);
+    const [helper] = childrenOf(daemon.process.pid);
+    assert.ok(helper !== undefined);
     process.kill(helper, 'SIGSTOP');
     const all = Array.from({ length: 400 }, (_, at) => request(at));
     client.write(all.map((line) => `${line}\r\n`).join(''));

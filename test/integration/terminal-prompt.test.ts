@@ -66,7 +66,8 @@ describe('a passphrase asked for on the terminal', () => {
 
   it('does not hold up SIGTERM', async (t) => {
     const { terminal } = await startAsking(t);
-    const [daemon = 0] = childrenOf(terminal.pid);
+    const [daemon] = childrenOf(terminal.pid);
+    assert.ok(daemon !== undefined);
     process.kill(daemon, 'SIGTERM');
     assert.equal((await terminal.waitForExit(10_000)).code, 0);
   });

@@ -49,8 +49,7 @@ function run(command: Command): unknown {
   }
 }
 
-process.stdout.write('ready\n');
-for await (const line of createInterface({ input: process.stdin })) {
+function answer(line: string): void {
   const { id, command } = parseCommand(line);
   let reply: Record<string, unknown>;
   try {
@@ -60,4 +59,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   process.stdout.write(`${JSON.stringify(reply)}\n`);
 }
-process.exit(0);
+
+process.stdout.write('ready\n');
+createInterface({ input: process.stdin })
+  .on('line', answer)
+  .on('close', () => process.exit(0));
