@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
 import { EXIT_OK, EXIT_USAGE, reportFailure } from './failure.js';
 import { serve, type ServeOptions } from './serve-command.js';
+import { keepMemoryOutOfCoreFiles } from '../sys/core-dump.js';
 import { packageVersion } from './version.js';
 
 const HELP = `
@@ -61,6 +62,11 @@ function newProgram(setExitCode: (code: number) => void): Command {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
+  if (!keepMemoryOutOfCoreFiles()) {
+    process.stderr.write(
+      'clavigerd: warning: core files may hold secrets; run it with ulimit -c 0\n',
+    );
+  }
   let exitCode = EXIT_OK;
   const program = newProgram((code) => {
     exitCode = code;

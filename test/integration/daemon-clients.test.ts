@@ -209,6 +209,20 @@ describe('limits', () => {
   });
 });
 
+describe('core files', () => {
+  it('of the daemon and its helper hold no memory', async (t) => {
+    const hsm = await createSoftHsm(t);
+    const token = await hsm.addToken('core');
+    await hsm.addKey(token, { label: 'k', id: '01', type: 'EC:prime256v1' });
+    const daemon = await startClavigerd(t, { key: hsm.uri(token, { label: 'k' }), env: hsm.env });
+    const pids = [daemon.process.pid, ...childrenOf(daemon.process.pid)];
+    assert.ok(pids.length > 1, 'a helper runs');
+    for (const pid of pids) {
+      assert.equal(Number(await readFile(`/proc/${pid}/coredump_filter`, 'utf8')), 0);
+    }
+  });
+});
+
 describe('the end of the daemon', () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`by ${signal}: answers what is in hand, removes the socket, exits 0`, async (t) => {
