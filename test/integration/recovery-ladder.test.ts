@@ -263,7 +263,11 @@ describe('a refused PIN', () => {
       const codes = (await Promise.allSettled(attempts)).map((result) =>
         result.status === 'rejected' && isAppError(result.reason) ? result.reason.code : 'none',
       );
-      assert.ok(codes.includes(code), codes.join());
+      // A helper that was being started when the token began to refuse may have made the one attempt.
+      assert.ok(
+        codes.every((seen) => seen === code || seen === 'KEY_PIN_HELD'),
+        codes.join(),
+      );
       for (let count = 0; count < 3; count += 1) {
         await assert.rejects(fixture.key.sign(INPUT));
       }
