@@ -247,6 +247,16 @@ describe('the ladder', () => {
   });
 });
 
+/** Keeps the helpers busy until so many of them have come up. */
+async function untilReady(fixture: Fixture, helpers: number): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  const ready = (): number => fixture.log.filter((line) => line.includes('helper: ready,')).length;
+  while (ready() < helpers) {
+    assert.ok(Date.now() < deadline, 'the helpers came up in time');
+    await Promise.all([fixture.key.sign(INPUT), fixture.key.sign(INPUT)]);
+  }
+}
+
 describe('a refused PIN', () => {
   for (const [name, code] of [
     ['CKR_PIN_INCORRECT', 'TOKEN_PIN_INCORRECT'],
@@ -255,6 +265,7 @@ describe('a refused PIN', () => {
   ] as const) {
     it(`(${name}) was sent once, whatever is asked of all helpers`, async (t) => {
       const fixture = await openKey(t, { helpers: 2 });
+      await untilReady(fixture, 2); // one still starting would make the one attempt, for no request
       fixture.setFaults(
         `C_SignInit rv=${CKR.CKR_SESSION_CLOSED} until=C_OpenSession`,
         `C_Login rv=${CKR[name]}`,
@@ -263,11 +274,7 @@ describe('a refused PIN', () => {
       const codes = (await Promise.allSettled(attempts)).map((result) =>
         result.status === 'rejected' && isAppError(result.reason) ? result.reason.code : 'none',
       );
-      // A helper that was being started when the token began to refuse may have made the one attempt.
-      assert.ok(
-        codes.every((seen) => seen === code || seen === 'KEY_PIN_HELD'),
-        codes.join(),
-      );
+      assert.ok(codes.includes(code), codes.join());
       for (let count = 0; count < 3; count += 1) {
         await assert.rejects(fixture.key.sign(INPUT));
       }
