@@ -179,7 +179,7 @@ export type KeyInfo = v.InferOutput<typeof keyInfo>;
 export type TokenErrorCode = (typeof ERROR_CODES.token)[number];
 
 /** What a selector may name; one that is not named matches anything. */
-const SELECTED = [
+export const SELECTED_ATTRIBUTES = [
   'label',
   'serial',
   'manufacturer',
@@ -194,7 +194,9 @@ const SELECTED = [
 
 /** True when each attribute that the selector names is the token's. */
 export function isMatchingToken(token: TokenInfo, wanted: TokenSelector): boolean {
-  return SELECTED.every((name) => wanted[name] === undefined || wanted[name] === token[name]);
+  return SELECTED_ATTRIBUTES.every(
+    (name) => wanted[name] === undefined || wanted[name] === token[name],
+  );
 }
 
 export interface RequestMessage {

@@ -2,7 +2,7 @@
 // several match. Pure; texts of tokens are escaped.
 
 import { formatTable } from '../lib/table.js';
-import type { TokenInfo, TokenSelector } from './messages.js';
+import { SELECTED_ATTRIBUTES, type TokenInfo, type TokenSelector } from './messages.js';
 
 const MAX_TOKENS_SHOWN = 8;
 
@@ -19,18 +19,6 @@ const ATTRIBUTE_NAMES: Readonly<Record<keyof TokenSelector, string>> = {
   libraryDescription: 'library-description',
   libraryVersion: 'library-version',
 };
-const ATTRIBUTES = [
-  'label',
-  'serial',
-  'manufacturer',
-  'model',
-  'slotId',
-  'slotDescription',
-  'slotManufacturer',
-  'libraryManufacturer',
-  'libraryDescription',
-  'libraryVersion',
-] as const;
 /** Always in the table; the others when the selector names them. */
 const USUAL_COLUMNS: ReadonlySet<string> = new Set([
   'label',
@@ -42,7 +30,7 @@ const USUAL_COLUMNS: ReadonlySet<string> = new Set([
 
 /** What a selector names, in the words of the URI. */
 export function describeSelector(selector: TokenSelector): string {
-  const parts = ATTRIBUTES.filter((name) => selector[name] !== undefined).map(
+  const parts = SELECTED_ATTRIBUTES.filter((name) => selector[name] !== undefined).map(
     (name) => `${ATTRIBUTE_NAMES[name]}=${JSON.stringify(selector[name])}`,
   );
   return parts.length === 0 ? '(no token named)' : parts.join(' ');
@@ -50,7 +38,7 @@ export function describeSelector(selector: TokenSelector): string {
 
 /** What there is, line by line: the usual columns, and those that the selector names. */
 export function tokenTable(tokens: readonly TokenInfo[], selector: TokenSelector): string {
-  const columns = ATTRIBUTES.filter(
+  const columns = SELECTED_ATTRIBUTES.filter(
     (name) => USUAL_COLUMNS.has(name) || selector[name] !== undefined,
   );
   const rows = tokens
