@@ -248,7 +248,7 @@ install_modules() {
 # The stamp is written after a build without errors only, with the time the build began.
 build() {
   local stamp=dist/.built
-  if [[ -e $stamp && -z $(find src test package.json tsconfig.json node_modules/.package-lock.json \
+  if [[ -e $stamp && -z $(find build src test package.json tsconfig.json node_modules/.package-lock.json \
     -newer "$stamp" -print -quit) ]]; then return; fi
   say 'building'
   mkdir -p dist

@@ -77,8 +77,9 @@ describe('packed tarball', () => {
       'package/LICENSE',
       'package/README.md',
       'package/package.json',
-      'package/dist/src/cli/clavigerd.js',
-      'package/dist/src/token/helper.js',
+      'package/dist/bin/cli/clavigerd.js',
+      'package/dist/bin/token/helper.js',
+      'package/dist/bin/THIRD-PARTY-LICENCES.txt',
       'package/systemd/clavigerd.service',
       'package/systemd/sysusers.d/claviger.conf',
     ]) {
