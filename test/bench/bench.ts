@@ -1,15 +1,14 @@
 // `npm run bench`: the daemon beside Debian's lacme-accountd, and beside bare C_Sign, in one run.
 
-import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { makeKey } from '../support/keys.js';
 import { writeKeyFile } from '../support/clavigerd.js';
 import { mustRun } from '../support/process.js';
 import { ROOT } from '../support/programs.js';
 import { closableScope, type Scope } from '../support/scope.js';
+import { formatSigningInput } from '../support/signing-request.js';
 import { createSoftHsm, SOFTHSM_MODULE } from '../support/softhsm.js';
 import { makeTempDir } from '../support/temp-dir.js';
-import type { LoadPlan } from './load.js';
 import { compare, measure, say, type Measure } from './measure.js';
 import {
   clavigerdPlan,
@@ -22,19 +21,42 @@ import {
 import { compareStarts, measureRecovery } from './starts.js';
 
 const FILE_REQUESTS = 4000;
-const TOKEN_REQUESTS = 6000;
+/** What V8 compiles on the way is not measured. */
+const WARM_UP_REQUESTS = 3000;
 const CONNECTIONS = [1, 4, 16] as const;
 const RECOVERY_DEADLINE_S = 1;
 
-function load(server: Server, connections: number, requests: number): Promise<Measure> {
-  const { socket, algorithm } = server;
-  const plan: LoadPlan = { socket, algorithm, connections, requests };
-  const script = fileURLToPath(new URL('./load-main.js', import.meta.url));
-  return measure(process.execPath, [script, JSON.stringify(plan)]);
+/** The load generator, compiled: it must cost little of the processors that the daemons are measured on. */
+async function compile(
+  folder: string,
+  program: string,
+  libraries: readonly string[] = [],
+): Promise<string> {
+  const output = join(folder, program);
+  const source = join(ROOT, 'test/bench', `${program}.c`);
+  await mustRun('gcc', ['-O2', '-I/usr/include/p11-kit-1', '-o', output, source, ...libraries]);
+  return output;
+}
+
+/** Asks for signatures on so many connections at once, each one after another. */
+function load(
+  program: string,
+  server: Server,
+  connections: number,
+  requests: number,
+): Promise<Measure> {
+  const line = formatSigningInput({
+    alg: server.algorithm,
+    kid: 'https://ca.example/acme/acct/4711',
+    url: 'https://ca.example/acme/order/4711/finalize',
+    payload: { csr: 'A'.repeat(80) },
+  });
+  return measure(program, [server.socket, String(connections), String(requests), line]);
 }
 
 /** The daemon and lacme-accountd with the same file key. */
 async function benchFileKey(scope: Scope, folder: string): Promise<ServerPlan[]> {
+  const program = await compile(folder, 'load');
   const privkey = await writeKeyFile(folder, makeKey('RS256'));
   const plans = [
     await lacmePlan(folder, privkey.slice('file:'.length)),
@@ -42,13 +64,15 @@ async function benchFileKey(scope: Scope, folder: string): Promise<ServerPlan[]>
   ];
   const servers: Server[] = [];
   for (const plan of plans) {
-    servers.push(await startServer(scope, folder, plan));
+    const server = await startServer(scope, folder, plan);
+    await load(program, server, 1, WARM_UP_REQUESTS);
+    servers.push(server);
   }
   for (const connections of CONNECTIONS) {
     await compare(
-      `File key, ${connections} connection${connections === 1 ? '' : 's'}`,
+      `File key, ${inWords(connections)}`,
       servers.map(
-        (server) => [server.name, () => load(server, connections, FILE_REQUESTS)] as const,
+        (server) => [server.name, () => load(program, server, connections, FILE_REQUESTS)] as const,
       ),
     );
   }
@@ -58,60 +82,64 @@ async function benchFileKey(scope: Scope, folder: string): Promise<ServerPlan[]>
   return plans;
 }
 
+/** A kind of key, and enough requests for some seconds of it. */
+const TOKEN_KEYS = [
+  {
+    label: 'k1',
+    id: '01',
+    type: 'rsa:2048',
+    algorithm: 'RS256',
+    name: 'RSA-2048',
+    requests: 6_000,
+  },
+  {
+    label: 'k2',
+    id: '02',
+    type: 'EC:prime256v1',
+    algorithm: 'ES256',
+    name: 'P-256',
+    requests: 20_000,
+  },
+] as const;
+
 /** The daemon with keys in SoftHSM, and C_Sign on the same token from C. */
 async function benchToken(scope: Scope, folder: string): Promise<ClavigerdPlan[]> {
-  const cSign = join(folder, 'c-sign');
-  const source = join(ROOT, 'test/bench/c-sign.c');
-  await mustRun('gcc', [
-    '-O2',
-    '-I/usr/include/p11-kit-1',
-    '-o',
-    cSign,
-    source,
-    '-ldl',
-    '-lpthread',
-  ]);
+  const program = await compile(folder, 'load');
+  const cSign = await compile(folder, 'c-sign', ['-ldl', '-lpthread']);
   const hsm = await createSoftHsm(scope);
   const token = await hsm.addToken('bench');
   const plans: ClavigerdPlan[] = [];
-  for (const [label, type, algorithm, kind, name] of [
-    ['k1', 'rsa:2048', 'RS256', 'rsa', 'RSA-2048'],
-    ['k2', 'EC:prime256v1', 'ES256', 'ec', 'P-256'],
-  ] as const) {
-    await hsm.addKey(token, { label, id: label === 'k1' ? '01' : '02', type });
+  for (const { label, id, type, algorithm, name, requests } of TOKEN_KEYS) {
+    await hsm.addKey(token, { label, id, type });
     const privkey = hsm.uri(token, { label });
     const named = { name: `clavigerd, SoftHSM ${name}`, algorithm, privkey };
-    const plan = await clavigerdPlan(folder, named, hsm.env);
+    const plan = await clavigerdPlan(folder, named, hsm.env, 'helpers = 2');
     plans.push(plan);
     const server = await startServer(scope, folder, plan);
-    const bare = (threads: number) => (): Promise<Measure> =>
-      measure(
-        cSign,
-        [
-          SOFTHSM_MODULE,
-          'bench',
-          token.pinFile,
-          label,
-          kind,
-          String(threads),
-          String(TOKEN_REQUESTS),
-        ],
-        hsm.env,
-      );
-    await compare(`SoftHSM ${name}`, [
+    await load(program, server, 16, WARM_UP_REQUESTS);
+    const kind = algorithm === 'RS256' ? 'rsa' : 'ec';
+    const bare = (threads: number) => (): Promise<Measure> => {
+      const args = [token.pinFile, label, kind, String(threads), String(requests)];
+      return measure(cSign, [SOFTHSM_MODULE, 'bench', ...args], hsm.env);
+    };
+    await compare(`SoftHSM ${name}, two helpers`, [
       ['C_Sign in a loop, one thread', bare(1)],
       ['C_Sign in a loop, two threads', bare(2)],
       ...CONNECTIONS.map(
         (connections) =>
           [
-            `clavigerd, ${connections} connection${connections === 1 ? '' : 's'}`,
-            () => load(server, connections, TOKEN_REQUESTS),
+            `clavigerd, ${inWords(connections)}`,
+            () => load(program, server, connections, requests),
           ] as const,
       ),
     ]);
     await server.process.stop();
   }
   return plans;
+}
+
+function inWords(connections: number): string {
+  return `${connections} connection${connections === 1 ? '' : 's'}`;
 }
 
 async function bench(scope: Scope): Promise<void> {
