@@ -6,7 +6,7 @@ import type { PublicJwk } from '../jose/public-jwk.js';
 import type { ProtectedHeader, SigningInput } from '../jose/signing-input.js';
 import type { JsonObject } from '../lib/strict-json.js';
 import { classifyRequest } from './classify.js';
-import type { ClassifiedRequest, Operation } from './operation.js';
+import { KEY_ID_ONLY_OPERATIONS, type ClassifiedRequest, type Operation } from './operation.js';
 import { checkUrl, originOf } from './request-url.js';
 import { denied, NO_RULE, type Verdict } from './verdict.js';
 
@@ -24,17 +24,6 @@ export interface Decision {
   /** Undefined when the request is none of the known operations. */
   readonly request: ClassifiedRequest | undefined;
 }
-
-/** What a client may do when it only has the key ID. */
-const KEY_ID_ONLY_OPERATIONS: ReadonlySet<Operation> = new Set([
-  'read',
-  'new-order',
-  'new-authorization',
-  'answer-challenge',
-  'finalize',
-  'revoke-certificate',
-  'cancel-order',
-]);
 
 /** Decides on one request. Never throws: an internal failure is the verdict `failed`. */
 export function decideRequest(input: SigningInput, context: PolicyContext): Decision {

@@ -21,6 +21,31 @@ export const OPERATIONS = [
 
 export type Operation = (typeof OPERATIONS)[number];
 
+/** What a client may do when it only has the key ID: no account management. */
+export const KEY_ID_ONLY_OPERATIONS: ReadonlySet<Operation> = new Set([
+  'read',
+  'new-order',
+  'new-authorization',
+  'answer-challenge',
+  'finalize',
+  'revoke-certificate',
+  'cancel-order',
+]);
+
+/** The operations whose requests carry names, in the open or in a CSR or certificate. */
+export const NAMING_OPERATIONS: ReadonlySet<Operation> = new Set([
+  'new-order',
+  'new-authorization',
+  'finalize',
+  'revoke-certificate',
+]);
+
+export function isOperation(text: string): text is Operation {
+  const known: readonly string[] = OPERATIONS;
+  return known.includes(text);
+}
+
+/** A name in an order, a CSR or a certificate, as it stands there. */
 export interface Identifier {
   readonly type: string;
   readonly value: string;
@@ -29,7 +54,7 @@ export interface Identifier {
 /** A request understood as exactly one operation. */
 export interface ClassifiedRequest {
   readonly operation: Operation;
-  /** The names a new-order or new-authorization is for, as sent; empty for other operations. */
+  /** The names it is for, as they stand in the order, the CSR or the certificate; empty for other operations. */
   readonly identifiers: readonly Identifier[];
   readonly payload: JsonObject | undefined;
 }
