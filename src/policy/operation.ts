@@ -1,6 +1,9 @@
 // What a signed ACME request does: the closed list of operations. Pure.
 
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
 import type { JsonObject } from '../lib/strict-json.js';
+import type { CertificateRequest } from './certificate-request.js';
 
 export const OPERATIONS = [
   'read', // POST-as-GET, RFC 8555 §6.3
@@ -40,6 +43,16 @@ export const NAMING_OPERATIONS: ReadonlySet<Operation> = new Set([
   'revoke-certificate',
 ]);
 
+/** @throws AppError POLICY_INVALID for what is no operation. */
+export function parseOperation(text: string): Operation {
+  if (!isOperation(text)) {
+    throw new AppError('POLICY_INVALID', `operation: "${printable(text, 40)}" is not known`, {
+      hint: `known are ${OPERATIONS.join(', ')}`,
+    });
+  }
+  return text;
+}
+
 export function isOperation(text: string): text is Operation {
   const known: readonly string[] = OPERATIONS;
   return known.includes(text);
@@ -57,4 +70,8 @@ export interface ClassifiedRequest {
   /** The names it is for, as they stand in the order, the CSR or the certificate; empty for other operations. */
   readonly identifiers: readonly Identifier[];
   readonly payload: JsonObject | undefined;
+  /** Of a finalize, when its CSR could be read. */
+  readonly csr?: CertificateRequest | undefined;
+  /** Why the CSR of a finalize or the certificate of a revocation could not be read: nobody knows its names. */
+  readonly problem?: string | undefined;
 }
