@@ -34,6 +34,7 @@ export const ERROR_CODES = {
     'KEY_UNCONFIRMED',
     'KEY_CANCELLED',
   ],
+  policy: ['POLICY_CSR'],
   signer: ['SIGNER_BUSY'],
   acme: [
     'ACME_CONNECTION',
