@@ -6,7 +6,6 @@ export const ERROR_CODES = {
   jose: ['JOSE_JWK', 'JOSE_UNSUPPORTED_KEY', 'JOSE_SIGNING_INPUT'],
   protocol: ['PROTO_GREETING', 'PROTO_REPLY', 'PROTO_REFUSED', 'PROTO_CLOSED'],
   config: ['CONFIG_FILE', 'CONFIG_INVALID', 'CONFIG_USAGE'],
-  policy: ['POLICY_INVALID'],
   sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE'],
   token: [
     'TOKEN_MODULE',
@@ -34,7 +33,7 @@ export const ERROR_CODES = {
     'KEY_UNCONFIRMED',
     'KEY_CANCELLED',
   ],
-  policy: ['POLICY_CSR'],
+  policy: ['POLICY_INVALID', 'POLICY_CSR'],
   signer: ['SIGNER_BUSY'],
   acme: [
     'ACME_CONNECTION',
