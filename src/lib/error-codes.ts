@@ -33,6 +33,7 @@ export const ERROR_CODES = {
     'KEY_UNCONFIRMED',
     'KEY_CANCELLED',
   ],
+  policy: ['POLICY_INVALID', 'POLICY_CSR'],
   signer: ['SIGNER_BUSY'],
   acme: [
     'ACME_CONNECTION',
