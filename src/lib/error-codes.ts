@@ -6,7 +6,8 @@ export const ERROR_CODES = {
   jose: ['JOSE_JWK', 'JOSE_UNSUPPORTED_KEY', 'JOSE_SIGNING_INPUT'],
   protocol: ['PROTO_GREETING', 'PROTO_REPLY', 'PROTO_REFUSED', 'PROTO_CLOSED'],
   config: ['CONFIG_FILE', 'CONFIG_INVALID', 'CONFIG_USAGE'],
-  sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE'],
+  sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE', 'SYS_LOCKED'],
+  audit: ['AUDIT_RECORD', 'AUDIT_WRITE'],
   token: [
     'TOKEN_MODULE',
     'TOKEN_NOT_FOUND',
@@ -33,6 +34,7 @@ export const ERROR_CODES = {
     'KEY_UNCONFIRMED',
     'KEY_CANCELLED',
   ],
+  policy: ['POLICY_INVALID', 'POLICY_CSR'],
   signer: ['SIGNER_BUSY'],
   acme: [
     'ACME_CONNECTION',

@@ -1,6 +1,9 @@
 // What a signed ACME request does: the closed list of operations. Pure.
 
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
 import type { JsonObject } from '../lib/strict-json.js';
+import type { CertificateRequest } from './certificate-request.js';
 
 export const OPERATIONS = [
   'read', // POST-as-GET, RFC 8555 §6.3
@@ -21,6 +24,41 @@ export const OPERATIONS = [
 
 export type Operation = (typeof OPERATIONS)[number];
 
+/** What a client may do when it only has the key ID: no account management. */
+export const KEY_ID_ONLY_OPERATIONS: ReadonlySet<Operation> = new Set([
+  'read',
+  'new-order',
+  'new-authorization',
+  'answer-challenge',
+  'finalize',
+  'revoke-certificate',
+  'cancel-order',
+]);
+
+/** The operations whose requests carry names, in the open or in a CSR or certificate. */
+export const NAMING_OPERATIONS: ReadonlySet<Operation> = new Set([
+  'new-order',
+  'new-authorization',
+  'finalize',
+  'revoke-certificate',
+]);
+
+/** @throws AppError POLICY_INVALID for what is no operation. */
+export function parseOperation(text: string): Operation {
+  if (!isOperation(text)) {
+    throw new AppError('POLICY_INVALID', `operation: "${printable(text, 40)}" is not known`, {
+      hint: `known are ${OPERATIONS.join(', ')}`,
+    });
+  }
+  return text;
+}
+
+export function isOperation(text: string): text is Operation {
+  const known: readonly string[] = OPERATIONS;
+  return known.includes(text);
+}
+
+/** A name in an order, a CSR or a certificate, as it stands there. */
 export interface Identifier {
   readonly type: string;
   readonly value: string;
@@ -29,7 +67,11 @@ export interface Identifier {
 /** A request understood as exactly one operation. */
 export interface ClassifiedRequest {
   readonly operation: Operation;
-  /** The names a new-order or new-authorization is for, as sent; empty for other operations. */
+  /** The names it is for, as they stand in the order, the CSR or the certificate; empty for other operations. */
   readonly identifiers: readonly Identifier[];
   readonly payload: JsonObject | undefined;
+  /** Of a finalize, when its CSR could be read. */
+  readonly csr?: CertificateRequest | undefined;
+  /** Why the CSR of a finalize or the certificate of a revocation could not be read: nobody knows its names. */
+  readonly problem?: string | undefined;
 }

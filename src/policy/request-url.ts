@@ -2,6 +2,8 @@
 // The URL is only used for its origin; anything that two URL parsers may read differently is refused.
 
 import { isIP } from 'node:net';
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
 
 /** `scheme://` and visible ASCII without the characters that parsers drop, fold or take as separators. */
 const PLAIN_URL = /^https?:\/\/[!#-;=?-Z\]_a-z~[%]+$/;
@@ -30,6 +32,23 @@ export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | u
 /** `scheme://host[:port]`, lower-case, default port dropped; undefined for what is no URL. */
 export function originOf(text: string): string | undefined {
   return URL.canParse(text) ? new URL(text).origin : undefined;
+}
+
+/**
+ * Parses a server of a policy: `https://host[:port]`, or http on loopback.
+ * @returns its origin, as originOf() gives it
+ * @throws AppError POLICY_INVALID
+ */
+export function parseServer(text: string): string {
+  const problem = checkUrl(text, true);
+  const origin = originOf(text);
+  if (problem !== undefined || origin === undefined || !/^[^/]+\/\/[^/?]+\/?$/.test(text)) {
+    throw new AppError(
+      'POLICY_INVALID',
+      `server: "${printable(text, 100)}" is not an origin such as https://ca.example:14000`,
+    );
+  }
+  return origin;
 }
 
 function authorityOf(text: string): string {

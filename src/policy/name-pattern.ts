@@ -1,0 +1,135 @@
+// Patterns of names in policies. Pure; daemon and clavigerd policy.
+// `www.example.org` is that name; `*.example.org` every name exactly one label below, and the wildcard of that
+// spelling; `**.example.org` every name at any depth below, and wildcards there, but not example.org itself;
+// `**` every DNS name; `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32` addresses. Patterns are the administrator's,
+// so U-labels and upper case are taken, but nothing whose meaning could surprise.
+
+import { domainToASCII, domainToUnicode } from 'node:url';
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import { isMappedIpv4, labelProblem, parseIp, type DnsName, type Name } from './names.js';
+
+interface DnsPattern {
+  readonly kind: 'name' | 'one-below' | 'any-below';
+  readonly text: string;
+  /** A-labels in lower case, no final dot. */
+  readonly base: string;
+}
+
+interface IpPattern {
+  readonly kind: 'prefix';
+  readonly text: string;
+  readonly version: 4 | 6;
+  /** The address shifted right by `hostBits`. */
+  readonly prefix: bigint;
+  readonly hostBits: bigint;
+}
+
+export type NamePattern = DnsPattern | IpPattern | { readonly kind: 'any'; readonly text: string };
+
+const MAX_PATTERN_LENGTH = 300;
+
+/**
+ * Parses a pattern.
+ * @throws AppError POLICY_INVALID saying why it is none
+ */
+export function parseNamePattern(text: string): NamePattern {
+  if (text === '**') {
+    return { kind: 'any', text };
+  }
+  if (text.includes('/') || parseIp(text) !== undefined) {
+    return parsePrefix(text);
+  }
+  const [, stars = '', rest = ''] = /^(\*{0,2})(.*)$/s.exec(text) ?? [];
+  if (stars === '') {
+    return { kind: 'name', text, base: asciiBase(text, rest) };
+  }
+  if (!rest.startsWith('.')) {
+    throw invalid(text, 'has a * that is no label of its own');
+  }
+  const kind = stars === '*' ? 'one-below' : 'any-below';
+  return { kind, text, base: asciiBase(text, rest.slice(1)) };
+}
+
+/** True when the pattern, allowing, lets the name be asked for. Whether wildcards may be is another rule. */
+export function allowsName(pattern: NamePattern, name: Name): boolean {
+  if (pattern.kind === 'prefix') {
+    return (
+      name.type === 'ip' &&
+      name.version === pattern.version &&
+      name.bits >> pattern.hostBits === pattern.prefix
+    );
+  }
+  return name.type === 'dns' && (pattern.kind === 'any' || allowsDnsName(pattern, name));
+}
+
+/** True when the pattern, denying, refuses the name: what it names, and the wildcard that would cover that. */
+export function deniesName(pattern: NamePattern, name: Name): boolean {
+  const covers =
+    pattern.kind === 'name' &&
+    name.type === 'dns' &&
+    name.isWildcard &&
+    parentOf(pattern.base) === name.base; // RFC 6125 §6.4.3: a wildcard stands for one label
+  return covers || allowsName(pattern, name);
+}
+
+function allowsDnsName({ kind, base }: DnsPattern, name: DnsName): boolean {
+  switch (kind) {
+    case 'name':
+      return !name.isWildcard && name.base === base;
+    case 'one-below':
+      return (name.isWildcard ? name.base : parentOf(name.base)) === base;
+    case 'any-below':
+      return name.base.endsWith(`.${base}`) || (name.isWildcard && name.base === base);
+  }
+}
+
+/** The name without its first label; undefined for a single label. */
+function parentOf(base: string): string | undefined {
+  const dot = base.indexOf('.');
+  return dot === -1 ? undefined : base.slice(dot + 1);
+}
+
+function parsePrefix(text: string): IpPattern {
+  const [, address = '', digits] = /^([^/]*)(?:\/(0|[1-9][0-9]{0,2}))?$/s.exec(text) ?? [];
+  const ip = parseIp(address);
+  if (ip === undefined) {
+    throw invalid(text, 'is not an IP prefix such as 192.0.2.0/24');
+  }
+  const width = ip.version === 4 ? 32 : 128;
+  const length = digits === undefined ? width : Number(digits);
+  if (length > width) {
+    throw invalid(text, `is longer than /${width}`);
+  }
+  const hostBits = BigInt(width - length);
+  const prefix = ip.bits >> hostBits;
+  if (prefix << hostBits !== ip.bits) {
+    throw invalid(text, 'has bits set behind its prefix');
+  }
+  if (isMappedIpv4(ip) && length >= 96) {
+    throw invalid(text, 'is IPv4 inside IPv6, which no request may name: write the IPv4 prefix');
+  }
+  return { kind: 'prefix', text, version: ip.version, prefix, hostBits };
+}
+
+/** UTS 46, but only where it does nothing except folding case and encoding. */
+function asciiBase(text: string, name: string): string {
+  const folded = name.normalize('NFC').toLowerCase().replace(/\.$/, '');
+  if (text.length > MAX_PATTERN_LENGTH || /[^\p{L}\p{M}\p{N}.-]/u.test(folded)) {
+    throw invalid(text, 'is neither a pattern of domain names nor an IP prefix');
+  }
+  const isAscii = /^[!-~]*$/.test(folded);
+  const base = isAscii ? folded : domainToASCII(folded);
+  if (!isAscii && (base === '' || domainToUnicode(base) !== folded)) {
+    throw invalid(text, 'has characters that do not stand for themselves: write it as A-labels');
+  }
+  const problem = labelProblem(base);
+  if (problem !== undefined || base.length > 253) {
+    throw invalid(text, `is no pattern: ${problem ?? 'it is too long'}`);
+  }
+  return base;
+}
+
+function invalid(text: string, problem: string): AppError {
+  return new AppError('POLICY_INVALID', `pattern: "${printable(text, 80)}" ${problem}`);
+}

@@ -1,0 +1,167 @@
+// `[policy.NAME]` of clavigerd.toml to what it means. Pure; daemon and clavigerd policy.
+// A policy names what is allowed: `operations` and `identifiers` that are absent allow nothing, the other
+// settings that are absent restrict nothing, except `profiles`, `validity` and `allow-wildcards`, whose
+// absence allows only what every client needs. `deny` wins. A policy narrows what the daemon's mode allows.
+
+import { messageOf } from '../lib/errors.js';
+import { budgetKey, parseBudget, type Budget } from './budget.js';
+import { parseKeyPin, parseKeyType, type KeyTypeRule } from './csr-keys.js';
+import { parseDuration } from './duration.js';
+import { parseNamePattern, type NamePattern } from './name-pattern.js';
+import { parseOperation, type Operation } from './operation.js';
+import type { PolicySettings, ValiditySettings } from './policy-settings.js';
+import { parseServer } from './request-url.js';
+import type { ValidityLimits } from './validity.js';
+
+export interface NamedPolicy {
+  readonly name: string;
+  readonly operations: ReadonlySet<Operation>;
+  readonly identifiers: readonly NamePattern[];
+  readonly allowWildcards: boolean;
+  /** Undefined: any number. */
+  readonly maxIdentifiers: number | undefined;
+  /** SHA-256 of SPKIs, lower-case hexadecimal; undefined: any key. */
+  readonly csrKeys: ReadonlySet<string> | undefined;
+  readonly csrKeyTypes: readonly KeyTypeRule[] | undefined;
+  /** The empty text stands for an order that names no profile. */
+  readonly profiles: ReadonlySet<string>;
+  /** Undefined: no dates. */
+  readonly validity: ValidityLimits | undefined;
+  /** Origins; undefined: any. */
+  readonly servers: ReadonlySet<string> | undefined;
+  readonly budgets: readonly Budget[];
+  readonly deny: Denials;
+}
+
+export interface Denials {
+  readonly operations: ReadonlySet<Operation>;
+  readonly identifiers: readonly NamePattern[];
+  readonly csrKeys: ReadonlySet<string>;
+  readonly servers: ReadonlySet<string>;
+}
+
+export interface PolicyProblem {
+  /** `policy.web.identifiers.0` */
+  readonly key: string;
+  readonly problem: string;
+}
+
+type Report = (key: string, problem: string) => void;
+
+/** It stands in rules (`web.deny.identifiers`), in logs and in the keys of budgets. */
+const POLICY_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+/** An order of more names than any CA takes needs no restriction. */
+const MAX_MAX_IDENTIFIERS = 10_000;
+
+/**
+ * Reads the settings of one policy.
+ * @param onProblem told of everything that is wrong with them
+ * @returns the policy; one that allows nothing when there was any problem
+ */
+export function parseNamedPolicy(
+  name: string,
+  settings: PolicySettings,
+  onProblem: (problem: PolicyProblem) => void,
+): NamedPolicy {
+  const problems: PolicyProblem[] = [];
+  const report: Report = (key, problem) => {
+    problems.push({ key: key === '' ? `policy.${name}` : `policy.${name}.${key}`, problem });
+  };
+  if (!POLICY_NAME.test(name)) {
+    report('', 'the name of a policy is up to 64 letters, digits, - and _');
+  }
+  const policy = readSettings(name, settings, report);
+  problems.forEach(onProblem);
+  return problems.length === 0 ? policy : { ...policy, operations: new Set() };
+}
+
+function readSettings(name: string, settings: PolicySettings, report: Report): NamedPolicy {
+  const list = <T>(
+    key: string,
+    texts: readonly string[] | undefined,
+    parse: (text: string) => T,
+  ) => (texts === undefined ? undefined : readList(key, texts, parse, report));
+  const set = <T>(...args: Parameters<typeof list<T>>) => setOf(list(...args));
+  const { deny = {} } = settings;
+  return {
+    name,
+    operations: set('operations', settings.operations, parseOperation) ?? new Set(),
+    identifiers: list('identifiers', settings.identifiers, parseNamePattern) ?? [],
+    allowWildcards: settings['allow-wildcards'] ?? false,
+    maxIdentifiers: readMaxIdentifiers(settings['max-identifiers'], report),
+    csrKeys: set('csr-keys', settings['csr-keys'], parseKeyPin),
+    csrKeyTypes: list('csr-key-types', settings['csr-key-types'], parseKeyType),
+    profiles: new Set(settings.profiles ?? ['']),
+    validity: readValidity(settings.validity, report),
+    servers: set('servers', settings.servers, parseServer),
+    budgets: readBudgets(name, settings.budgets ?? [], report),
+    deny: {
+      operations: set('deny.operations', deny.operations, parseOperation) ?? new Set(),
+      identifiers: list('deny.identifiers', deny.identifiers, parseNamePattern) ?? [],
+      csrKeys: set('deny.csr-keys', deny['csr-keys'], parseKeyPin) ?? new Set(),
+      servers: set('deny.servers', deny.servers, parseServer) ?? new Set(),
+    },
+  };
+}
+
+/** What of the list can be parsed; the rest is reported by its place. */
+function readList<T>(
+  key: string,
+  texts: readonly string[],
+  parse: (text: string) => T,
+  report: Report,
+): readonly T[] {
+  return texts.flatMap((text, index) => {
+    try {
+      return [parse(text)];
+    } catch (error) {
+      report(`${key}.${index}`, messageOf(error));
+      return [];
+    }
+  });
+}
+
+function setOf<T>(list: readonly T[] | undefined): ReadonlySet<T> | undefined {
+  return list === undefined ? undefined : new Set(list);
+}
+
+function readMaxIdentifiers(value: number | undefined, report: Report): number | undefined {
+  const isSound = Number.isInteger(value) && Number(value) >= 1;
+  if (value !== undefined && (!isSound || value > MAX_MAX_IDENTIFIERS)) {
+    report('max-identifiers', `is not a whole number from 1 to ${MAX_MAX_IDENTIFIERS}`);
+  }
+  return value;
+}
+
+function readValidity(
+  settings: ValiditySettings | undefined,
+  report: Report,
+): ValidityLimits | undefined {
+  if (settings === undefined) {
+    return undefined;
+  }
+  if (settings.max === undefined && settings.ahead === undefined) {
+    report('validity', 'names neither max nor ahead');
+  }
+  const duration = (key: string, text: string | undefined): number | undefined => {
+    const ms = text === undefined ? undefined : parseDuration(text);
+    if (text !== undefined && ms === undefined) {
+      report(`validity.${key}`, 'is not a time such as 90d, 1h, 30m or 10s');
+    }
+    return ms;
+  };
+  return { maxMs: duration('max', settings.max), aheadMs: duration('ahead', settings.ahead) ?? 0 };
+}
+
+function readBudgets(name: string, texts: readonly string[], report: Report): readonly Budget[] {
+  const budgets = readList('budgets', texts, parseBudget, report);
+  const keys = budgets.map(
+    (budget) =>
+      `${budgetKey(budget, { account: '', policy: name, listener: '.' })} ${budget.perIdentifier}`,
+  );
+  if (new Set(keys).size < keys.length) {
+    report('budgets', 'two of them count the same: leave the lower one');
+  }
+  return budgets;
+}

@@ -1,0 +1,111 @@
+// The dates an order may ask for, RFC 8555 §7.4 and RFC 8739 §3.1.1. Pure; daemon and clavigerd policy.
+// A client may be given a certificate that outlives its right to ask for one: so dates are refused
+// unless a policy says how far they may reach.
+
+import { isJsonObject, jsonMember, type JsonObject } from '../lib/strict-json.js';
+import { formatDuration } from './duration.js';
+
+export interface ValidityLimits {
+  /** From notBefore, else from now, to notAfter; undefined: no notAfter. */
+  readonly maxMs: number | undefined;
+  /** From now to notBefore. */
+  readonly aheadMs: number;
+}
+
+/** Clocks of client and signer may differ by this. */
+export const CLOCK_TOLERANCE_MS = 300_000;
+
+/** RFC 3339 §5.6, in capitals, and without leap seconds, which Date does not know. */
+const DATE_TIME =
+  /^(\d{4})-(\d{2})-(\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+
+/** Milliseconds since 1970 of an RFC 3339 date and time; undefined for anything else. */
+export function parseDateTime(text: string): number | undefined {
+  const [matched, year, month, day] = DATE_TIME.exec(text) ?? [];
+  if (matched === undefined) {
+    return undefined;
+  }
+  // Date.parse takes the 30th of February for the 2nd of March.
+  const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  if (Number(month) < 1 || Number(month) > 12 || Number(day) < 1 || Number(day) > daysInMonth) {
+    return undefined;
+  }
+  const ms = Date.parse(text);
+  return Number.isFinite(ms) ? ms : undefined;
+}
+
+/** Why the dates of an order are not allowed, as the end of a sentence; undefined when they are. */
+export function validityProblem(
+  order: JsonObject,
+  limits: ValidityLimits | undefined,
+  now: number,
+): string | undefined {
+  const own = datesOf(order, 'notBefore', 'notAfter');
+  const renewal = jsonMember(order, 'auto-renewal');
+  if (own.isNamed && renewal !== undefined) {
+    return 'does not allow dates beside auto-renewal in an order'; // nor does RFC 8739 §3.1.1
+  }
+  const { start, end } = isJsonObject(renewal) ? datesOf(renewal, 'start-date', 'end-date') : own;
+  if (start === undefined && end === undefined) {
+    return undefined;
+  }
+  if (limits === undefined) {
+    return 'does not allow an order to name dates';
+  }
+  const startMs = start === undefined ? now : parseDateTime(start);
+  if (startMs === undefined) {
+    return 'does not allow a notBefore that is no date of RFC 3339';
+  }
+  return (
+    startProblem(startMs - now, limits) ??
+    (end === undefined ? undefined : endProblem(startMs, parseDateTime(end), limits))
+  );
+}
+
+function startProblem(aheadMs: number, limits: ValidityLimits): string | undefined {
+  if (aheadMs < -CLOCK_TOLERANCE_MS) {
+    return 'does not allow a notBefore in the past';
+  }
+  if (aheadMs > limits.aheadMs + CLOCK_TOLERANCE_MS) {
+    return limits.aheadMs === 0
+      ? 'does not allow a notBefore in the future'
+      : `does not allow a notBefore more than ${formatDuration(limits.aheadMs)} ahead`;
+  }
+  return undefined;
+}
+
+function endProblem(
+  startMs: number,
+  endMs: number | undefined,
+  { maxMs }: ValidityLimits,
+): string | undefined {
+  if (endMs === undefined) {
+    return 'does not allow a notAfter that is no date of RFC 3339';
+  }
+  if (endMs <= startMs) {
+    return 'does not allow a notAfter that is not after the beginning';
+  }
+  if (maxMs === undefined) {
+    return 'does not allow an order to name a notAfter';
+  }
+  return endMs - startMs > maxMs
+    ? `does not allow a notAfter more than ${formatDuration(maxMs)} after the beginning`
+    : undefined;
+}
+
+interface Dates {
+  readonly start: string | undefined;
+  readonly end: string | undefined;
+  readonly isNamed: boolean;
+}
+
+function datesOf(object: JsonObject, startName: string, endName: string): Dates {
+  const start = textMember(object, startName);
+  const end = textMember(object, endName);
+  return { start, end, isNamed: start !== undefined || end !== undefined };
+}
+
+function textMember(object: JsonObject, name: string): string | undefined {
+  const value = jsonMember(object, name);
+  return typeof value === 'string' ? value : undefined;
+}
