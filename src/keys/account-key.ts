@@ -11,6 +11,8 @@ export interface Asker {
   readonly client: string;
   /** Told once when the signature takes long: a person may have to touch the token. */
   readonly onNotice?: (() => void) | undefined;
+  /** Told when the key comes to the request, once an attempt; a key that nobody waits for may never tell. */
+  readonly onBegin?: (() => void) | undefined;
 }
 
 /** The key cannot be asked now, and has not seen the request: another key may be asked instead. */

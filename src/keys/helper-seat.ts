@@ -31,6 +31,8 @@ export interface SigningJob {
   readonly reject: (error: unknown) => void;
   /** Told once when the signature takes long: a person may have to touch the token. */
   readonly onNotice: (() => void) | undefined;
+  /** Told when the token comes to it, once an attempt. */
+  readonly onBegin: (() => void) | undefined;
   /** False once the client is gone. */
   wanted: boolean;
 }
@@ -181,6 +183,7 @@ export class HelperSeat {
 
   #watch(held: JobInHand): void {
     held.beganAt = performance.now();
+    held.job.onBegin?.();
     clearTimeout(held.noticeTimer);
     if (held.isLate) {
       return; // told already; this is another attempt

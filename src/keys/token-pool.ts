@@ -77,9 +77,9 @@ export class TokenPool {
    * Signs the bytes of a JWS signing input, in JWS form.
    * @throws AppError TOKEN_*; UnsentError when the token has not seen the request
    */
-  sign(input: Buffer, { client, onNotice }: Asker): Promise<Buffer> {
+  sign(input: Buffer, { client, onNotice, onBegin }: Asker): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      this.#queue.push(client, { client, input, resolve, reject, onNotice, wanted: true });
+      this.#queue.push(client, { client, input, resolve, reject, onNotice, onBegin, wanted: true });
       this.#pump();
     });
   }

@@ -6,6 +6,7 @@ import { ERROR_PREFIX } from './limits.js';
 
 export const REFUSAL_CODES = [
   'denied', // understood, and not allowed
+  'rate-limited', // allowed, but a budget is used up
   'malformed', // not a request
   'busy', // too many requests are waiting
   'token-absent', // the token is not there
@@ -20,8 +21,11 @@ export interface Refusal {
   readonly code: RefusalCode;
   /** A sentence for people, without anything secret. */
   readonly detail: string;
+  /** Which rule refuses, and what: of `denied` and `rate-limited`. */
+  readonly rule?: string | undefined;
+  readonly operation?: string | undefined;
 }
 
-export function formatRefusal(refusal: Refusal): string {
-  return `${ERROR_PREFIX}${JSON.stringify({ code: refusal.code, detail: refusal.detail })}`;
+export function formatRefusal({ code, detail, rule, operation }: Refusal): string {
+  return `${ERROR_PREFIX}${JSON.stringify({ code, detail, rule, operation })}`;
 }

@@ -59,6 +59,11 @@ export class ServerSession {
     return this.#waiting.length > 0;
   }
 
+  /** False where a refusal only closes the connection. */
+  get tellsRefusals(): boolean {
+    return this.#errorsEnabled;
+  }
+
   /** True while a line has begun and not ended. */
   get isMidLine(): boolean {
     return this.#splitter.pendingBytes > 0;

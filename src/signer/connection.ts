@@ -5,8 +5,8 @@ import type { Duplex } from 'node:stream';
 import type { Log } from '../sys/log.js';
 import type { Notice } from '../protocol/notice.js';
 import type { Refusal } from '../protocol/refusal.js';
-import { ServerSession, type SessionEvent } from '../protocol/server-session.js';
-import type { SigningService } from './signing-service.js';
+import { ServerSession, type Outcome, type SessionEvent } from '../protocol/server-session.js';
+import type { Admission, SigningService } from './signing-service.js';
 
 const LF = 0x0a;
 /** A chunk this large ends a client's turn; a request has a few hundred bytes. */
@@ -122,20 +122,39 @@ export class Connection {
     const { service } = this.#options;
     const admission = service.admit(line, this.#options.id);
     if (admission.kind === 'refused') {
-      this.#session.answer(id, { kind: 'refusal', refusal: admission.refusal });
-      this.#countRefusal(admission.refusal);
+      this.#onRefused(id, admission);
       return;
     }
-    // `sign` never rejects: its trouble is an outcome.
-    const onNotice = (): void => {
-      this.#session.notify(WAITING);
+    const peer = {
+      onNotice: (): void => {
+        this.#session.notify(WAITING);
+      },
+      isGone: (): boolean => this.#closed,
     };
-    void service.sign(admission.request, onNotice).then((outcome) => {
-      if (!this.#closed) {
-        this.#session.answer(id, outcome);
-        this.#resumeIfReady();
-      }
+    // `sign` never rejects: its trouble is an outcome.
+    void service.sign(admission.request, peer).then((outcome) => {
+      this.#answer(id, outcome);
     });
+  }
+
+  #onRefused(id: number, { refusal, recorded }: Admission & { kind: 'refused' }): void {
+    const outcome = { kind: 'refusal', refusal } as const;
+    if (this.#session.tellsRefusals) {
+      void recorded.then(() => {
+        this.#answer(id, outcome);
+      });
+    } else {
+      // There is no reply that could leave too early, and nothing behind it may be signed.
+      this.#session.answer(id, outcome);
+    }
+    this.#countRefusal(refusal);
+  }
+
+  #answer(id: number, outcome: Outcome): void {
+    if (!this.#closed) {
+      this.#session.answer(id, outcome);
+      this.#resumeIfReady();
+    }
   }
 
   /** Nobody sends nonsense by the dozen in good faith, and each line of it costs a line of the log. */

@@ -3,6 +3,7 @@
 
 import { Duplex } from 'node:stream';
 import type { AccountConfig } from '../config/account-settings.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import type { ListenConfig } from '../config/listen-settings.js';
 import type { AccountKey } from '../keys/account-key.js';
@@ -10,6 +11,7 @@ import { AppError } from '../lib/errors.js';
 import type { NamedPolicy } from '../policy/named-policy.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
+import type { BudgetLedger } from './budget-ledger.js';
 import type { KeySupply } from './key-supply.js';
 import { ListenPost } from './listen-post.js';
 
@@ -31,6 +33,8 @@ export interface DaemonOptions {
   readonly policies: ReadonlyMap<string, NamedPolicy>;
   readonly accounts: readonly ServedAccount[];
   readonly log: Log;
+  readonly audit: AuditLog | undefined;
+  readonly ledger: BudgetLedger | undefined;
   readonly userId: number;
   /** Resolves when the daemon is to stop, with what told it so. */
   readonly stopped: Promise<string>;
@@ -108,13 +112,14 @@ async function serveAccount(
 }
 
 function postsOf(
-  { config, policies, accounts, log, userId }: DaemonOptions,
+  { config, policies, accounts, log, audit, ledger, userId }: DaemonOptions,
   { account, listeners, keys }: ServedAccount,
 ): readonly ListenPost[] {
   const isOneOfMany = accounts.flatMap((served) => served.listeners).length > 1;
   return listeners.map((listen) => {
     const named = policyOf(policies, listen);
-    return new ListenPost({ config, listen, account, named, keys, log, userId, isOneOfMany });
+    const own = { config, listen, account, named, keys, isOneOfMany };
+    return new ListenPost({ ...own, log, audit, ledger, userId });
   });
 }
 

@@ -10,11 +10,14 @@ import type { NamedPolicy } from '../policy/named-policy.js';
 import { formatGreeting } from '../protocol/greeting.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import { BudgetGate } from './budget-gate.js';
+import type { BudgetLedger } from './budget-ledger.js';
 import { ConnectionPool } from './connection-pool.js';
+import { DecisionRecord } from './decision-record.js';
 import { FrontDesk } from './front-desk.js';
 import type { KeySupply } from './key-supply.js';
 import { listenOnDescriptor, listenOnPath, type Listener } from './listener.js';
-import { SignatureRecord } from './signature-record.js';
 import { SigningService } from './signing-service.js';
 
 /** Time a client has to close its side once we closed ours; a pipe does not tell. */
@@ -28,6 +31,10 @@ export interface ListenPostOptions {
   readonly named: NamedPolicy | undefined;
   readonly keys: KeySupply;
   readonly log: Log;
+  /** Undefined where none is configured: the log then has the records. */
+  readonly audit: AuditLog | undefined;
+  /** Undefined where no policy that is used has a budget. */
+  readonly ledger: BudgetLedger | undefined;
   readonly userId: number;
   /** False where it is the only one: connections then have plain numbers. */
   readonly isOneOfMany: boolean;
@@ -124,15 +131,17 @@ export class ListenPost {
   }
 
   #openPool(key: AccountKey): ConnectionPool {
-    const { config, listen, account, named, log } = this.#options;
+    const { config, listen, account, named, log, audit, ledger } = this.#options;
     const { algorithm, jwk } = key;
     const { keyId } = account;
     const { allowHttpOnLoopback } = config;
     const { lineTimeoutMs, idleTimeoutMs, maxConnections, maxQueuedRequests } = listen;
+    const scope = { account: account.name, listener: listen.name, policy: named?.name };
     const service = new SigningService({
       key,
       policy: { algorithm, jwk, keyId, allowHttpOnLoopback, named, now: Date.now },
-      record: new SignatureRecord(log),
+      record: new DecisionRecord(log, audit, scope),
+      budgets: new BudgetGate(ledger, scope),
       maxQueuedRequests,
     });
     const greeting = formatGreeting({ algorithm, jwk, keyId });

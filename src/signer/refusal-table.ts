@@ -5,6 +5,8 @@ import type { ErrorCode } from '../lib/error-codes.js';
 import type { Refusal } from '../protocol/refusal.js';
 
 const REFUSALS: Partial<Record<ErrorCode, Refusal>> = {
+  AUDIT_WRITE: { code: 'internal', detail: 'the signer cannot write its audit log' },
+  SIGNER_BUDGET: { code: 'internal', detail: 'the signer cannot keep its budgets' },
   SIGNER_BUSY: { code: 'busy', detail: 'too many requests are waiting for the key' },
   TOKEN_ABSENT: { code: 'token-absent', detail: 'the token that holds the key is not there' },
   TOKEN_NOT_FOUND: { code: 'token-absent', detail: 'the token that holds the key is not there' },

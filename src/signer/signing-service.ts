@@ -1,37 +1,42 @@
-// The daemon's one way from a request line to a signature: parse, classify, decide, sign, verify,
+// The daemon's one way from a request line to a signature: parse, classify, decide, charge, sign, verify,
 // record, reply. It trusts no line and no key: a signature leaves only after it was verified with the
 // public key and its record was written. Runs in the daemon.
 
 import { performance } from 'node:perf_hooks';
 import { parseSigningInput, peekUrl, type SigningInput } from '../jose/signing-input.js';
 import { verifySignature } from '../jose/signature.js';
-import type { AccountKey } from '../keys/account-key.js';
+import type { AccountKey, Asker } from '../keys/account-key.js';
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
-import { decideRequest, type Decision, type PolicyContext } from '../policy/decide.js';
+import { decideRequest, type PolicyContext } from '../policy/decide.js';
 import type { Refusal } from '../protocol/refusal.js';
 import type { Outcome } from '../protocol/server-session.js';
+import type { BudgetGate } from './budget-gate.js';
+import type { DecidedRequest, DecisionRecord } from './decision-record.js';
 import { refusalOf } from './refusal-table.js';
-import type { SignatureRecord } from './signature-record.js';
 
 export interface SigningServiceOptions {
   readonly key: AccountKey;
   readonly policy: PolicyContext;
-  readonly record: SignatureRecord;
+  readonly record: DecisionRecord;
+  readonly budgets: BudgetGate;
   /** Requests that may wait for the key, over all connections; one more is refused as `busy`. */
   readonly maxQueuedRequests: number;
 }
 
-/** A request that may be signed: exactly the bytes that were decided upon. */
-export interface ApprovedRequest {
-  readonly connection: string;
-  readonly input: SigningInput;
-  readonly decision: Decision;
-}
-
 export type Admission =
-  | { readonly kind: 'approved'; readonly request: ApprovedRequest }
-  | { readonly kind: 'refused'; readonly refusal: Refusal };
+  /** Exactly the bytes that were decided upon may be signed. */
+  | { readonly kind: 'approved'; readonly request: DecidedRequest }
+  /** @prop recorded resolves when the refusal is on record, and may leave */
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly recorded: Promise<void> };
+
+/** Who waits for a signature. */
+export interface Peer {
+  /** Told once when the signature takes long. */
+  readonly onNotice?: () => void;
+  /** True once nobody waits any more. */
+  readonly isGone?: () => boolean;
+}
 
 export class SigningService {
   readonly #options: SigningServiceOptions;
@@ -41,7 +46,7 @@ export class SigningService {
     this.#options = options;
   }
 
-  /** Parses a line and decides on it; a refusal is recorded here. Never throws. */
+  /** Parses a line and decides on it; the record of a refusal is on its way then. Never throws. */
   admit(line: Buffer, connection: string): Admission {
     const { policy, record, maxQueuedRequests } = this.#options;
     let input: SigningInput;
@@ -49,45 +54,38 @@ export class SigningService {
       // The one copy: what is parsed here is decided upon, signed, verified and recorded.
       input = parseSigningInput(Buffer.from(line));
     } catch (error) {
-      record.malformed(connection, messageOf(error), peekUrl(line));
-      return refused('malformed', messageOf(error));
+      const detail = messageOf(error);
+      const recorded = record.malformed(connection, detail, peekUrl(line));
+      return { kind: 'refused', refusal: { code: 'malformed', detail }, recorded };
     }
     const decision = decideRequest(input, policy);
+    const request = { connection, input, decision };
     const { verdict } = decision;
-    switch (verdict.kind) {
-      case 'approved':
-        break;
-      case 'denied':
-        record.denied({ connection, input, decision }, verdict.rule, verdict.reason);
-        return refused('denied', verdict.reason);
-      case 'failed':
-        record.failed({ connection, input, decision }, verdict.error);
-        return refused('internal', 'the signer could not decide on the request');
+    if (verdict.kind === 'denied') {
+      const { rule, reason: detail } = verdict;
+      const operation = decision.request?.operation;
+      const refusal = { code: 'denied', detail, rule, operation } as const;
+      return { kind: 'refused', refusal, recorded: record.denied(request, verdict) };
+    }
+    if (verdict.kind === 'failed') {
+      const detail = 'the signer could not decide on the request';
+      const recorded = record.failed(request, verdict.error);
+      return { kind: 'refused', refusal: { code: 'internal', detail }, recorded };
     }
     if (this.#queued >= maxQueuedRequests) {
       const busy = new AppError('SIGNER_BUSY', 'too many requests are waiting for the key');
-      record.failed({ connection, input, decision }, busy);
-      return { kind: 'refused', refusal: refusalOf(busy) };
+      return { kind: 'refused', refusal: refusalOf(busy), recorded: record.failed(request, busy) };
     }
-    return { kind: 'approved', request: { connection, input, decision } };
+    return { kind: 'approved', request };
   }
 
-  /**
-   * Signs an approved request. Never rejects: trouble is recorded and becomes a refusal.
-   * @param onNotice told once when the signature takes long.
-   */
-  async sign(request: ApprovedRequest, onNotice?: () => void): Promise<Outcome> {
-    const { key, record } = this.#options;
-    const started = performance.now();
+  /** Signs an approved request. Never rejects: trouble is recorded and becomes a refusal. */
+  async sign(request: DecidedRequest, peer: Peer = {}): Promise<Outcome> {
     this.#queued += 1;
     try {
-      const asker = { client: request.connection, onNotice };
-      const signature = await key.sign(request.input.bytes, asker);
-      this.#assertVerifies(request.input.bytes, signature);
-      record.signed(request, performance.now() - started);
-      return { kind: 'signature', signature: encodeBase64Url(signature) };
+      return await this.#chargeAndSign(request, peer);
     } catch (error) {
-      record.failed(request, error);
+      await this.#options.record.failed(request, error);
       return { kind: 'refusal', refusal: refusalOf(error) };
     } finally {
       this.#queued -= 1;
@@ -97,6 +95,37 @@ export class SigningService {
   /** The client is gone: what it still waits for need not be signed. */
   forget(connection: string): void {
     this.#options.key.forget?.(connection);
+  }
+
+  async #chargeAndSign(request: DecidedRequest, peer: Peer): Promise<Outcome> {
+    const { key, record, budgets } = this.#options;
+    const asked = performance.now();
+    record.assertWritable();
+    if (request.decision.budgets.length > 0) {
+      const exhausted = await budgets.charge(request.decision);
+      if (exhausted !== undefined) {
+        await record.rateLimited(request, exhausted);
+        const { rule, reason: detail } = exhausted;
+        const operation = request.decision.request?.operation;
+        return { kind: 'refusal', refusal: { code: 'rate-limited', detail, rule, operation } };
+      }
+      if (peer.isGone?.() === true) {
+        throw new AppError('KEY_CANCELLED', 'the client is gone');
+      }
+    }
+    let begun = asked;
+    const asker: Asker = {
+      client: request.connection,
+      onNotice: peer.onNotice,
+      onBegin: () => {
+        begun = performance.now();
+      },
+    };
+    const signature = await key.sign(request.input.bytes, asker);
+    const times = { queueMs: begun - asked, tokenMs: performance.now() - begun };
+    this.#assertVerifies(request.input.bytes, signature);
+    await record.signed(request, times);
+    return { kind: 'signature', signature: encodeBase64Url(signature) };
   }
 
   /** A wrong key or a faulty token never answers a client. */
@@ -109,8 +138,4 @@ export class SigningService {
       });
     }
   }
-}
-
-function refused(code: Refusal['code'], detail: string): Admission {
-  return { kind: 'refused', refusal: { code, detail } };
 }

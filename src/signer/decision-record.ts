@@ -1,0 +1,150 @@
+// The record of each decision: in the audit log where there is one, else in the log. Runs in the daemon.
+// It holds the operation, the names and a hash of what was signed; never the signing input itself. That of
+// a signature is written before the signature leaves; without it the signature does not leave.
+
+import { createHash } from 'node:crypto';
+import type { AuditEntry, AuditVerdict } from '../audit/audit-record.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import type { Decision } from '../policy/decide.js';
+import type { Identifier } from '../policy/operation.js';
+import type { SigningInput } from '../jose/signing-input.js';
+import type { Log, LogFields } from '../sys/log.js';
+
+/** What is the same for all requests of a listener. */
+export interface DecisionScope {
+  readonly account: string;
+  readonly listener: string;
+  /** The named policy, where there is one. */
+  readonly policy: string | undefined;
+}
+
+/** A request, and what was decided of it. */
+export interface DecidedRequest {
+  readonly connection: string;
+  readonly input: SigningInput;
+  readonly decision: Decision;
+}
+
+/** How long a signature took, in milliseconds. */
+export interface SigningTimes {
+  /** Until the key came to it: other requests, budgets, the start of a helper. */
+  readonly queueMs: number;
+  readonly tokenMs: number;
+}
+
+/** Why a request that was understood is not signed. */
+export interface Reason {
+  readonly rule: string;
+  readonly reason: string;
+}
+
+export class DecisionRecord {
+  readonly #log: Log;
+  readonly #audit: AuditLog | undefined;
+  readonly #scope: DecisionScope;
+
+  constructor(log: Log, audit: AuditLog | undefined, scope: DecisionScope) {
+    this.#log = log;
+    this.#audit = audit;
+    this.#scope = scope;
+  }
+
+  /**
+   * To be asked before the key is: what cannot be recorded need not be signed.
+   * @throws AppError AUDIT_WRITE
+   */
+  assertWritable(): void {
+    if (this.#audit?.outage !== undefined) {
+      this.#audit.recover();
+    }
+  }
+
+  /** @throws AppError AUDIT_WRITE, SYS_FILE when it cannot be written: then the signature must not leave. */
+  async signed(request: DecidedRequest, { queueMs, tokenMs }: SigningTimes): Promise<void> {
+    const sha256 = createHash('sha256').update(request.input.bytes).digest('hex');
+    const durationMs = (queueMs + tokenMs).toFixed(2);
+    const fields = { ...fieldsOf(request), 'duration-ms': durationMs, sha256 };
+    if (this.#audit === undefined) {
+      this.#log.record('signed', fields);
+      return;
+    }
+    const times = { 'queue-ms': queueMs, 'token-ms': tokenMs };
+    await this.#audit.append({ ...this.#entryOf('signed', request), ...times, sha256 });
+    this.#log.info('signed', fields);
+  }
+
+  /** Written when it resolves, as far as that is possible. */
+  async denied(request: DecidedRequest, { rule, reason }: Reason): Promise<void> {
+    this.#log.warning('refused', { ...fieldsOf(request), code: 'denied', rule, reason });
+    const entry = this.#entryOf('denied', request);
+    await this.#appendIfPossible({ ...entry, rule, code: 'denied', reason });
+  }
+
+  /** A budget is used up. Written when it resolves, as far as that is possible. */
+  async rateLimited(request: DecidedRequest, { rule, reason }: Reason): Promise<void> {
+    const code = 'rate-limited';
+    this.#log.warning('refused', { ...fieldsOf(request), code, rule, reason });
+    await this.#appendIfPossible({ ...this.#entryOf(code, request), rule, code, reason });
+  }
+
+  /** `url` is what the header said, if it could be read that far. */
+  async malformed(connection: string, reason: string, url: string | undefined): Promise<void> {
+    const code = 'malformed';
+    this.#log.warning('refused', { conn: connection, url, code, reason });
+    const scope = { event: 'decision', verdict: code, ...this.#scope } as const;
+    await this.#appendIfPossible({ ...scope, connection, url, code, reason });
+  }
+
+  /** Our own trouble, or the token's; or the client has left before its turn. */
+  async failed(request: DecidedRequest, error: unknown): Promise<void> {
+    const reason = messageOf(error);
+    if (isAppError(error, 'KEY_CANCELLED')) {
+      this.#log.info('cancelled', { ...fieldsOf(request), reason });
+      await this.#appendIfPossible({ ...this.#entryOf('cancelled', request), reason });
+      return;
+    }
+    const code = error instanceof AppError ? error.code : 'unexpected';
+    const hint = error instanceof AppError ? error.hint : undefined;
+    this.#log.error('failed', { ...fieldsOf(request), code, reason, hint });
+    await this.#appendIfPossible({ ...this.#entryOf('failed', request), code, reason });
+  }
+
+  #entryOf(verdict: AuditVerdict, { connection, input, decision }: DecidedRequest): AuditEntry {
+    const { request } = decision;
+    const names = request?.identifiers ?? [];
+    return {
+      event: 'decision',
+      verdict,
+      ...this.#scope,
+      connection,
+      operation: request?.operation,
+      url: input.header.url,
+      identifiers: names.length === 0 ? undefined : names.map(formatIdentifier),
+      'csr-key': request?.csr?.keyHash,
+      rule: decision.verdict.kind === 'approved' ? decision.verdict.rule : undefined,
+    };
+  }
+
+  /** A refusal stays one when it cannot be recorded: the audit log tells its trouble, and then the gap. */
+  async #appendIfPossible(entry: AuditEntry): Promise<void> {
+    await this.#audit?.append(entry).catch(() => undefined);
+  }
+}
+
+/** Nothing is left out or cut: the limit of a line is the limit of a record. */
+function fieldsOf({ connection, input, decision }: DecidedRequest): LogFields {
+  const names = decision.request?.identifiers ?? [];
+  return {
+    conn: connection,
+    op: decision.request?.operation ?? 'unknown',
+    url: input.header.url,
+    names: names.length === 0 ? undefined : names.map(formatIdentifier).join(','),
+  };
+}
+
+/** `dns:www.example.org`; whatever is not of a name is percent-encoded, the separators among it. */
+function formatIdentifier({ type, value }: Identifier): string {
+  const encode = (text: string): string => encodeURIComponent(text).replaceAll('%3A', ':');
+  return `${encode(type)}:${encode(value)}`;
+}
