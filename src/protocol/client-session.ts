@@ -154,18 +154,29 @@ function parseRefusal(json: string): AppError {
   const value = tryParseJson(Buffer.from(json, 'utf8'));
   const object = isJsonObject(value) ? value : undefined;
   const code = textMember(object, 'code') ?? 'unknown';
-  const detail = textMember(object, 'detail') ?? 'no reason given';
-  return new AppError(
-    'PROTO_REFUSED',
-    `signer: refused to sign (${printable(code, 50)}): ${printable(detail, 300)}`,
-    { hint: hintFor(code) },
-  );
+  const detail = printable(textMember(object, 'detail') ?? 'no reason given', 300);
+  const rule = textMember(object, 'rule');
+  const isNamed = rule !== undefined && detail.startsWith('policy ');
+  // "the signer's policy 'web' does not allow new-order for mail.example.net"
+  const message = isNamed
+    ? `the signer's ${detail}`
+    : `signer: refused to sign${operationIn(object)} (${printable(code, 50)}): ${detail}`;
+  const hint = hintFor(code);
+  const told = rule === undefined ? hint : `${hint}; the rule is ${printable(rule, 100)}`;
+  return new AppError('PROTO_REFUSED', message, { hint: told });
+}
+
+function operationIn(object: JsonObject | undefined): string {
+  const operation = textMember(object, 'operation');
+  return operation === undefined ? '' : ` ${printable(operation, 50)}`;
 }
 
 function hintFor(code: string): string {
   switch (code) {
     case 'denied':
-      return 'what the account key signs is decided where clavigerd runs; its log names the rule';
+      return 'what the account key signs is decided where clavigerd runs';
+    case 'rate-limited':
+      return 'wait, or have the budget raised where clavigerd runs';
     case 'busy':
       return 'try again in a moment';
     case 'token-absent':
