@@ -34,7 +34,7 @@ export const ERROR_CODES = {
     'KEY_UNCONFIRMED',
     'KEY_CANCELLED',
   ],
-  signer: ['SIGNER_BUSY'],
+  signer: ['SIGNER_BUSY', 'SIGNER_BUDGET'],
   acme: [
     'ACME_CONNECTION',
     'ACME_PROBLEM',
