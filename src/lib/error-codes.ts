@@ -7,7 +7,8 @@ export const ERROR_CODES = {
   protocol: ['PROTO_GREETING', 'PROTO_REPLY', 'PROTO_REFUSED', 'PROTO_CLOSED'],
   config: ['CONFIG_FILE', 'CONFIG_INVALID', 'CONFIG_USAGE'],
   policy: ['POLICY_INVALID'],
-  sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE'],
+  sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE', 'SYS_LOCKED'],
+  audit: ['AUDIT_RECORD', 'AUDIT_WRITE'],
   token: [
     'TOKEN_MODULE',
     'TOKEN_NOT_FOUND',
