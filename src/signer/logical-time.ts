@@ -1,0 +1,38 @@
+// A time that never goes back, whatever is done to the clock. Pure; used in the daemon.
+// A clock set back must not keep counts in their windows' future for ever, nor may it bring old room back:
+// the time goes on from the latest one known at the pace of the monotonic clock, until the clock has caught up.
+
+import type { Clock } from '../lib/clock.js';
+
+export class LogicalTime {
+  readonly #clock: Clock;
+  readonly #monotonicNow: () => number;
+  #base: number;
+  #baseAt: number;
+
+  /** @param earliest the latest time known from before, ms; @param monotonicNow ms from any origin. */
+  constructor(clock: Clock, monotonicNow: () => number, earliest: number) {
+    this.#clock = clock;
+    this.#monotonicNow = monotonicNow;
+    this.#base = Math.max(earliest, clock.now());
+    this.#baseAt = monotonicNow();
+  }
+
+  /** How far this time is ahead of the clock, ms: above 0 when that was set back. */
+  get aheadMs(): number {
+    return this.now() - this.#clock.now();
+  }
+
+  /** Whole milliseconds since 1970, by the clock where it is ahead. */
+  now(): number {
+    const monotonic = this.#monotonicNow();
+    const progressed = Math.floor(this.#base + (monotonic - this.#baseAt));
+    const wall = this.#clock.now();
+    if (wall <= progressed) {
+      return progressed;
+    }
+    this.#base = wall;
+    this.#baseAt = monotonic;
+    return wall;
+  }
+}
