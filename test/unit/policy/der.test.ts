@@ -52,6 +52,9 @@ const REFUSED: Readonly<Record<string, readonly [hex: string, problem: RegExp]>>
   'an object identifier with padded arcs': ['06032a8001', /value/],
   'an object identifier that begins padded': ['0602802a', /value/],
   'an object identifier that does not end': ['06022a86', /value/],
+  'an enumeration with a needless zero': ['0a0200 01', /value/],
+  'a BMPString of half a character': ['1e03 006100', /value/],
+  'a UniversalString of half a character': ['1c02 0061', /value/],
   'a set out of order': ['3106 020102 020101', /order/],
   'a set with a member twice': ['3106 020101 020101', /order/],
 };
