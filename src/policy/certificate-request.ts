@@ -13,7 +13,7 @@ import { parseRequestSubject } from './subject-names.js';
 export interface CertificateRequest {
   /**
    * Every common name and subjectAltName, as in the bytes, duplicates dropped; at least one. Types: dns,
-   * ip (in text form), email, uri, directory, registered-id, other, x400, edi.
+   * ip (in text form), email, uri, directory, registered-id, other.
    */
   readonly names: readonly Identifier[];
   readonly key: SubjectKey;

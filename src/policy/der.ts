@@ -22,9 +22,12 @@ export const TAG = {
   octetString: 0x04,
   null: 0x05,
   oid: 0x06,
+  enumerated: 0x0a,
   utf8String: 0x0c,
   printableString: 0x13,
   ia5String: 0x16,
+  universalString: 0x1c,
+  bmpString: 0x1e,
   sequence: 0x30,
   set: 0x31,
 } as const;
@@ -158,6 +161,9 @@ const CONTENT_CHECKS: Readonly<Record<number, (content: Uint8Array) => boolean>>
   [TAG.bitString]: isBitString,
   [TAG.null]: (content) => content.length === 0,
   [TAG.oid]: isObjectIdentifier,
+  [TAG.enumerated]: isMinimalInteger,
+  [TAG.universalString]: (content) => content.length % 4 === 0,
+  [TAG.bmpString]: (content) => content.length % 2 === 0,
 };
 
 function isMinimalInteger(content: Uint8Array): boolean {

@@ -1,5 +1,6 @@
-// The names of a subjectAltName extension, RFC 5280 §4.2.1.6, of every type. Pure.
-// Types no rule can allow are read as strictly as the others, and told in a form for people.
+// The names of a subjectAltName extension, RFC 5280 §4.2.1.6. Pure.
+// Types no rule can allow are read as strictly as the others, or a CA might find the whole list unreadable
+// and certify the common name alone. x400Address and ediPartyName, which nobody uses, are refused.
 
 import { createHash } from 'node:crypto';
 import { contextTag, type DerElement, TAG } from './der.js';
@@ -24,9 +25,7 @@ const READERS: Readonly<Record<number, Reader>> = {
     type: 'dns',
     value: parseIa5(content, what),
   }),
-  [contextTag(3, 'constructed')]: ({ content }) => ({ type: 'x400', value: digestOf(content) }),
   [contextTag(4, 'constructed')]: parseDirectoryName,
-  [contextTag(5, 'constructed')]: ({ content }) => ({ type: 'edi', value: digestOf(content) }),
   [contextTag(6, 'primitive')]: ({ content }, what) => ({
     type: 'uri',
     value: parseIa5(content, what),
@@ -38,7 +37,7 @@ const READERS: Readonly<Record<number, Reader>> = {
   [contextTag(8, 'primitive')]: parseRegisteredId,
 };
 
-/** @throws AppError POLICY_CSR when there is no name, or one of no known type or form */
+/** @throws AppError POLICY_CSR when there is no name, or one of an unsupported type or wrong form */
 export function parseGeneralNames(names: DerElement, what: string): readonly Identifier[] {
   const elements = elementsOf(names, TAG.sequence, what);
   if (elements.length > MAX_NAMES) {
@@ -47,7 +46,7 @@ export function parseGeneralNames(names: DerElement, what: string): readonly Ide
   return elements.map((element) => {
     const read = READERS[element.tag];
     if (read === undefined) {
-      throw refused(what, 'a name of an unknown type');
+      throw refused(what, 'a name of an unsupported type');
     }
     return read(element, what);
   });

@@ -45,9 +45,11 @@ export function parseCertificateSubject(name: DerElement): readonly Identifier[]
   });
 }
 
-/** @throws AppError POLICY_CSR when the element is no distinguished name */
+/** @throws AppError POLICY_CSR when the element is no distinguished name, or one of other than texts */
 export function assertDistinguishedName(name: DerElement, what: string): void {
-  attributesOf(name, what);
+  for (const { value } of attributesOf(name, what)) {
+    parseText(value, what);
+  }
 }
 
 interface Attribute {
