@@ -1,5 +1,7 @@
 // `clavigerd` without a subcommand: configuration, log, keys, then the daemon until a signal.
 
+import type { AuditLog } from '../audit/audit-log.js';
+import { servedListeners } from '../config/clavigerd-config.js';
 import type { Start } from '../config/listen-settings.js';
 import { systemClock } from '../lib/clock.js';
 import { messageOf } from '../lib/errors.js';
@@ -8,6 +10,7 @@ import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.
 import { loadDaemonConfig, type DaemonConfig } from './daemon-config.js';
 import { formatEffectiveConfig } from './effective-config.js';
 import { EXIT_OK } from './failure.js';
+import { openDaemonRecords } from './daemon-records.js';
 import { openServedAccounts } from './served-accounts.js';
 import { writeStderr } from './standard-error.js';
 
@@ -65,28 +68,33 @@ async function serveWith(
   start: Start,
   passed: readonly PassedSocket[],
 ): Promise<void> {
-  const stopped = stopSignal(log);
+  const listeners = servedListeners(config, start);
+  const records = await openDaemonRecords(config, policies, listeners, log);
+  const { audit, ledger } = records;
+  const stopped = stopSignal(log, audit);
   const accounts = openServedAccounts(config, start, log);
   const serving = import('../signer/daemon.js'); // loads while the keys are being opened
   try {
     const { runDaemon, runStdio } = await serving;
     const userId = process.geteuid?.() ?? 0;
-    const daemon = { config, policies, accounts, log, userId, stopped };
+    const daemon = { config, policies, accounts, log, audit, ledger, userId, stopped };
     await (start.kind === 'stdio'
       ? runStdio(daemon, process.stdin, process.stdout)
       : runDaemon(daemon, passed));
   } finally {
     // A key that is still being opened is not waited for: the end of this process ends that.
     await Promise.all(accounts.map(({ keys }) => keys.close()));
+    await records.close();
   }
 }
 
-/** Resolves at INT or TERM. HUP opens the log anew; USR1 must have a handler, or Node opens its debugger. */
-function stopSignal(log: Log): Promise<string> {
+/** Resolves at INT or TERM. HUP opens the logs anew; USR1 must have a handler, or Node opens its debugger. */
+function stopSignal(log: Log, audit: AuditLog | undefined): Promise<string> {
   process.on('SIGUSR1', () => {
     log.debug('signal-ignored', { signal: 'SIGUSR1' });
   });
   process.on('SIGHUP', () => {
+    audit?.reopen(); // tells its trouble itself
     try {
       log.reopen();
     } catch (error) {

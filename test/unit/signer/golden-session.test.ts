@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Algorithm } from '../../../src/jose/algorithms.js';
 import { ServerSession } from '../../../src/protocol/server-session.js';
-import { SignatureRecord } from '../../../src/signer/signature-record.js';
+import { BudgetGate } from '../../../src/signer/budget-gate.js';
+import { DecisionRecord } from '../../../src/signer/decision-record.js';
 import { SigningService } from '../../../src/signer/signing-service.js';
 import { Log } from '../../../src/sys/log.js';
 import {
@@ -24,6 +25,8 @@ const log = new Log({
   debug: true,
 });
 
+const SCOPE = { account: 'default', listener: 'main', policy: undefined };
+
 for (const algorithm of ['RS256', 'ES256'] as const) {
   describe(`golden transcripts on the session, ${algorithm}`, () => {
     const key = makeKey(algorithm);
@@ -41,7 +44,8 @@ for (const algorithm of ['RS256', 'ES256'] as const) {
               named: undefined,
               now: Date.now,
             },
-            record: new SignatureRecord(log),
+            record: new DecisionRecord(log, undefined, SCOPE),
+      budgets: new BudgetGate(undefined, SCOPE),
             maxQueuedRequests: 100,
           });
           const { output, closed } = await converse(transcript, chunks, service);

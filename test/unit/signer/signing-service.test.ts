@@ -6,8 +6,9 @@ import { ERROR_CODES, type ErrorCode } from '../../../src/lib/error-codes.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { REFUSAL_CODES } from '../../../src/protocol/refusal.js';
 import { refusalOf } from '../../../src/signer/refusal-table.js';
-import { SignatureRecord } from '../../../src/signer/signature-record.js';
-import { SigningService, type ApprovedRequest } from '../../../src/signer/signing-service.js';
+import { BudgetGate } from '../../../src/signer/budget-gate.js';
+import { DecisionRecord } from '../../../src/signer/decision-record.js';
+import { SigningService, type DecidedRequest } from '../../../src/signer/signing-service.js';
 import { Log } from '../../../src/sys/log.js';
 import { accountKeyOf, makeKey } from '../../support/keys.js';
 import { formatSigningInput } from '../../support/signing-request.js';
@@ -43,17 +44,20 @@ function newService(
       named: undefined,
       now: Date.now,
     },
-    record: new SignatureRecord(log),
+    record: new DecisionRecord(log, undefined, SCOPE),
+      budgets: new BudgetGate(undefined, SCOPE),
     maxQueuedRequests,
   });
   return { service, log: () => stderr };
 }
 
-function admit(service: SigningService): ApprovedRequest {
+function admit(service: SigningService): DecidedRequest {
   const admission = service.admit(LINE, '1');
   assert.equal(admission.kind, 'approved');
   return admission.request;
 }
+
+const SCOPE = { account: 'default', listener: 'main', policy: undefined };
 
 describe('SigningService', () => {
   const other = accountKeyOf(makeKey('ES256'));
