@@ -35,7 +35,7 @@ export const ERROR_CODES = {
     'KEY_CANCELLED',
   ],
   policy: ['POLICY_INVALID', 'POLICY_CSR'],
-  signer: ['SIGNER_BUSY'],
+  signer: ['SIGNER_BUSY', 'SIGNER_BUDGET'],
   acme: [
     'ACME_CONNECTION',
     'ACME_PROBLEM',
