@@ -123,7 +123,7 @@ function changeSiblings(
   if (kind === 'drop') {
     siblings.splice(at, 1);
   } else if (kind === 'twice') {
-    siblings.splice(at, 0, treeOf(node));
+    siblings.splice(at, 0, copyOf(node));
   } else {
     siblings.splice(at, 1);
     siblings.push(node);
@@ -136,6 +136,13 @@ function isParent(node: Node, child: Node): boolean {
 
 function allOf(node: Node): Node[] {
   return [node, ...(Buffer.isBuffer(node.content) ? [] : node.content.flatMap(allOf))];
+}
+
+function copyOf({ tag, content }: Node): Node {
+  return {
+    tag,
+    content: Buffer.isBuffer(content) ? Buffer.from(content) : content.map(copyOf),
+  };
 }
 
 function treeOf({ tag, content }: DerPart): Node {

@@ -85,8 +85,7 @@ export function nodeNames(der: Uint8Array): readonly Name[] | undefined {
   } catch {
     return undefined;
   }
-  // Typed as one string each, but a list when there are several.
-  const subject = new Map<string, unknown>(Object.entries(certificate.toLegacyObject().subject));
+  const subject = membersOf(certificate.toLegacyObject().subject);
   const values = (key: string): string[] => [subject.get(key) ?? []].flat().map(String);
   return [
     ...values('CN').map(nameOfCommonName),
@@ -111,4 +110,9 @@ function unquoted(text: string): string {
   }
   const value: unknown = JSON.parse(text);
   return String(value);
+}
+
+/** Node types each member as one string; it is a list when there are several, and an empty subject undefined. */
+function membersOf(value: unknown): ReadonlyMap<string, unknown> {
+  return new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
 }
