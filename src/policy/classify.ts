@@ -39,14 +39,20 @@ const BY_KID: readonly Row[] = [
   ['keyChange', 'key-change'],
 ];
 
-/** The operation a request is, or undefined when it fits none: such a request is never signed. */
-export function classifyRequest(input: SigningInput): ClassifiedRequest | undefined {
+/**
+ * The operation a request is, or undefined when it fits none: such a request is never signed.
+ * @param readRequest how the CSR of a finalize is read; without a policy to judge it, it need not be verified.
+ */
+export function classifyRequest(
+  input: SigningInput,
+  readRequest = parseCertificateRequest,
+): ClassifiedRequest | undefined {
   const operation = operationOf(input);
   if (operation === undefined) {
     return undefined;
   }
   const { payload } = input;
-  return { operation, payload, identifiers: [], ...contentOf(operation, payload) };
+  return { operation, payload, identifiers: [], ...contentOf(operation, payload, readRequest) };
 }
 
 function operationOf({ header, payload }: SigningInput): Operation | undefined {
@@ -74,6 +80,7 @@ function firstFit(rows: readonly Row[], payload: JsonObject): Operation | undefi
 function contentOf(
   operation: Operation,
   payload: JsonObject | undefined,
+  readRequest: typeof parseCertificateRequest,
 ): Partial<ClassifiedRequest> {
   switch (operation) {
     case 'new-order': {
@@ -84,7 +91,7 @@ function contentOf(
       return { identifiers: identifierOf(jsonMember(payload ?? {}, 'identifier')) };
     case 'finalize':
       return readContent(jsonMember(payload ?? {}, 'csr'), (der) => {
-        const csr = parseCertificateRequest(der);
+        const csr = readRequest(der);
         return { csr, identifiers: csr.names };
       });
     case 'revoke-certificate':

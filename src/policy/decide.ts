@@ -1,5 +1,6 @@
 // Whether a request may be signed: the checks that hold whatever the policy, then the mode's list of
-// operations, then the named policy, which only narrows. Pure: no file, and time as a parameter. The daemon asks it for each request, before the key is touched.
+// operations, then the named policy, which only narrows. Pure: no file, and time as a parameter. The daemon
+// asks it for each request, before the key is touched.
 
 import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
@@ -7,6 +8,7 @@ import type { ProtectedHeader, SigningInput } from '../jose/signing-input.js';
 import type { JsonObject } from '../lib/strict-json.js';
 import { applyPolicy } from './apply-policy.js';
 import type { Budget } from './budget.js';
+import { parseCertificateRequest, readUnverifiedRequest } from './certificate-request.js';
 import { classifyRequest } from './classify.js';
 import type { NamedPolicy } from './named-policy.js';
 import { KEY_ID_ONLY_OPERATIONS, type ClassifiedRequest, type Operation } from './operation.js';
@@ -39,7 +41,8 @@ export function decideRequest(input: SigningInput, context: PolicyContext): Deci
   let request: ClassifiedRequest | undefined;
   let verdict = NO_RULE;
   try {
-    request = classifyRequest(input);
+    const isJudged = context.named !== undefined;
+    request = classifyRequest(input, isJudged ? parseCertificateRequest : readUnverifiedRequest);
     verdict = decide(input.header, request, context);
   } catch (error) {
     verdict = { kind: 'failed', error };

@@ -15,7 +15,8 @@ export interface ParsedSubjectKey {
   readonly key: SubjectKey;
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
   readonly keyHash: string;
-  readonly publicKey: KeyObject;
+  /** @throws AppError POLICY_CSR for what OpenSSL takes for no key: a point off its curve for instance */
+  readonly importKey: () => KeyObject;
 }
 
 type Point = { readonly type: 'p256' | 'p384' | 'p521'; readonly octets: number };
@@ -38,7 +39,7 @@ const CURVES: Readonly<Record<string, Point>> = {
   '1.3.132.0.35': { type: 'p521', octets: 66 },
 };
 
-/** @throws AppError POLICY_CSR for other kinds and sizes of keys, other encodings, invalid points */
+/** @throws AppError POLICY_CSR for other kinds and sizes of keys, and other encodings */
 export function parseSubjectKey(info: DerElement): ParsedSubjectKey {
   const fields = new Fields(info, WHAT);
   const algorithm = new Fields(fields.next(TAG.sequence), WHAT);
@@ -49,7 +50,7 @@ export function parseSubjectKey(info: DerElement): ParsedSubjectKey {
   return {
     key,
     keyHash: createHash('sha256').update(info.bytes).digest('hex'),
-    publicKey: importKey(info.bytes),
+    importKey: () => importKey(info.bytes),
   };
 }
 
