@@ -8,6 +8,8 @@ export const ERROR_CODES = {
   config: ['CONFIG_FILE', 'CONFIG_INVALID', 'CONFIG_USAGE'],
   policy: ['POLICY_INVALID'],
   sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE'],
+  sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE', 'SYS_LOCKED'],
+  audit: ['AUDIT_RECORD', 'AUDIT_WRITE', 'AUDIT_ROTATE'],
   token: [
     'TOKEN_MODULE',
     'TOKEN_NOT_FOUND',

@@ -25,13 +25,14 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   config: ['lib'],
   policy: ['lib', 'jose'],
   sys: ['lib'],
+  audit: ['lib', 'sys'],
   token: ['lib', 'jose'],
   keys: ['lib', 'jose', 'sys', 'token/messages.ts'],
-  signer: ['lib', 'jose', 'protocol', 'config', 'policy', 'sys', 'token', 'keys'],
+  signer: ['lib', 'jose', 'protocol', 'config', 'policy', 'sys', 'audit', 'token', 'keys'],
   acme: ['lib', 'jose'],
   client: ['protocol', 'config', 'acme', 'sys', 'jose', 'lib'],
   cli: [
-    ...['lib', 'jose', 'protocol', 'config', 'policy', 'sys'],
+    ...['lib', 'jose', 'protocol', 'config', 'policy', 'sys', 'audit'],
     ...['token', 'keys', 'signer', 'acme', 'client'],
   ],
 };
@@ -50,7 +51,7 @@ const MODULE_DOORS: readonly Door[] = [
     name: 'child processes',
     opens: /^node:(child_process|cluster|worker_threads)$/,
     allowed:
-      /^src\/(keys\/(token-helper|gpg-process|pin-program|pin-entry)\.ts|client\/[^/]+\.ts)$/,
+      /^src\/(keys\/(token-helper|gpg-process|pin-program|pin-entry)\.ts|sys\/file-lock\.ts|client\/[^/]+\.ts)$/,
   },
   {
     name: 'network',

@@ -1,0 +1,207 @@
+// A record of the audit log: one line of JSON, which holds the hash of the line before. Pure.
+// A record has exactly one spelling: printable ASCII, members in one order, no blanks. What was written or
+// changed by other hands is seldom one, and printing a line does nothing to a terminal.
+
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { AppError } from '../lib/errors.js';
+
+/** More than the escaped names of any request can take (32 KiB of base64url, six characters a byte). */
+export const MAX_RECORD_BYTES = 256 * 1024;
+
+/** `prev` of the first record of all. */
+export const NO_HASH = '0'.repeat(64);
+
+export const AUDIT_EVENTS = ['decision', 'start', 'stop', 'gap'] as const;
+export type AuditEvent = (typeof AUDIT_EVENTS)[number];
+
+export const AUDIT_VERDICTS = [
+  'signed',
+  'denied',
+  'rate-limited',
+  'malformed',
+  'failed',
+  'cancelled',
+] as const;
+export type AuditVerdict = (typeof AUDIT_VERDICTS)[number];
+
+/** What is known of an event; the log adds number, time and hash. Times are milliseconds. */
+export interface AuditEntry {
+  readonly event: AuditEvent;
+  readonly verdict?: AuditVerdict | undefined;
+  readonly account?: string | undefined;
+  readonly listener?: string | undefined;
+  readonly connection?: string | undefined;
+  readonly policy?: string | undefined;
+  readonly operation?: string | undefined;
+  readonly url?: string | undefined;
+  /** `dns:www.example.org`, `ip:192.0.2.1` */
+  readonly identifiers?: readonly string[] | undefined;
+  /** SHA-256 of the CSR's public key, lower-case hex. */
+  readonly 'csr-key'?: string | undefined;
+  readonly rule?: string | undefined;
+  readonly code?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly 'queue-ms'?: number | undefined;
+  readonly 'token-ms'?: number | undefined;
+  /** Of the signing input, lower-case hex. */
+  readonly sha256?: string | undefined;
+}
+
+export interface AuditRecord extends AuditEntry {
+  /** From 1, without a gap. */
+  readonly seq: number;
+  /** RFC 3339, UTC, with milliseconds. */
+  readonly time: string;
+  /** SHA-256 of the line before, without its newline, lower-case hex. */
+  readonly prev: string;
+}
+
+/** Where a chain is: the number and the hash of its last record. */
+export interface ChainHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/** The members of a record in their order. */
+export const RECORD_MEMBERS = [
+  'seq',
+  'time',
+  'event',
+  'verdict',
+  'account',
+  'listener',
+  'connection',
+  'policy',
+  'operation',
+  'url',
+  'identifiers',
+  'csr-key',
+  'rule',
+  'code',
+  'reason',
+  'queue-ms',
+  'token-ms',
+  'sha256',
+  'prev',
+] as const satisfies readonly (keyof AuditRecord)[];
+
+/** Three centuries, which no number spells with an exponent. */
+const MAX_DURATION_MS = 1e13;
+
+const sha256Hex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const text = v.exactOptional(v.string());
+const duration = v.exactOptional(v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_DURATION_MS)));
+const time = v.pipe(v.string(), v.check(isTime));
+
+const recordSchema = v.strictObject({
+  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  time,
+  event: v.picklist(AUDIT_EVENTS),
+  verdict: v.exactOptional(v.picklist(AUDIT_VERDICTS)),
+  account: text,
+  listener: text,
+  connection: text,
+  policy: text,
+  operation: text,
+  url: text,
+  identifiers: v.exactOptional(v.array(v.string())),
+  'csr-key': v.exactOptional(sha256Hex),
+  rule: text,
+  code: text,
+  reason: text,
+  'queue-ms': duration,
+  'token-ms': duration,
+  sha256: v.exactOptional(sha256Hex),
+  prev: sha256Hex,
+});
+
+/**
+ * The line of a record, without a newline: printable ASCII.
+ * @throws AppError AUDIT_RECORD when it would have more than MAX_RECORD_BYTES.
+ */
+export function formatRecord(record: AuditRecord): string {
+  let line = '{';
+  for (const name of RECORD_MEMBERS) {
+    const value = record[name];
+    if (value !== undefined) {
+      line += `${line === '{' ? '' : ','}"${name}":${formatValue(name, value)}`;
+    }
+  }
+  line += '}';
+  if (line.length > MAX_RECORD_BYTES) {
+    throw invalid(`${line.length} bytes, more than ${MAX_RECORD_BYTES}`);
+  }
+  return line;
+}
+
+/**
+ * Parses a line, without its newline.
+ * @throws AppError AUDIT_RECORD for whatever `formatRecord` would have written otherwise.
+ */
+export function parseRecord(line: Uint8Array): AuditRecord {
+  if (line.length > MAX_RECORD_BYTES) {
+    throw invalid(`more than ${MAX_RECORD_BYTES} bytes`);
+  }
+  const spelling = Buffer.from(line.buffer, line.byteOffset, line.length).toString('latin1');
+  if (!/^[ -~]*$/.test(spelling)) {
+    throw invalid('not printable ASCII');
+  }
+  const parsed = v.safeParse(recordSchema, parseJson(spelling));
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    throw invalid(`${v.getDotPath(issue) ?? 'object'} is not as it should be`);
+  }
+  if (formatRecord(parsed.output) !== spelling) {
+    throw invalid('spelt in another way than the signer does');
+  }
+  return parsed.output;
+}
+
+/** SHA-256 of a line without its newline, in lower-case hex: `prev` of the next. */
+export function hashOfLine(line: string | Uint8Array): string {
+  return createHash('sha256').update(line).digest('hex');
+}
+
+function formatValue(
+  name: (typeof RECORD_MEMBERS)[number],
+  value: string | number | readonly string[],
+): string {
+  switch (typeof value) {
+    case 'string':
+      return quote(value);
+    case 'number':
+      return name === 'seq' ? String(value) : formatDuration(value);
+    default:
+      return `[${value.map(quote).join(',')}]`;
+  }
+}
+
+/** Lone surrogates and control characters among them: JSON's own escapes, for each UTF-16 unit. */
+function quote(value: string): string {
+  return JSON.stringify(value).replace(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function formatDuration(ms: number): string {
+  return (ms >= 0 ? Math.min(ms, MAX_DURATION_MS) : 0).toFixed(2);
+}
+
+function parseJson(spelling: string): unknown {
+  try {
+    return JSON.parse(spelling);
+  } catch {
+    throw invalid('not JSON');
+  }
+}
+
+function isTime(value: string): boolean {
+  const ms = Date.parse(value);
+  return Number.isFinite(ms) && new Date(ms).toISOString() === value;
+}
+
+function invalid(problem: string): AppError {
+  return new AppError('AUDIT_RECORD', `audit record: ${problem}`);
+}
