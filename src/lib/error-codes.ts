@@ -6,8 +6,7 @@ export const ERROR_CODES = {
   jose: ['JOSE_JWK', 'JOSE_UNSUPPORTED_KEY', 'JOSE_SIGNING_INPUT'],
   protocol: ['PROTO_GREETING', 'PROTO_REPLY', 'PROTO_REFUSED', 'PROTO_CLOSED'],
   config: ['CONFIG_FILE', 'CONFIG_INVALID', 'CONFIG_USAGE'],
-  policy: ['POLICY_INVALID'],
-  sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE'],
+  policy: ['POLICY_INVALID', 'POLICY_CSR'],
   sys: ['SYS_UNSAFE_PATH', 'SYS_SOCKET', 'SYS_FILE', 'SYS_LOCKED'],
   audit: ['AUDIT_RECORD', 'AUDIT_WRITE', 'AUDIT_ROTATE'],
   token: [
@@ -36,7 +35,6 @@ export const ERROR_CODES = {
     'KEY_UNCONFIRMED',
     'KEY_CANCELLED',
   ],
-  policy: ['POLICY_CSR'],
   signer: ['SIGNER_BUSY'],
   acme: [
     'ACME_CONNECTION',
