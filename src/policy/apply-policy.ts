@@ -7,13 +7,13 @@ import { jsonMember } from '../lib/strict-json.js';
 import { allowsKey, formatKey, MIN_RSA_BITS } from './csr-keys.js';
 import { allowsName, deniesName } from './name-pattern.js';
 import type { NamedPolicy } from './named-policy.js';
-import { readName, type Name } from './names.js';
+import { canonicalText, readName, type Name, type NameReading } from './names.js';
 import { NAMING_OPERATIONS, type ClassifiedRequest } from './operation.js';
 import { originOf } from './request-url.js';
 import { validityProblem } from './validity.js';
 import { denied, type Verdict } from './verdict.js';
 
-interface Subject {
+export interface PolicyQuestion {
   readonly policy: NamedPolicy;
   readonly request: ClassifiedRequest;
   readonly header: ProtectedHeader;
@@ -21,31 +21,52 @@ interface Subject {
   readonly now: number;
 }
 
+interface Subject extends PolicyQuestion {
+  /** Each identifier, as it stands there and as it is read. */
+  readonly names: readonly (NameReading & { readonly text: string })[];
+}
+
 /** Why the request is not allowed, to follow `policy 'web'`; undefined when it is. */
 type Check = (subject: Subject) => string | undefined;
 
 /** The settings in the order they are asked; each is the last part of the rule that denies. */
 const CHECKS: readonly (readonly [string, Check])[] = [
-  ['deny.operations', ({ policy, request }) => refusing(policy.deny.operations, request)],
-  ['operations', ({ policy, request }) => missing(policy.operations, request)],
-  ['deny.servers', checkDeniedServer],
-  ['servers', checkServer],
+  [
+    'deny.operations',
+    (subject) =>
+      checkOperation(subject, (own) => !own.deny.operations.has(subject.request.operation)),
+  ],
+  [
+    'operations',
+    (subject) => checkOperation(subject, (own) => own.operations.has(subject.request.operation)),
+  ],
+  [
+    'deny.servers',
+    (subject) => checkServer(subject, (own, origin) => !own.deny.servers.has(origin)),
+  ],
+  ['servers', (subject) => checkServer(subject, (own, origin) => own.servers?.has(origin) ?? true)],
   ['csr', checkCsr],
   ['certificate', checkCertificate],
+  ['identifiers', checkReadable],
   ['max-identifiers', checkCount],
-  ['deny.identifiers', checkDeniedNames],
-  ['identifiers', checkNames],
+  ['deny.identifiers', (subject) => checkNames(subject, isNotDenied)],
+  ['identifiers', (subject) => checkNames(subject, isListed)],
   ['allow-wildcards', checkWildcards],
-  ['deny.csr-keys', checkDeniedKey],
-  ['csr-keys', checkKey],
+  ['deny.csr-keys', (subject) => checkKey(subject, (own, hash) => !own.deny.csrKeys.has(hash))],
+  ['csr-keys', (subject) => checkKey(subject, (own, hash) => own.csrKeys?.has(hash) ?? true)],
   ['csr-key-types', checkKeyType],
   ['profiles', checkProfile],
   ['validity', checkValidity],
 ];
 
 /** The verdict of the policy alone: approved under its name, or denied under the setting that refuses. */
-export function applyPolicy(subject: Subject): Verdict {
-  const { name } = subject.policy;
+export function applyPolicy(question: PolicyQuestion): Verdict {
+  const { name } = question.policy;
+  const names = question.request.identifiers.map((each) => ({
+    ...readName(each),
+    text: each.value,
+  }));
+  const subject = { ...question, names };
   for (const [setting, check] of CHECKS) {
     const problem = check(subject);
     if (problem !== undefined) {
@@ -55,24 +76,19 @@ export function applyPolicy(subject: Subject): Verdict {
   return { kind: 'approved', rule: name };
 }
 
-function refusing(operations: NamedPolicy['operations'], { operation }: ClassifiedRequest) {
-  return operations.has(operation) ? `does not allow ${operation}` : undefined;
+function checkOperation(
+  { policy, request }: Subject,
+  isAllowed: (policy: NamedPolicy) => boolean,
+): string | undefined {
+  return isAllowed(policy) ? undefined : `does not allow ${request.operation}`;
 }
 
-function missing(operations: NamedPolicy['operations'], { operation }: ClassifiedRequest) {
-  return operations.has(operation) ? undefined : `does not allow ${operation}`;
-}
-
-function checkDeniedServer({ policy, header }: Subject): string | undefined {
+function checkServer(
+  { policy, header }: Subject,
+  isAllowed: (policy: NamedPolicy, origin: string) => boolean,
+): string | undefined {
   const origin = originOf(header.url) ?? '';
-  return policy.deny.servers.has(origin) ? `does not allow the server ${shown(origin)}` : undefined;
-}
-
-function checkServer({ policy, header }: Subject): string | undefined {
-  const origin = originOf(header.url) ?? '';
-  return policy.servers?.has(origin) === false
-    ? `does not allow the server ${shown(origin)}`
-    : undefined;
+  return isAllowed(policy, origin) ? undefined : `does not allow the server ${shown(origin)}`;
 }
 
 function checkCsr({ request }: Subject): string | undefined {
@@ -88,64 +104,58 @@ function checkCertificate({ request }: Subject): string | undefined {
     : undefined;
 }
 
-function checkCount({ policy, request }: Subject): string | undefined {
-  const count = request.identifiers.length;
+/** A name twice, as the common name and subjectAltName of a CSR, is one name. */
+function checkCount({ policy, names }: Subject): string | undefined {
+  const spelled = names.map((each) => ('name' in each ? canonicalText(each.name) : each.text));
+  const count = new Set(spelled).size;
   return policy.maxIdentifiers !== undefined && count > policy.maxIdentifiers
     ? `allows at most ${policy.maxIdentifiers} names in a request, not ${count}`
     : undefined;
 }
 
-function checkDeniedNames(subject: Subject): string | undefined {
-  const { identifiers } = subject.policy.deny;
-  return checkEachName(subject, (name) => !identifiers.some((each) => deniesName(each, name)));
-}
-
-function checkNames(subject: Subject): string | undefined {
-  const { policy, request } = subject;
-  if (NAMING_OPERATIONS.has(request.operation) && request.identifiers.length === 0) {
+function checkReadable({ request, names }: Subject): string | undefined {
+  if (NAMING_OPERATIONS.has(request.operation) && names.length === 0) {
     return `does not allow ${request.operation} without a name`;
   }
-  return checkEachName(subject, (name) =>
-    policy.identifiers.some((each) => allowsName(each, name)),
-  );
+  const bad = names.find((each) => 'problem' in each);
+  return bad === undefined || !('problem' in bad)
+    ? undefined
+    : `does not allow ${request.operation} for ${shown(bad.text)}: ${bad.problem}`;
+}
+
+function checkNames(
+  { policy, request, names }: Subject,
+  isAllowed: (policy: NamedPolicy, name: Name) => boolean,
+): string | undefined {
+  const bad = names.find((each) => !('name' in each) || !isAllowed(policy, each.name));
+  return bad === undefined
+    ? undefined
+    : `does not allow ${request.operation} for ${shown(bad.text)}`;
+}
+
+function isNotDenied({ deny }: NamedPolicy, name: Name): boolean {
+  return !deny.identifiers.some((pattern) => deniesName(pattern, name));
+}
+
+function isListed({ identifiers }: NamedPolicy, name: Name): boolean {
+  return identifiers.some((pattern) => allowsName(pattern, name));
 }
 
 function checkWildcards(subject: Subject): string | undefined {
-  const { policy, request } = subject;
-  const isRefused = (name: Name): boolean =>
-    name.type === 'dns' && name.isWildcard && !policy.allowWildcards;
-  const problem = checkEachName(subject, (name) => !isRefused(name));
-  return problem === undefined ? undefined : `does not allow wildcards: ${problem}`;
+  const problem = checkNames(
+    subject,
+    ({ allowWildcards }, name) => allowWildcards || name.type === 'ip' || !name.isWildcard,
+  );
+  return problem === undefined ? undefined : `${problem}: it allows no wildcards`;
 }
 
-/** The first name that cannot be read or that `isAllowed` says no to. */
-function checkEachName(
-  { request }: Subject,
-  isAllowed: (name: Name) => boolean,
+function checkKey(
+  { policy, request: { csr } }: Subject,
+  isAllowed: (policy: NamedPolicy, hash: string) => boolean,
 ): string | undefined {
-  for (const identifier of request.identifiers) {
-    const reading = readName(identifier);
-    const refusal = `does not allow ${request.operation} for ${shown(identifier.value)}`;
-    if ('problem' in reading) {
-      return `${refusal}: ${reading.problem}`;
-    }
-    if (!isAllowed(reading.name)) {
-      return refusal;
-    }
-  }
-  return undefined;
-}
-
-function checkDeniedKey({ policy, request: { csr } }: Subject): string | undefined {
-  return csr !== undefined && policy.deny.csrKeys.has(csr.keyHash)
-    ? `does not allow the key of the CSR, ${csr.keyHash}`
-    : undefined;
-}
-
-function checkKey({ policy, request: { csr } }: Subject): string | undefined {
-  return csr !== undefined && policy.csrKeys?.has(csr.keyHash) === false
-    ? `does not allow the key of the CSR, ${csr.keyHash}`
-    : undefined;
+  return csr === undefined || isAllowed(policy, csr.keyHash)
+    ? undefined
+    : `does not allow the key of the CSR, ${csr.keyHash}`;
 }
 
 function checkKeyType({ policy, request: { csr } }: Subject): string | undefined {
@@ -162,13 +172,13 @@ function checkProfile({ policy, request }: Subject): string | undefined {
   if (request.operation !== 'new-order' || request.payload === undefined) {
     return undefined;
   }
-  const profile = jsonMember(request.payload, 'profile') ?? '';
-  if (typeof profile === 'string' && policy.profiles.has(profile)) {
-    return undefined;
+  const profile = jsonMember(request.payload, 'profile');
+  if (profile === undefined) {
+    return policy.profiles.has('') ? undefined : 'does not allow an order without a profile';
   }
-  return profile === ''
-    ? 'does not allow an order without a profile'
-    : `does not allow the profile ${shown(String(profile))}`;
+  return typeof profile === 'string' && policy.profiles.has(profile)
+    ? undefined
+    : `does not allow the profile ${shown(JSON.stringify(profile))}`;
 }
 
 function checkValidity({ policy, request, now }: Subject): string | undefined {

@@ -3,7 +3,11 @@
 // `/%61cct/1` may be one resource. Only where it equals the key ID it makes the reading stricter.
 
 import type { SigningInput } from '../jose/signing-input.js';
+import { decodeBase64Url } from '../lib/base64url.js';
+import { isAppError } from '../lib/errors.js';
 import { isJsonObject, jsonMember, type JsonObject, type JsonValue } from '../lib/strict-json.js';
+import { parseCertificateNames } from './certificate-names.js';
+import { parseCertificateRequest } from './certificate-request.js';
 import type { ClassifiedRequest, Identifier, Operation } from './operation.js';
 import { hasShape, type PayloadShape } from './payload-shapes.js';
 
@@ -41,11 +45,8 @@ export function classifyRequest(input: SigningInput): ClassifiedRequest | undefi
   if (operation === undefined) {
     return undefined;
   }
-  return {
-    operation,
-    identifiers: identifiersOf(operation, input.payload),
-    payload: input.payload,
-  };
+  const { payload } = input;
+  return { operation, payload, identifiers: [], ...contentOf(operation, payload) };
 }
 
 function operationOf({ header, payload }: SigningInput): Operation | undefined {
@@ -69,22 +70,44 @@ function firstFit(rows: readonly Row[], payload: JsonObject): Operation | undefi
   return rows.find(([shape]) => hasShape(payload, shape))?.[1];
 }
 
-function identifiersOf(
+/** What the request is about: names, a CSR, or why these cannot be read. */
+function contentOf(
   operation: Operation,
   payload: JsonObject | undefined,
-): readonly Identifier[] {
-  if (payload === undefined) {
-    return [];
-  }
+): Partial<ClassifiedRequest> {
   switch (operation) {
     case 'new-order': {
-      const list = jsonMember(payload, 'identifiers');
-      return Array.isArray(list) ? list.flatMap(identifierOf) : [];
+      const list = jsonMember(payload ?? {}, 'identifiers');
+      return { identifiers: Array.isArray(list) ? list.flatMap(identifierOf) : [] };
     }
     case 'new-authorization':
-      return identifierOf(jsonMember(payload, 'identifier'));
+      return { identifiers: identifierOf(jsonMember(payload ?? {}, 'identifier')) };
+    case 'finalize':
+      return readContent(jsonMember(payload ?? {}, 'csr'), (der) => {
+        const csr = parseCertificateRequest(der);
+        return { csr, identifiers: csr.names };
+      });
+    case 'revoke-certificate':
+      return readContent(jsonMember(payload ?? {}, 'certificate'), (der) => ({
+        identifiers: parseCertificateNames(der),
+      }));
     default:
-      return [];
+      return {};
+  }
+}
+
+/** Not to understand a CSR or a certificate is for the policy to judge; there may be none. */
+function readContent(
+  encoded: JsonValue | undefined,
+  read: (der: Buffer) => Partial<ClassifiedRequest>,
+): Partial<ClassifiedRequest> {
+  try {
+    return read(decodeBase64Url(typeof encoded === 'string' ? encoded : ''));
+  } catch (error) {
+    if (!isAppError(error)) {
+      throw error;
+    }
+    return { problem: error.message };
   }
 }
 

@@ -1,11 +1,14 @@
 // Whether a request may be signed: the checks that hold whatever the policy, then the mode's list of
-// operations. Pure: no clock, no file. The daemon asks it for each request, before the key is touched.
+// operations, then the named policy, which only narrows. Pure: no file, and time as a parameter. The daemon asks it for each request, before the key is touched.
 
 import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
 import type { ProtectedHeader, SigningInput } from '../jose/signing-input.js';
 import type { JsonObject } from '../lib/strict-json.js';
+import { applyPolicy } from './apply-policy.js';
+import type { Budget } from './budget.js';
 import { classifyRequest } from './classify.js';
+import type { NamedPolicy } from './named-policy.js';
 import { KEY_ID_ONLY_OPERATIONS, type ClassifiedRequest, type Operation } from './operation.js';
 import { checkUrl, originOf } from './request-url.js';
 import { denied, NO_RULE, type Verdict } from './verdict.js';
@@ -17,12 +20,18 @@ export interface PolicyContext {
   readonly keyId: string | undefined;
   /** Lets `http://` URLs of loopback addresses pass, for test CAs. */
   readonly allowHttpOnLoopback: boolean;
+  /** Undefined: the mode alone decides. */
+  readonly named: NamedPolicy | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 export interface Decision {
   readonly verdict: Verdict;
   /** Undefined when the request is none of the known operations. */
   readonly request: ClassifiedRequest | undefined;
+  /** What an approved request has to be charged to (`chargesOf`) before it is signed; else empty. */
+  readonly budgets: readonly Budget[];
 }
 
 /** Decides on one request. Never throws: an internal failure is the verdict `failed`. */
@@ -35,7 +44,15 @@ export function decideRequest(input: SigningInput, context: PolicyContext): Deci
   } catch (error) {
     verdict = { kind: 'failed', error };
   }
-  return { verdict, request };
+  const budgets = verdict.kind === 'approved' ? budgetsFor(request, context) : [];
+  return { verdict, request, budgets };
+}
+
+function budgetsFor(
+  request: ClassifiedRequest | undefined,
+  { named }: PolicyContext,
+): readonly Budget[] {
+  return named?.budgets.filter(({ operation }) => operation === request?.operation) ?? [];
 }
 
 function decide(
@@ -50,10 +67,11 @@ function decide(
   if (request === undefined) {
     return denied('known-operation', 'the request is none of the known ACME operations');
   }
-  if (context.keyId === undefined) {
-    return { kind: 'approved', rule: 'all-operations' };
-  }
-  return decideKeyIdOnly(header, request.operation, context.keyId);
+  const modeVerdict = decideByMode(header, request.operation, context.keyId);
+  const { named: policy, now } = context;
+  return modeVerdict.kind === 'approved' && policy !== undefined
+    ? applyPolicy({ policy, request, header, now: now() })
+    : modeVerdict;
 }
 
 /** The checks that hold whatever the policy: a denial, or undefined. */
@@ -84,7 +102,14 @@ function isSameJwk(theirs: JsonObject, ours: PublicJwk): boolean {
   );
 }
 
-function decideKeyIdOnly(header: ProtectedHeader, operation: Operation, keyId: string): Verdict {
+function decideByMode(
+  header: ProtectedHeader,
+  operation: Operation,
+  keyId: string | undefined,
+): Verdict {
+  if (keyId === undefined) {
+    return { kind: 'approved', rule: 'all-operations' };
+  }
   const rule = 'key-id-only';
   if (header.kid === undefined) {
     return denied(rule, `${operation} with a jwk is not allowed in key-ID-only mode`);

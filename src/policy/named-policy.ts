@@ -64,16 +64,16 @@ export function parseNamedPolicy(
   settings: PolicySettings,
   onProblem: (problem: PolicyProblem) => void,
 ): NamedPolicy {
-  let isSound = true;
+  const problems: PolicyProblem[] = [];
   const report: Report = (key, problem) => {
-    isSound = false;
-    onProblem({ key: key === '' ? `policy.${name}` : `policy.${name}.${key}`, problem });
+    problems.push({ key: key === '' ? `policy.${name}` : `policy.${name}.${key}`, problem });
   };
   if (!POLICY_NAME.test(name)) {
     report('', 'the name of a policy is up to 64 letters, digits, - and _');
   }
   const policy = readSettings(name, settings, report);
-  return isSound ? policy : { ...policy, operations: new Set() };
+  problems.forEach(onProblem);
+  return problems.length === 0 ? policy : { ...policy, operations: new Set() };
 }
 
 function readSettings(name: string, settings: PolicySettings, report: Report): NamedPolicy {

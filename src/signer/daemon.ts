@@ -96,7 +96,7 @@ function newPool(
   const { keyId, allowHttpOnLoopback, lineTimeoutMs, idleTimeoutMs } = config;
   const service = new SigningService({
     key,
-    policy: { algorithm, jwk, keyId, allowHttpOnLoopback },
+    policy: { algorithm, jwk, keyId, allowHttpOnLoopback, named: undefined, now: Date.now },
     record: new SignatureRecord(log),
     maxQueuedRequests: config.maxQueuedRequests,
   });

@@ -16,6 +16,8 @@ const CONTEXT: PolicyContext = {
   jwk: JWK,
   keyId: undefined,
   allowHttpOnLoopback: false,
+  named: undefined,
+  now: Date.now,
 };
 const BY_KID = { alg: 'ES256', nonce: 'bm9uY2U', url: 'https://ca.example/x', kid: KEY_ID };
 const BY_JWK = { alg: 'ES256', nonce: 'bm9uY2U', url: 'https://ca.example/x', jwk: JWK };
@@ -222,6 +224,8 @@ describe('a failure inside the decision', () => {
       jwk: JWK,
       keyId: undefined,
       allowHttpOnLoopback: false,
+      named: undefined,
+      now: Date.now,
     };
     assert.equal(decideRequest(input(BY_KID, {}), broken).verdict.kind, 'failed');
   });

@@ -38,6 +38,8 @@ for (const algorithm of ['RS256', 'ES256'] as const) {
               jwk: accountKey.jwk,
               keyId: transcript.keyId,
               allowHttpOnLoopback: false,
+              named: undefined,
+              now: Date.now,
             },
             record: new SignatureRecord(log),
             maxQueuedRequests: 100,

@@ -40,6 +40,8 @@ function newService(
       jwk: jwkOfKey(key.publicKey),
       keyId: undefined,
       allowHttpOnLoopback: false,
+      named: undefined,
+      now: Date.now,
     },
     record: new SignatureRecord(log),
     maxQueuedRequests,
