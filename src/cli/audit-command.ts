@@ -1,0 +1,94 @@
+// The `clavigerd audit` commands: check, show, count and rotate the audit log. Run for a person or a timer, beside
+// the daemon, and write nothing; rotate alone moves a file and sends a signal.
+
+import { Argument, Option, type Command } from 'commander';
+import { AUDIT_VERDICTS, type AuditVerdict } from '../audit/audit-record.js';
+import { systemClock } from '../lib/clock.js';
+import { printable } from '../lib/printable.js';
+import { OPERATIONS, type Operation } from '../policy/operation.js';
+import { AuditCounter, formatCounts } from './audit-counts.js';
+import { isWanted, type RecordFilter } from './audit-filter.js';
+import { formatHeadLine, formatRecordLine } from './audit-lines.js';
+import { filesOfLog, loadAuditPlaces } from './audit-places.js';
+import { readRecords } from './audit-records.js';
+import { rotateAuditLog } from './audit-rotate.js';
+import { parseTimePoint } from './audit-time.js';
+import { formatVerification, parseHead, verifyFiles, type Verification } from './audit-verify.js';
+import { EXIT_FAILURE, EXIT_OK } from './failure.js';
+import { writeStderr } from './standard-error.js';
+import { StandardOutput } from './standard-output.js';
+
+interface AuditOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+interface VerifyOptions extends AuditOptions {
+  readonly head?: string;
+}
+
+interface SummaryOptions extends AuditOptions {
+  readonly since?: string;
+  readonly until?: string;
+}
+
+interface ShowOptions extends SummaryOptions {
+  readonly name?: string;
+  readonly verdict?: AuditVerdict;
+  readonly operation?: Operation;
+}
+
+type SetExitCode = (code: number) => void;
+
+const HELP = `
+Without FILE, the audit-log of the configuration and the files it was rotated to are read. Files may be
+compressed by gzip and named in any order. A TIME is 2026-11-22, 2026-11-22T10:00 (UTC), or 2h for two hours
+ago. What the records hold: clavigerd-audit(5).
+`;
+
+/** Adds `audit verify`, `show`, `summary` and `rotate` to the program. */
+export function addAuditCommands(program: Command, setExitCode: SetExitCode): void {
+  const audit = program
+    .command('audit')
+    .description('check, show, count and rotate the audit log')
+    .addHelpText('after', HELP);
+  withFiles(audit.command('verify'))
+    .description('check that no record was removed, inserted, moved or changed')
+    .option('--head <seq:hash>', 'a record that must be there, as verify told it earlier')
+    .action(async (paths: readonly string[], options: VerifyOptions) => {
+      setExitCode(await verify(paths, options));
+    });
+  withTimes(withFiles(audit.command('show')))
+    .description('print the records')
+    .option('--name <name>', 'decisions on this name')
+    .addOption(new Option('--verdict <verdict>', 'decisions of this verdict').choices(AUDIT_VERDICTS))
+    .addOption(new Option('--operation <operation>', 'decisions on this').choices(OPERATIONS))
+    .action(async (paths: readonly string[], options: ShowOptions) => {
+      setExitCode(await show(paths, options));
+    });
+  withTimes(withFiles(audit.command('summary')))
+    .description('count the decisions of each day by operation, name and verdict')
+    .action(async (paths: readonly string[], options: SummaryOptions) => {
+      setExitCode(await summarize(paths, options));
+    });
+  audit
+    .command('rotate')
+    .description('move the log aside and have the daemon begin a new one')
+    .option('--config <file>', 'configuration file of the daemon')
+    .action(async (options: AuditOptions) => {
+      await rotate(options);
+    });
+}
+
+function withFiles(command: Command): Command {
+  return command
+    .addArgument(new Argument('[file...]', 'audit files (default: those of the configuration)'))
+    .option('--config <file>', 'configuration file that names the audit log')
+    .option('--json', 'print JSON');
+}
+
+function withTimes(command: Command): Command {
+  return command
+    .option('--since <time>', 'records from that time on')
+    .option('--until <time>', 'records before that time');
+}
