@@ -1,0 +1,355 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { ChainVerifier, inChainOrder } from '../../../src/audit/audit-chain.js';
+import { NO_HASH, parseRecord, type ChainHead } from '../../../src/audit/audit-record.js';
+import { headOf, lineAfter, makeChain, verifyLines } from '../../support/audit-chain.js';
+
+const CHAIN = makeChain(20);
+
+/** `kind file:line` of each finding. */
+function breaksOf(files: Readonly<Record<string, readonly string[]>>, head?: ChainHead): string[] {
+  return verifyLines(files, head).findings.map(({ kind, file, line }) => `${kind} ${file}:${line}`);
+}
+
+function lines(from: number, to: number): string[] {
+  return CHAIN.slice(from - 1, to);
+}
+
+function line(seq: number): string {
+  return CHAIN[seq - 1] ?? '';
+}
+
+function edit(seq: number, from: RegExp, to: string): string {
+  const edited = line(seq).replace(from, to);
+  assert.notEqual(edited, line(seq));
+  return edited;
+}
+
+describe('a good chain', () => {
+  it('has no finding, in one file or in many', () => {
+    assert.deepEqual(verifyLines({ a: CHAIN }), {
+      records: 20,
+      first: 1,
+      head: headOf(line(20)),
+      findings: [],
+      notes: [],
+    });
+    assert.deepEqual(breaksOf({ a: lines(1, 3), b: [], c: lines(4, 4), d: lines(5, 20) }), []);
+  });
+
+  it('may begin where older files are gone, which is noted', () => {
+    const report = verifyLines({ a: lines(5, 20) });
+    assert.deepEqual(report.findings, []);
+    assert.deepEqual(report.notes, [{ file: 'a', line: 1, message: 'begins with record 5' }]);
+    assert.equal(report.first, 5);
+  });
+
+  it('may be empty', () => {
+    const report = verifyLines({ a: [] });
+    assert.deepEqual(report, {
+      records: 0,
+      first: undefined,
+      head: undefined,
+      findings: [],
+      notes: [],
+    });
+  });
+
+  it('may hold gaps, which are noted', () => {
+    const gap = lineAfter(headOf(line(20)), {
+      event: 'gap',
+      reason: '3 records could not be written',
+    });
+    const report = verifyLines({ a: [...CHAIN, gap] });
+    assert.deepEqual(report.findings, []);
+    assert.deepEqual(report.notes, [
+      {
+        file: 'a',
+        line: 21,
+        message: 'record 21: the signer noted: 3 records could not be written',
+      },
+    ]);
+  });
+
+  it('contains a head that is known', () => {
+    assert.deepEqual(breaksOf({ a: CHAIN }, headOf(line(20))), []);
+    assert.deepEqual(breaksOf({ a: CHAIN }, headOf(line(7))), []);
+  });
+});
+
+describe('removed records', () => {
+  it('are told by the numbers', () => {
+    const { findings } = verifyLines({ a: [...lines(1, 4), ...lines(8, 20)] });
+    assert.deepEqual(findings, [
+      {
+        kind: 'removed',
+        file: 'a',
+        line: 5,
+        message: 'records 5 to 7 are missing before record 8',
+      },
+    ]);
+    assert.equal(
+      verifyLines({ a: [...lines(1, 4), ...lines(6, 20)] }).findings[0]?.message,
+      'record 5 is missing before record 6',
+    );
+  });
+
+  it('are told when a whole file is missing', () => {
+    assert.deepEqual(breaksOf({ a: lines(1, 4), c: lines(8, 20) }), ['removed c:1']);
+  });
+
+  it('are told in several places', () => {
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), ...lines(6, 9), ...lines(12, 20)] }), [
+      'removed a:5',
+      'removed a:9',
+    ]);
+  });
+});
+
+describe('edited records', () => {
+  it('are told by the hash in the next one', () => {
+    const edited = edit(5, /"signed"/, '"denied"');
+    const { findings } = verifyLines({ a: [...lines(1, 4), edited, ...lines(6, 20)] });
+    assert.deepEqual(findings, [
+      {
+        kind: 'edited',
+        file: 'a',
+        line: 5,
+        message: 'record 5 was edited, or the hash of it in record 6',
+      },
+    ]);
+  });
+
+  it('are told across files', () => {
+    const edited = edit(5, /"signed"/, '"denied"');
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), edited], b: lines(6, 20) }), ['edited a:5']);
+  });
+
+  it('are told when the number was edited', () => {
+    const edited = edit(5, /"seq":5/, '"seq":50');
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), edited, ...lines(6, 20)] }), ['edited a:5']);
+  });
+
+  it('are told when the hash was edited', () => {
+    const edited = edit(5, /"prev":"./, '"prev":"');
+    assert.deepEqual(
+      breaksOf({ a: [...lines(1, 4), edited.replace('"}', '0"}'), ...lines(6, 20)] }),
+      ['edited a:4', 'edited a:5'],
+    );
+  });
+
+  it('are told when it was the first of all', () => {
+    const edited = edit(1, /"prev":"00/, '"prev":"11');
+    assert.deepEqual(breaksOf({ a: [edited] }), ['edited a:1']);
+  });
+
+  it('are told at the end, where the head is known', () => {
+    const edited = edit(20, /"signed"/, '"denied"');
+    assert.deepEqual(breaksOf({ a: [...lines(1, 19), edited] }), []);
+    assert.deepEqual(breaksOf({ a: [...lines(1, 19), edited] }, headOf(line(20))), ['edited a:20']);
+  });
+
+  it('are told where a chain was made anew, and a head is known', () => {
+    const anew = makeChain(10, headOf(line(5)));
+    const other = lineAfter(headOf(line(4)), { event: 'stop' });
+    const forged = [...lines(1, 4), other, ...makeChain(15, headOf(other))];
+    assert.deepEqual(breaksOf({ a: forged }), []);
+    assert.deepEqual(breaksOf({ a: forged }, headOf(line(20))), ['edited a:20']);
+    assert.deepEqual(breaksOf({ a: [...lines(1, 5), ...anew] }, headOf(line(5))), []);
+  });
+});
+
+describe('inserted records', () => {
+  const forged = lineAfter(headOf(line(4)), { event: 'decision', verdict: 'signed' });
+
+  it('are told when they carry on from the one before', () => {
+    const { findings } = verifyLines({ a: [...lines(1, 4), forged, ...lines(5, 20)] });
+    assert.deepEqual(findings, [
+      {
+        kind: 'inserted',
+        file: 'a',
+        line: 5,
+        message: 'record 5 is followed by another record 5',
+      },
+    ]);
+    const two = [forged, lineAfter(headOf(forged), { event: 'stop' })];
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), ...two, ...lines(5, 20)] }), ['inserted a:5']);
+  });
+
+  it('are told when they are copies', () => {
+    assert.deepEqual(breaksOf({ a: [...lines(1, 10), line(3), ...lines(11, 20)] }), [
+      'inserted a:11',
+    ]);
+    assert.deepEqual(breaksOf({ a: [...lines(1, 10), line(10), ...lines(11, 20)] }), [
+      'inserted a:11',
+    ]);
+    assert.deepEqual(breaksOf({ a: [...lines(1, 10), ...lines(3, 5), ...lines(11, 20)] }), [
+      'inserted a:11',
+    ]);
+    assert.deepEqual(breaksOf({ a: [line(1), ...CHAIN] }), ['inserted a:2']);
+  });
+
+  it('are told when they are of another chain', () => {
+    const other = makeChain(3, { seq: 500, hash: 'ab'.repeat(32) });
+    assert.deepEqual(breaksOf({ a: [...lines(1, 10), ...other, ...lines(11, 20)] }), [
+      'inserted a:11',
+    ]);
+    const two = [other[0] ?? '', other[2] ?? ''];
+    assert.deepEqual(breaksOf({ a: [...lines(1, 10), ...two, ...lines(11, 20)] }), [
+      'inserted a:11',
+      'inserted a:12',
+    ]);
+  });
+
+  it('are told when a file is there twice', () => {
+    assert.deepEqual(breaksOf({ a: lines(1, 10), b: lines(1, 10), c: lines(11, 20) }), [
+      'inserted b:1',
+    ]);
+  });
+
+  it('are told when a chain begins anew', () => {
+    const other = makeChain(5, { seq: 0, hash: NO_HASH }).map((_, at) => line(at + 1));
+    assert.deepEqual(breaksOf({ a: CHAIN, b: other }), ['inserted b:1']);
+  });
+});
+
+describe('reordered records', () => {
+  it('are told when two neighbours were swapped', () => {
+    const { findings } = verifyLines({ a: [...lines(1, 4), line(6), line(5), ...lines(7, 20)] });
+    assert.deepEqual(findings, [
+      {
+        kind: 'reordered',
+        file: 'a',
+        line: 6,
+        message: 'record 5 is out of place: after record 6',
+      },
+    ]);
+  });
+
+  it('are told when one was moved down, or up', () => {
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), ...lines(6, 20), line(5)] }), [
+      'reordered a:20',
+    ]);
+    assert.deepEqual(
+      breaksOf({ a: [...lines(1, 4), line(15), ...lines(5, 14), ...lines(16, 20)] }),
+      ['reordered a:5'],
+    );
+  });
+
+  it('are told when a run was moved', () => {
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), ...lines(8, 20), ...lines(5, 7)] }), [
+      'reordered a:18',
+    ]);
+  });
+
+  it('are told when files come in another order', () => {
+    assert.deepEqual(breaksOf({ b: lines(8, 20), a: lines(1, 7) }), ['reordered a:1']);
+  });
+});
+
+describe('truncated files', () => {
+  it('are told by an incomplete last line', () => {
+    const verifier = new ChainVerifier();
+    verifier.beginFile('a');
+    verifier.push(Buffer.from(line(1)));
+    verifier.push(Buffer.from(line(2).slice(0, 30)), false);
+    assert.deepEqual(verifier.finish().findings, [
+      { kind: 'truncated', file: 'a', line: 2, message: 'the last line is incomplete' },
+    ]);
+  });
+
+  it('are told by a last line that lacks its newline alone', () => {
+    const verifier = new ChainVerifier();
+    verifier.beginFile('a');
+    verifier.push(Buffer.from(line(1)), false);
+    assert.deepEqual(verifier.finish().findings, [
+      { kind: 'truncated', file: 'a', line: 1, message: 'record 1 has no end of line' },
+    ]);
+  });
+
+  it('are told by a head that is known', () => {
+    assert.deepEqual(verifyLines({ a: lines(1, 17) }, headOf(line(20))).findings, [
+      {
+        kind: 'truncated',
+        file: 'a',
+        line: 17,
+        message: 'the chain ends at record 17, and record 20, which is known, is not there',
+      },
+    ]);
+    assert.deepEqual(breaksOf({ a: [] }, headOf(line(20))), ['truncated a:0']);
+  });
+});
+
+describe('lines that are no records', () => {
+  it('are told, and what they replace is not told again', () => {
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), '', ...lines(5, 20)] }), ['not-a-record a:5']);
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), '{}', ...lines(6, 20)] }), [
+      'not-a-record a:5',
+    ]);
+    assert.deepEqual(breaksOf({ a: [...lines(1, 4), '{}', ...lines(8, 20)] }), [
+      'not-a-record a:5',
+      'removed a:6',
+    ]);
+    assert.deepEqual(breaksOf({ a: [`${line(1)} `, ...lines(2, 20)] }), ['not-a-record a:1']);
+  });
+
+  it('are told up to a number, and the rest as one', () => {
+    const noise = Array.from({ length: 10_100 }, () => 'x');
+    const { findings } = verifyLines({ a: noise });
+    assert.equal(findings.length, 10_001);
+    assert.equal(findings.at(-1)?.message, 'too many breaks; what follows was not looked at');
+    const broken = Array.from({ length: 10_100 }, (_, at) => CHAIN[(at * 7) % 20] ?? '');
+    assert.ok(verifyLines({ a: broken }).findings.length > 0);
+  });
+});
+
+describe('whatever is done to a chain', () => {
+  const change = fc.oneof(
+    fc.record({ kind: fc.constant('remove'), at: fc.nat(18), to: fc.nat(19) }),
+    fc.record({ kind: fc.constant('copy'), at: fc.nat(19), to: fc.nat(20) }),
+    fc.record({ kind: fc.constant('move'), at: fc.nat(19), to: fc.nat(19) }),
+    fc.record({ kind: fc.constant('edit'), at: fc.nat(19), to: fc.nat(100) }),
+  );
+
+  function apply(
+    given: readonly string[],
+    { kind, at: place, to }: { kind: string; at: number; to: number },
+  ): string[] {
+    const result = [...given];
+    const at = place % result.length;
+    const [moved = ''] = kind === 'remove' || kind === 'move' ? result.splice(at, 1) : [result[at]];
+    if (kind === 'edit') {
+      const character = 8 + (to % (moved.length - 10));
+      const other = moved[character] === '1' ? '2' : '1';
+      result[at] = moved.slice(0, character) + other + moved.slice(character + 1);
+    } else if (kind !== 'remove') {
+      result.splice(to, 0, moved);
+    }
+    return result;
+  }
+
+  it('is found, where the head is known', () => {
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+        const changed = changes.reduce(apply, CHAIN);
+        const isChanged = changed.join('\n') !== CHAIN.join('\n');
+        const isOnlyShortened = CHAIN.slice(-changed.length).join('\n') === changed.join('\n');
+        const { findings } = verifyLines({ a: changed }, headOf(line(20)));
+        assert.equal(findings.length > 0, isChanged && !isOnlyShortened);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('inChainOrder', () => {
+  it('sorts files by their first records, and those without to the end', () => {
+    const files = { c: line(9), x: undefined, a: line(1), b: line(5) };
+    const names = inChainOrder(['c', 'x', 'a', 'b'] as const, (name) => {
+      const first = files[name];
+      return first === undefined ? undefined : parseRecord(Buffer.from(first));
+    });
+    assert.deepEqual(names, ['a', 'b', 'c', 'x']);
+  });
+});
