@@ -1,41 +1,103 @@
 // What `clavigerd --check` prints: the configuration as it takes effect, without secrets, as TOML.
 
 import { stringify } from 'smol-toml';
+import { DEFAULT_ACCOUNT, type AccountConfig } from '../config/account-settings.js';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
+import type { ListenConfig, ListenLimits, ListenPlace } from '../config/listen-settings.js';
 import { describePrivkey } from '../keys/open-account-key.js';
+
+type Section = Readonly<Record<string, unknown>>;
 
 /** TOML that a configuration file could hold; settings without a value are left out. */
 export function formatEffectiveConfig(config: ClavigerdConfig): string {
-  const settings: Readonly<
-    Record<string, string | readonly string[] | number | boolean | undefined>
-  > = {
-    privkey: formatPrivkeys(config.privkeys),
-    'pin-source': escaped(config.pinSource),
-    pinentry: config.pinentry,
+  const { accounts, listeners, hasListenSections } = config;
+  const [top] = accounts.filter(({ name }) => name === DEFAULT_ACCOUNT);
+  const others = accounts.filter(({ name }) => name !== DEFAULT_ACCOUNT);
+  const [lone] = listeners.map(({ place }) => place);
+  const settings = withoutGaps({
+    ...(top === undefined ? {} : accountSettings(top)),
+    policy: undefined,
+    'default-policy': top?.policy,
     'state-directory': escaped(config.stateDirectory || undefined),
-    gpg: config.gpg,
-    'openpgp-key': escaped(config.openpgpKey),
-    socket: escaped(config.socket),
+    socket: !hasListenSections && lone?.kind === 'socket' ? escaped(lone.path) : undefined,
     logfile: escaped(config.logfile),
-    keyid: config.keyId,
     quiet: config.quiet,
     'allow-http-on-loopback': config.allowHttpOnLoopback,
-    helpers: config.helpers,
-    'sign-timeout': config.signTimeoutMs / 1000,
-    'touch-notice': config.touchNoticeMs / 1000,
-    'line-timeout': config.lineTimeoutMs / 1000,
-    'idle-timeout': config.idleTimeoutMs / 1000,
-    'max-connections': config.maxConnections,
-    'max-queued-requests': config.maxQueuedRequests,
-  };
-  const told = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return `${stringify(Object.fromEntries(told))}\n`;
+    'audit-log': escaped(config.auditLog),
+    'audit-durable': config.auditDurable,
+    ...limitSettings(config.limits),
+  });
+  const sections = withoutGaps({
+    account: sectionOrNone(others.map((account) => [account.name, accountSettings(account)])),
+    policy: sectionOrNone(Object.entries(config.policies)),
+    listen: hasListenSections ? listeners.map(listenSettings) : undefined,
+  });
+  // Sections last: what follows a header belongs to it.
+  return `${stringify({ ...settings, ...sections })}\n`;
 }
 
-function formatPrivkeys(privkeys: readonly string[]): string | readonly string[] {
+function accountSettings(account: AccountConfig): Section {
+  return withoutGaps({
+    privkey: formatPrivkeys(account.privkeys),
+    'pin-source': escaped(account.pinSource),
+    pinentry: account.pinentry,
+    gpg: account.gpg,
+    'openpgp-key': escaped(account.openpgpKey),
+    keyid: account.keyId,
+    helpers: account.helpers,
+    'sign-timeout': account.signTimeoutMs / 1000,
+    'touch-notice': account.touchNoticeMs / 1000,
+    policy: account.policy,
+  });
+}
+
+function listenSettings(listen: ListenConfig): Section {
+  return withoutGaps({
+    name: listen.name,
+    ...placeSettings(listen.place),
+    account: listen.account,
+    policy: listen.policy,
+    ...limitSettings(listen),
+  });
+}
+
+function placeSettings(place: ListenPlace): Section {
+  switch (place.kind) {
+    case 'socket':
+      return {
+        socket: escaped(place.path),
+        mode: `0${place.mode.toString(8)}`,
+        group: place.group,
+      };
+    case 'descriptor':
+      return { descriptor: place.name };
+    case 'stdio':
+      return { stdio: true };
+  }
+}
+
+function limitSettings(limits: ListenLimits): Section {
+  return {
+    'line-timeout': limits.lineTimeoutMs / 1000,
+    'idle-timeout': limits.idleTimeoutMs / 1000,
+    'max-connections': limits.maxConnections,
+    'max-queued-requests': limits.maxQueuedRequests,
+  };
+}
+
+function sectionOrNone(entries: readonly (readonly [string, Section])[]): Section | undefined {
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+function withoutGaps(section: Section): Section {
+  return Object.fromEntries(Object.entries(section).filter(([, value]) => value !== undefined));
+}
+
+/** Undefined for the default account where nobody listens for it. */
+function formatPrivkeys(privkeys: readonly string[]): string | readonly string[] | undefined {
   const formatted = privkeys.map(formatPrivkey);
   const [first, second] = formatted;
-  return first !== undefined && second === undefined ? first : formatted;
+  return second === undefined ? first : formatted;
 }
 
 /** The percent signs of a pkcs11: URI are its own; elsewhere specifiers begin with them. */

@@ -1,9 +1,9 @@
 // What the command line programs take from the process around them, read once: user, directories.
 // The rest of the code gets it as parameters.
 
-import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import type { SpecifierEnvironment } from '../config/specifiers.js';
+import { findGroupName } from '../sys/group.js';
 
 /** The process's user and variables, for %-specifiers. A user without a database entry has no name. */
 export function readSpecifierEnvironment(env: NodeJS.ProcessEnv): SpecifierEnvironment {
@@ -14,7 +14,7 @@ export function readSpecifierEnvironment(env: NodeJS.ProcessEnv): SpecifierEnvir
     uid,
     gid,
     userName: user?.username,
-    groupName: groupNameOf(gid),
+    groupName: findGroupName(gid),
     homeDirectory: user?.homedir,
     variables: env,
   };
@@ -25,16 +25,6 @@ function userEntry(): { username: string; homedir: string } | undefined {
     return userInfo();
   } catch {
     return undefined; // a bare user ID, in a container for instance
-  }
-}
-
-/** Node cannot ask the group database; local groups are in /etc/group (group(5)). */
-function groupNameOf(gid: number): string | undefined {
-  try {
-    const lines = readFileSync('/etc/group', 'utf8').split('\n');
-    return lines.map((line) => line.split(':')).find((parts) => parts[2] === String(gid))?.[0];
-  } catch {
-    return undefined;
   }
 }
 

@@ -24,7 +24,16 @@ export function terminalPrompt(): SecretPrompt | undefined {
   } catch {
     return undefined;
   }
-  return askOnTerminal;
+  return askInTurn;
+}
+
+let lastQuestion: Promise<unknown> = Promise.resolve();
+
+/** Keys are opened beside one another, and a person answers one question at a time. */
+function askInTurn(question: string): Promise<Secret> {
+  const answer = lastQuestion.then(() => askOnTerminal(question));
+  lastQuestion = answer.catch(() => undefined);
+  return answer;
 }
 
 function askOnTerminal(question: string): Promise<Secret> {

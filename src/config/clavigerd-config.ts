@@ -1,95 +1,56 @@
 // The daemon's settings: clavigerd.toml and the command line to one typed value. Pure.
 // The same names as lacme-accountd's where it has them. The command line wins over the file.
 
-import * as v from 'valibot';
-import { splitCommand } from '../lib/command-words.js';
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError } from '../lib/errors.js';
+import { DEFAULT_ACCOUNT, type AccountConfig } from './account-settings.js';
+import { settingsSchema, type Settings } from './clavigerd-schema.js';
+import { refuseMissingKeys, refuseUnknownNames } from './config-references.js';
+import {
+  DEFAULT_SOCKET_PATH,
+  lonePlace,
+  nameOfPlace,
+  readLimits,
+  readListeners,
+  refuseMisfits,
+  type ListenConfig,
+  type ListenLimits,
+  type Start,
+} from './listen-settings.js';
+import { readAccounts, readPolicies, type PolicyCheck } from './named-sections.js';
+import type { PolicySettings } from './policy-settings.js';
 import { ProblemList } from './problems.js';
+import { SettingReader } from './setting-reader.js';
 import { expandSpecifiers, type SpecifierValues } from './specifiers.js';
 import { parseTomlSettings } from './toml-settings.js';
 
 export const DEFAULT_CONFIG_PATH = '%E/claviger/clavigerd.toml';
-export const DEFAULT_SOCKET_PATH = '%t/S.claviger';
-export const DEFAULT_GPG_COMMAND = 'gpg --quiet';
-export const DEFAULT_PINENTRY_COMMAND = 'pinentry';
 /** Unless systemd names the folder by STATE_DIRECTORY. */
-export const DEFAULT_STATE_DIRECTORY = '%S/claviger';
-const MAX_KEY_PLACES = 8;
-
-const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
-const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
-const seconds = (most: number): v.GenericSchema<number, number> =>
-  v.pipe(
-    v.number(),
-    v.integer('must be a whole number of seconds'),
-    v.minValue(1, 'must be at least 1'),
-    v.maxValue(most, `must be at most ${most}`),
-  );
-const count = (most: number): v.GenericSchema<number, number> =>
-  v.pipe(
-    v.number(),
-    v.integer('must be a whole number'),
-    v.minValue(1, 'must be at least 1'),
-    v.maxValue(most, `must be at most ${most}`),
-  );
-
-const DAY_SECONDS = 86_400;
-
-const settingsSchema = v.strictObject({
-  privkey: v.optional(
-    v.union(
-      [printable, v.pipe(v.array(printable), v.minLength(1), v.maxLength(MAX_KEY_PLACES))],
-      `expected a string, or 1 to ${MAX_KEY_PLACES} of them in an array, without control characters`,
-    ),
-  ),
-  'pin-source': v.optional(printable),
-  pinentry: v.optional(printable),
-  'state-directory': v.optional(printable),
-  gpg: v.optional(printable),
-  'openpgp-key': v.optional(printable),
-  socket: v.optional(printable),
-  logfile: v.optional(printable),
-  keyid: v.optional(v.pipe(v.string(), v.maxLength(2048, 'is too long'))),
-  quiet: v.optional(v.boolean()),
-  'allow-http-on-loopback': v.optional(v.boolean()),
-  helpers: v.optional(count(16)),
-  'sign-timeout': v.optional(seconds(3600)),
-  'touch-notice': v.optional(seconds(3600)),
-  'line-timeout': v.optional(seconds(3600)),
-  'idle-timeout': v.optional(seconds(DAY_SECONDS)),
-  'max-connections': v.optional(count(10_000)),
-  'max-queued-requests': v.optional(count(100_000)),
-});
-
-type Settings = v.InferOutput<typeof settingsSchema>;
+const DEFAULT_STATE_DIRECTORY = '%S/claviger';
+const DEFAULT_LIMITS: ListenLimits = {
+  lineTimeoutMs: 10_000,
+  idleTimeoutMs: 600_000,
+  maxConnections: 256,
+  maxQueuedRequests: 1024,
+};
 
 export interface ClavigerdConfig {
-  /** The places the account key is at, in the order in which they are asked. */
-  readonly privkeys: readonly string[];
-  readonly pinSource: string | undefined;
-  /** As it is written, for people; and in words. */
-  readonly pinentry: string;
-  readonly pinentryCommand: readonly [string, ...string[]];
+  /** The first is `default`, the settings at the top; it may be without a key when no listener uses it. */
+  readonly accounts: readonly AccountConfig[];
+  /** All that are configured; see `servedListeners`. */
+  readonly listeners: readonly ListenConfig[];
+  /** False for the one listener that is there without a [[listen]] section. */
+  readonly hasListenSections: boolean;
+  /** What a listener has that sets no limits of its own. */
+  readonly limits: ListenLimits;
+  readonly policies: Readonly<Record<string, PolicySettings>>;
   /** Where refused PINs are noted; made when something is written to it. */
   readonly stateDirectory: string;
-  /** As it is written, for people; and in words. */
-  readonly gpg: string;
-  readonly gpgCommand: readonly [string, ...string[]];
-  readonly openpgpKey: string | undefined;
-  /** Undefined in --stdio mode and when systemd passes the socket. */
-  readonly socket: string | undefined;
   readonly logfile: string | undefined;
-  readonly keyId: string | undefined;
   readonly quiet: boolean;
   readonly allowHttpOnLoopback: boolean;
-  /** Helper processes for a token; undefined leaves it to the profile of the module. */
-  readonly helpers: number | undefined;
-  readonly signTimeoutMs: number;
-  readonly touchNoticeMs: number;
-  readonly lineTimeoutMs: number;
-  readonly idleTimeoutMs: number;
-  readonly maxConnections: number;
-  readonly maxQueuedRequests: number;
+  readonly auditLog: string | undefined;
+  /** True has each record of the audit log on the disk, not just with the kernel, before the reply. */
+  readonly auditDurable: boolean;
 }
 
 export interface ClavigerdConfigInput {
@@ -104,97 +65,51 @@ export interface ClavigerdConfigInput {
   readonly specifiers: SpecifierValues;
   /** The folder systemd made for the service, STATE_DIRECTORY. */
   readonly stateDirectory?: string | undefined;
-  /** No path is needed: --stdio, or a socket passed by systemd. */
-  readonly hasOwnSocket: boolean;
+  /** Undefined where nothing is to be served: --check without --stdio, other commands. */
+  readonly start: Start | undefined;
+  /** The number of a group, by name or number; undefined for an unknown one. */
+  readonly groupIdOf: (group: string) => number | undefined;
+  /** Says what is wrong with the meaning of a policy. */
+  readonly checkPolicy?: PolicyCheck | undefined;
 }
 
 /**
  * Reads the daemon's configuration.
- * @throws AppError CONFIG_INVALID listing every problem, a line each.
+ * @throws AppError CONFIG_INVALID listing every problem, a line each; CONFIG_USAGE for an option of the
+ *   command line that does not go with the file.
  */
 export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConfig {
   const problems = new ProblemList(input.source, input.text);
   const settings = parseTomlSettings(input.source, input.text, settingsSchema, problems);
-  const { commandLine } = input;
-  const expand = (key: string, fromLine?: string, fromFile?: string): string | undefined =>
-    expandSetting({ key, fromLine, fromFile, specifiers: input.specifiers, problems });
-
-  const privkeys = privkeysOf(input, settings.privkey, expand);
-  if ((commandLine.privkey ?? settings.privkey) === undefined) {
-    problems.add({
-      key: 'privkey',
-      problem: 'is missing: name the account key, pkcs11:... or file:PATH',
-    });
-  }
-  const socket = input.hasOwnSocket
-    ? undefined
-    : expand('socket', commandLine.socket, settings.socket ?? DEFAULT_SOCKET_PATH);
-  if (socket?.startsWith('/') === false) {
-    problems.add({ key: 'socket', problem: `${JSON.stringify(socket)} is not an absolute path` });
-  }
+  const reader = new SettingReader(problems, input.specifiers);
+  const accounts = readAccounts(reader, settings, input.commandLine.privkey);
+  const limits = readLimits(settings, DEFAULT_LIMITS);
+  const listeners = readPlaces({ reader, input, settings, accounts, limits });
+  refuseUnknownNames(reader, { accounts, listeners, settings });
+  refuseMissingKeys(reader, { accounts, listeners, settings });
   const config: ClavigerdConfig = {
-    privkeys,
-    pinSource: expand('pin-source', undefined, settings['pin-source']),
-    pinentry: settings.pinentry ?? DEFAULT_PINENTRY_COMMAND,
-    pinentryCommand: splitProgram(
-      'pinentry',
-      settings.pinentry ?? DEFAULT_PINENTRY_COMMAND,
-      problems,
-    ),
-    stateDirectory: stateDirectoryOf(input, settings['state-directory'], problems),
-    gpg: settings.gpg ?? DEFAULT_GPG_COMMAND,
-    gpgCommand: splitGpgCommand(settings.gpg ?? DEFAULT_GPG_COMMAND, problems),
-    openpgpKey: expand('openpgp-key', undefined, settings['openpgp-key']),
-    socket,
-    logfile: expand('logfile', undefined, settings.logfile),
-    keyId: checkKeyId(settings, problems),
-    quiet: commandLine.quiet ?? settings.quiet ?? false,
-    ...limitsOf(settings),
+    accounts,
+    listeners,
+    hasListenSections: settings.listen !== undefined,
+    limits,
+    policies: readPolicies(reader, settings.policy, input.checkPolicy),
+    stateDirectory: readStateDirectory(reader, input, settings['state-directory']),
+    logfile: reader.expand('logfile', settings.logfile),
+    quiet: input.commandLine.quiet ?? settings.quiet ?? false,
+    allowHttpOnLoopback: settings['allow-http-on-loopback'] ?? false,
+    ...readAudit(reader, settings),
   };
   problems.throwIfAny();
+  assertOptionsFit(input, config);
   return config;
 }
 
-type Expand = (key: string, fromLine?: string, fromFile?: string) => string | undefined;
-
-function privkeysOf(
-  { commandLine }: ClavigerdConfigInput,
-  fromFile: string | readonly string[] | undefined,
-  expand: Expand,
-): readonly string[] {
-  if (commandLine.privkey !== undefined) {
-    return [expandPrivkey(commandLine.privkey, () => expand('privkey', commandLine.privkey))];
-  }
-  return [fromFile ?? []]
-    .flat()
-    .map((text) => expandPrivkey(text, () => expand('privkey', undefined, text)));
-}
-
-/** The percent signs of a pkcs11: URI are its own (RFC 7512 §2.3); specifiers are for paths. */
-function expandPrivkey(text: string, expand: () => string | undefined): string {
-  // A scheme has no case, RFC 3986 §3.1.
-  return /^pkcs11:/i.test(text) ? text : (expand() ?? '');
-}
-
-/** Empty for a user without a home who names none: then no PIN is tried. */
-function stateDirectoryOf(
-  { stateDirectory, specifiers }: Pick<ClavigerdConfigInput, 'stateDirectory' | 'specifiers'>,
-  named: string | undefined,
-  problems: ProblemList,
-): string {
-  const key = 'state-directory';
-  if (named === undefined) {
-    const hasDefault = specifiers.get('S') !== undefined;
-    return (
-      stateDirectory ?? (hasDefault ? expandSpecifiers(DEFAULT_STATE_DIRECTORY, specifiers) : '')
-    );
-  }
-  const expansion = { key, fromLine: undefined, fromFile: named, specifiers, problems };
-  const directory = expandSetting(expansion) ?? '/';
-  if (!directory.startsWith('/')) {
-    problems.add({ key, problem: `${JSON.stringify(directory)} is not an absolute path` });
-  }
-  return directory;
+/** The listeners that this start serves: with --stdio that one alone, else all others. */
+export function servedListeners(
+  { listeners }: Pick<ClavigerdConfig, 'listeners'>,
+  start: Start,
+): readonly ListenConfig[] {
+  return listeners.filter(({ place }) => (place.kind === 'stdio') === (start.kind === 'stdio'));
 }
 
 /**
@@ -206,86 +121,101 @@ export function parseStateDirectory(
 ): string {
   const problems = new ProblemList(input.source, input.text);
   const settings = parseTomlSettings(input.source, input.text, settingsSchema, problems);
-  const directory = stateDirectoryOf(input, settings['state-directory'], problems);
+  const reader = new SettingReader(problems, input.specifiers);
+  const directory = readStateDirectory(reader, input, settings['state-directory']);
   problems.throwIfAny();
   return directory;
 }
 
-/** lacme-accountd splits at blanks alone, which comes to the same without quotes. */
-function splitGpgCommand(command: string, problems: ProblemList): readonly [string, ...string[]] {
-  const words = splitProgram('gpg', command, problems);
-  if (words.some((word) => /^--passphrase(=|$)/.test(word))) {
-    problems.add({
-      key: 'gpg',
-      problem: '--passphrase puts the passphrase on a command line; use --passphrase-file',
+interface Places {
+  readonly reader: SettingReader;
+  readonly input: ClavigerdConfigInput;
+  readonly settings: Settings;
+  readonly accounts: readonly AccountConfig[];
+  readonly limits: ListenLimits;
+}
+
+function readPlaces({
+  reader,
+  input,
+  settings,
+  accounts,
+  limits,
+}: Places): readonly ListenConfig[] {
+  const { start, commandLine, groupIdOf } = input;
+  const policyOfAccount = (name: string): string | undefined =>
+    accounts.find((account) => account.name === name)?.policy;
+  if (settings.listen !== undefined) {
+    const listeners = readListeners(reader, settings.listen, {
+      limits,
+      policyOfAccount,
+      groupIdOf,
     });
+    if (settings.socket !== undefined) {
+      reader.refuse('socket', 'does not go with [[listen]]: name it in a section');
+    }
+    refuseMisfits(reader, listeners, start);
+    return listeners;
   }
-  return words;
+  const needsPath = start === undefined || (start.kind === 'sockets' && start.passed.length === 0);
+  const path = needsPath ? readSocketPath(reader, commandLine.socket, settings.socket) : '';
+  const place = lonePlace(path, start);
+  const account = DEFAULT_ACCOUNT;
+  const policy = policyOfAccount(account);
+  return [{ name: nameOfPlace(place), place, account, policy, ...limits }];
 }
 
-/** Program and options. */
-function splitProgram(
-  key: string,
-  command: string,
-  problems: ProblemList,
-): readonly [string, ...string[]] {
-  try {
-    return splitCommand(command);
-  } catch (error) {
-    problems.add({ key, problem: messageOf(error) });
-    return [command];
-  }
+function readSocketPath(
+  reader: SettingReader,
+  option: string | undefined,
+  setting = DEFAULT_SOCKET_PATH,
+): string {
+  const path =
+    option === undefined ? reader.expand('socket', setting) : reader.expandOption('socket', option);
+  return reader.absolute('socket', path);
 }
 
-function limitsOf(settings: Settings) {
+/** Empty for a user without a home who names none: then no PIN is tried. */
+function readStateDirectory(
+  reader: SettingReader,
+  { stateDirectory, specifiers }: Pick<ClavigerdConfigInput, 'stateDirectory' | 'specifiers'>,
+  named: string | undefined,
+): string {
+  if (named !== undefined) {
+    return reader.path('state-directory', named);
+  }
+  const hasDefault = specifiers.get('S') !== undefined;
+  return (
+    stateDirectory ?? (hasDefault ? expandSpecifiers(DEFAULT_STATE_DIRECTORY, specifiers) : '')
+  );
+}
+
+function readAudit(reader: SettingReader, settings: Settings) {
+  const path = settings['audit-log'];
+  const auditDurable = settings['audit-durable'] ?? false;
+  if (auditDurable && path === undefined) {
+    reader.refuse('audit-durable', 'there is no audit-log');
+  }
   return {
-    allowHttpOnLoopback: settings['allow-http-on-loopback'] ?? false,
-    helpers: settings.helpers,
-    signTimeoutMs: (settings['sign-timeout'] ?? 30) * 1000,
-    touchNoticeMs: (settings['touch-notice'] ?? 3) * 1000,
-    lineTimeoutMs: (settings['line-timeout'] ?? 10) * 1000,
-    idleTimeoutMs: (settings['idle-timeout'] ?? 600) * 1000,
-    maxConnections: settings['max-connections'] ?? 256,
-    maxQueuedRequests: settings['max-queued-requests'] ?? 1024,
+    auditLog: path === undefined ? undefined : reader.path('audit-log', path),
+    auditDurable,
   };
 }
 
-interface Expansion {
-  readonly key: string;
-  readonly fromLine: string | undefined;
-  readonly fromFile: string | undefined;
-  readonly specifiers: SpecifierValues;
-  readonly problems: ProblemList;
-}
-
-function expandSetting(expansion: Expansion): string | undefined {
-  const { key, fromLine, fromFile, specifiers, problems } = expansion;
-  const value = fromLine ?? fromFile;
-  if (value === undefined) {
-    return undefined;
+function assertOptionsFit(
+  { commandLine }: ClavigerdConfigInput,
+  { listeners, hasListenSections }: ClavigerdConfig,
+): void {
+  if (hasListenSections && commandLine.socket !== undefined) {
+    throw new AppError('CONFIG_USAGE', '--socket does not go with [[listen]] sections', {
+      hint: 'change the section, or use another configuration file',
+    });
   }
-  try {
-    return expandSpecifiers(value, specifiers);
-  } catch (error) {
-    const hint = error instanceof AppError && error.hint !== undefined ? ` (${error.hint})` : '';
-    const where = fromLine === undefined ? { key } : {};
-    const option = fromLine === undefined ? '' : `--${key}: `;
-    problems.add({ ...where, problem: `${option}${messageOf(error)}${hint}` });
-    return undefined;
+  const usesDefault = listeners.some(({ account }) => account === DEFAULT_ACCOUNT);
+  if (commandLine.privkey !== undefined && !usesDefault) {
+    throw new AppError(
+      'CONFIG_USAGE',
+      '--privkey is the default account, which nobody listens for',
+    );
   }
-}
-
-/** An empty keyid means none, as lacme-accountd has it. */
-function checkKeyId(settings: Settings, problems: ProblemList): string | undefined {
-  const keyId = settings.keyid;
-  if (keyId === undefined || keyId === '') {
-    return undefined;
-  }
-  const url = /^https?:\/\/[!-~]+$/.test(keyId) && URL.canParse(keyId) ? new URL(keyId) : undefined;
-  if (url === undefined || url.hash !== '' || url.username !== '' || url.password !== '') {
-    problems.add({ key: 'keyid', problem: 'is not an account URL, https://...' });
-  } else if (url.protocol === 'http:' && settings['allow-http-on-loopback'] !== true) {
-    problems.add({ key: 'keyid', problem: 'is not https, and allow-http-on-loopback is not set' });
-  }
-  return keyId;
 }

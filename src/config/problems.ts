@@ -1,6 +1,7 @@
 // Every problem of a configuration at once, each with file, line and key. Pure.
 
 import { AppError } from '../lib/errors.js';
+import { lineOfKey } from './config-lines.js';
 
 export interface ConfigProblem {
   /** The setting, or undefined for a problem of the whole file. */
@@ -43,14 +44,4 @@ export class ProblemList {
     const place = line === undefined ? source : `${source}:${line}`;
     return `${place}: ${key === undefined ? '' : `${key}: `}${problem}`;
   }
-}
-
-/** Where a top-level key is set; TOML parsers do not tell, and a guess one line off helps still. */
-function lineOfKey(text: string, key: string): number | undefined {
-  const lines = text.split('\n');
-  const at = lines.findIndex((line) => {
-    const name = line.split('=', 1)[0]?.trim() ?? '';
-    return name === key || name === JSON.stringify(key) || line.trim().startsWith(`[${key}`);
-  });
-  return at === -1 ? undefined : at + 1;
 }

@@ -10,6 +10,8 @@ export interface ConnectionPoolOptions {
     'greeting' | 'service' | 'log' | 'lineTimeoutMs' | 'idleTimeoutMs' | 'lingerMs'
   >;
   readonly maxConnections: number;
+  /** Goes before the number of a connection, so that it is one in the whole daemon; `web/` for instance. */
+  readonly idPrefix: string;
 }
 
 export class ConnectionPool {
@@ -39,7 +41,7 @@ export class ConnectionPool {
     }
     const connection = new Connection({
       ...this.#options.settings,
-      id: String(this.#nextNumber),
+      id: `${this.#options.idPrefix}${this.#nextNumber}`,
       stream,
       onClosed: () => {
         this.#connections.delete(connection);

@@ -12,6 +12,8 @@ import type { KeySupply } from './key-supply.js';
 export interface FrontDeskOptions {
   readonly keys: KeySupply;
   readonly log: Log;
+  /** For the log; undefined where there is one listener. */
+  readonly listener: string | undefined;
   /** Clients that may wait; one more is disconnected. */
   readonly maxWaiting: number;
   /** Called once, when the key is known. */
@@ -76,7 +78,8 @@ export class FrontDesk {
 
   #turnAway(stream: Duplex, reason: string, hint?: string): void {
     if (!this.#finished) {
-      this.#options.log.error('not-greeted', { reason, hint });
+      const { log, listener } = this.#options;
+      log.error('not-greeted', { listener, reason, hint });
     }
     stream.destroy();
   }

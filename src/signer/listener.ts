@@ -1,12 +1,17 @@
-// The daemon's sockets: bound here with mode 0600, or passed by systemd. Runs in the daemon, once, at
+// The daemon's sockets: bound here, for the owner alone at first, or passed by systemd. Runs in the daemon, once, at
 // start. It never removes what is at a path: a stale socket is told apart from a living daemon's and
 // left to the administrator.
 
+import { chmodSync, lchownSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { assertSocketPath, existingEntry } from '../sys/safe-path.js';
 
 const SOCKET_UMASK = 0o177;
+const BOUND_MODE = 0o600;
+const PERMISSION_BITS = 0o7777;
+/** (uid_t)-1, chown(2) */
+const SAME_OWNER = -1;
 const PROBE_TIMEOUT_MS = 2000;
 
 export type ConnectionHandler = (socket: Socket) => void;
@@ -17,14 +22,22 @@ export interface Listener {
   stop(): void;
 }
 
+export interface SocketRights {
+  /** Permission bits; others never get any. */
+  readonly mode: number;
+  /** Undefined leaves the group as the kernel sets it. */
+  readonly groupId: number | undefined;
+}
+
 /**
- * Binds a UNIX socket of mode 0600.
- * @throws AppError SYS_SOCKET when the path exists or cannot be bound; SYS_UNSAFE_PATH when others
- *   could write its directory.
+ * Binds a UNIX socket. Until its rights are as they should be, nobody but its owner gets in.
+ * @throws AppError SYS_SOCKET when the path exists, cannot be bound or cannot have these rights;
+ *   SYS_UNSAFE_PATH when others could write its directory.
  */
 export async function listenOnPath(
   path: string,
   userId: number,
+  rights: SocketRights,
   onConnection: ConnectionHandler,
 ): Promise<Listener> {
   assertSocketPath(path, userId);
@@ -39,6 +52,12 @@ export async function listenOnPath(
       process.umask(previous);
     }
   });
+  try {
+    setRights(path, rights);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
   const bound = existingEntry(path);
   return {
     server,
@@ -71,6 +90,30 @@ export async function listenOnDescriptor(
       server.close();
     },
   };
+}
+
+/** The group first: the mode must not let in the group that the kernel chose. */
+function setRights(path: string, { mode, groupId }: SocketRights): void {
+  try {
+    if (groupId !== undefined) {
+      lchownSync(path, SAME_OWNER, groupId);
+    }
+    if (mode !== BOUND_MODE) {
+      chmodSync(path, mode);
+    }
+  } catch (error) {
+    throw new AppError('SYS_SOCKET', `${path}: cannot set mode and group: ${messageOf(error)}`, {
+      hint: 'only root, and a member of the group, can give a socket to a group',
+      cause: error,
+    });
+  }
+  const bound = existingEntry(path);
+  const isInGroup = groupId === undefined || bound?.gid === groupId;
+  if (bound === undefined || (bound.mode & PERMISSION_BITS) !== mode || !isInGroup) {
+    throw new AppError('SYS_SOCKET', `${path}: the socket did not take its mode and group`, {
+      hint: 'put it in another file system',
+    });
+  }
 }
 
 function newServer(onConnection: ConnectionHandler): Server {

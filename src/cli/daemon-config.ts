@@ -1,0 +1,74 @@
+// The daemon's configuration from its file and the command line, for the daemon and for commands about it.
+// What only the keys can say of a setting is asked here, so that --check tells it too.
+
+import type { AccountConfig } from '../config/account-settings.js';
+import { DEFAULT_ACCOUNT } from '../config/account-settings.js';
+import {
+  DEFAULT_CONFIG_PATH,
+  parseClavigerdConfig,
+  type ClavigerdConfig,
+} from '../config/clavigerd-config.js';
+import type { Start } from '../config/listen-settings.js';
+import { specifierValues } from '../config/specifiers.js';
+import { describePrivkey } from '../keys/open-account-key.js';
+import { parsePinSource } from '../keys/pin-source.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { findGroupId } from '../sys/group.js';
+import { readConfigFile } from './config-file.js';
+import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
+
+export interface DaemonConfigOptions {
+  readonly config?: string | undefined;
+  readonly privkey?: string | undefined;
+  readonly socket?: string | undefined;
+  readonly quiet?: boolean | undefined;
+}
+
+/**
+ * Reads the configuration.
+ * @param start undefined where nothing is to be served.
+ * @throws AppError CONFIG_*, SYS_UNSAFE_PATH
+ */
+export function loadDaemonConfig(
+  options: DaemonConfigOptions,
+  start: Start | undefined,
+): ClavigerdConfig {
+  if (options.privkey?.includes('pin-value=') === true) {
+    // Every user of the machine can read it there; it is not repeated.
+    throw new AppError('CONFIG_USAGE', '--privkey: pin-value puts the PIN on the command line', {
+      hint: 'use pin-source=file:/PATH, env:NAME or credential:NAME instead',
+    });
+  }
+  const specifiers = specifierValues(readSpecifierEnvironment(process.env));
+  const file = readConfigFile(options.config, DEFAULT_CONFIG_PATH, specifiers);
+  const config = parseClavigerdConfig({
+    source: file.path,
+    text: file.text,
+    commandLine: { privkey: options.privkey, socket: options.socket, quiet: options.quiet },
+    specifiers,
+    stateDirectory: readStateDirectory(process.env),
+    start,
+    groupIdOf: findGroupId,
+  });
+  for (const account of config.accounts) {
+    assertUsableKey(account, file.path);
+  }
+  return config;
+}
+
+/** Key settings that cannot work are a configuration problem. */
+function assertUsableKey({ name, privkeys, pinSource }: AccountConfig, source: string): void {
+  try {
+    privkeys.forEach(describePrivkey);
+    if (pinSource !== undefined) {
+      parsePinSource(pinSource);
+    }
+  } catch (error) {
+    const hint = isAppError(error) ? error.hint : undefined;
+    const account = name === DEFAULT_ACCOUNT ? '' : `account.${name}: `;
+    throw new AppError('CONFIG_INVALID', `${source}: ${account}${messageOf(error)}`, {
+      hint,
+      cause: error,
+    });
+  }
+}

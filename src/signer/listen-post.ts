@@ -1,0 +1,158 @@
+// One listener of the daemon: its sockets, and the desk where those who come there wait for the key of its
+// account. Runs in the daemon. What its clients may use is in its configuration, and in nothing they say.
+
+import type { Duplex } from 'node:stream';
+import type { ClavigerdConfig } from '../config/clavigerd-config.js';
+import type { AccountConfig } from '../config/account-settings.js';
+import type { ListenConfig } from '../config/listen-settings.js';
+import type { AccountKey } from '../keys/account-key.js';
+import { formatGreeting } from '../protocol/greeting.js';
+import type { Log } from '../sys/log.js';
+import type { PassedSocket } from '../sys/systemd.js';
+import { ConnectionPool } from './connection-pool.js';
+import { FrontDesk } from './front-desk.js';
+import type { KeySupply } from './key-supply.js';
+import { listenOnDescriptor, listenOnPath, type Listener } from './listener.js';
+import { SignatureRecord } from './signature-record.js';
+import { SigningService } from './signing-service.js';
+
+/** Time a client has to close its side once we closed ours; a pipe does not tell. */
+const LINGER_MS = 2000;
+
+export interface ListenPostOptions {
+  readonly config: Pick<ClavigerdConfig, 'allowHttpOnLoopback' | 'hasListenSections'>;
+  readonly listen: ListenConfig;
+  readonly account: AccountConfig;
+  readonly keys: KeySupply;
+  readonly log: Log;
+  readonly userId: number;
+  /** False where it is the only one: connections then have plain numbers. */
+  readonly isOneOfMany: boolean;
+}
+
+export class ListenPost {
+  readonly #options: ListenPostOptions;
+  readonly #desk: FrontDesk;
+  readonly #listeners: Listener[] = [];
+  /** Paths of sockets, names of passed ones. */
+  readonly #where: string[] = [];
+  #isStopped = false;
+
+  constructor(options: ListenPostOptions) {
+    this.#options = options;
+    this.#desk = new FrontDesk({
+      keys: options.keys,
+      log: options.log,
+      listener: this.#shownName,
+      maxWaiting: options.listen.maxConnections,
+      openPool: (key) => this.#openPool(key),
+    });
+  }
+
+  /**
+   * Listens; clients are taken in from here on, and greeted if the key is known. Does nothing once stopped.
+   * @throws AppError SYS_SOCKET, SYS_UNSAFE_PATH
+   */
+  async open(passedSockets: readonly PassedSocket[], key: AccountKey | undefined): Promise<void> {
+    const { listen, userId } = this.#options;
+    const { place } = listen;
+    const onConnection = (socket: Duplex): void => {
+      this.#desk.add(socket);
+    };
+    if (place.kind === 'socket' && !this.#isStopped) {
+      this.#where.push(place.path);
+      this.#keep(await listenOnPath(place.path, userId, place, onConnection));
+    }
+    for (const { fd, name } of this.#own(passedSockets)) {
+      if (!this.#isStopped) {
+        this.#where.push(name);
+        this.#keep(await listenOnDescriptor(fd, onConnection));
+      }
+    }
+    if (key !== undefined && !this.#isStopped) {
+      this.greetWith(key);
+    }
+  }
+
+  /** The key is known: whoever comes is greeted, and gets what the pool says. */
+  greetWith(key: AccountKey): ConnectionPool {
+    return this.#desk.open(key);
+  }
+
+  /** Listens no more. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const listener of this.#listeners) {
+      listener.stop();
+    }
+  }
+
+  /** Lets every client have the answers it waits for; after `graceMs` the rest is cut off. */
+  finish(graceMs: number): Promise<void> {
+    return this.#desk.finish(graceMs);
+  }
+
+  /** For the log, where there is more than one. */
+  get #shownName(): string | undefined {
+    return this.#options.isOneOfMany ? this.#options.listen.name : undefined;
+  }
+
+  #own(passedSockets: readonly PassedSocket[]): readonly PassedSocket[] {
+    const { place } = this.#options.listen;
+    if (place.kind !== 'descriptor') {
+      return [];
+    }
+    return passedSockets.filter(({ name }) => place.name === undefined || place.name === name);
+  }
+
+  /** One that began to listen when we were told to stop is not kept. */
+  #keep(listener: Listener): void {
+    if (this.#isStopped) {
+      listener.stop();
+      return;
+    }
+    this.#listeners.push(listener);
+    listener.server.on('error', (error) => {
+      this.#options.log.error('accept-failed', {
+        listener: this.#shownName,
+        reason: error.message,
+      });
+    });
+  }
+
+  #openPool(key: AccountKey): ConnectionPool {
+    const { config, listen, account, log } = this.#options;
+    const { algorithm, jwk } = key;
+    const { keyId } = account;
+    const { allowHttpOnLoopback } = config;
+    const { lineTimeoutMs, idleTimeoutMs, maxConnections, maxQueuedRequests } = listen;
+    const service = new SigningService({
+      key,
+      policy: { algorithm, jwk, keyId, allowHttpOnLoopback },
+      record: new SignatureRecord(log),
+      maxQueuedRequests,
+    });
+    const greeting = formatGreeting({ algorithm, jwk, keyId });
+    const lingerMs = listen.place.kind === 'stdio' ? 0 : LINGER_MS;
+    this.#logReady(key);
+    return new ConnectionPool({
+      settings: { greeting, service, log, lineTimeoutMs, idleTimeoutMs, lingerMs },
+      maxConnections,
+      idPrefix: this.#shownName === undefined ? '' : `${this.#shownName}/`,
+    });
+  }
+
+  #logReady(key: AccountKey): void {
+    const { config, listen, account, log } = this.#options;
+    const isNamed = config.hasListenSections;
+    log.info('ready', {
+      listener: isNamed ? listen.name : undefined,
+      account: isNamed ? listen.account : undefined,
+      key: key.description,
+      alg: key.algorithm,
+      mode: account.keyId === undefined ? 'all-operations' : 'key-id-only',
+      policy: listen.policy,
+      socket: this.#where.join(',') || 'stdio',
+    });
+  }
+}

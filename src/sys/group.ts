@@ -1,0 +1,42 @@
+// The group database as far as Node can see it: /etc/group (group(5)). The programs, at start.
+// Groups of other sources (LDAP, systemd) go by their number.
+
+import { readFileSync } from 'node:fs';
+
+const GROUP_FILE = '/etc/group';
+/** The highest is (gid_t)-1, which means none. */
+const MAX_GROUP_ID = 0xff_ff_ff_fe;
+
+interface Group {
+  readonly name: string;
+  readonly id: number;
+}
+
+/** The number of a group, by its name or its number; undefined for an unknown name. */
+export function findGroupId(nameOrNumber: string): number | undefined {
+  if (/^\d{1,10}$/.test(nameOrNumber)) {
+    const id = Number(nameOrNumber);
+    return id <= MAX_GROUP_ID ? id : undefined;
+  }
+  return readGroups().find(({ name }) => name === nameOrNumber)?.id;
+}
+
+/** The name of a group; undefined for an unknown one. */
+export function findGroupName(groupId: number): string | undefined {
+  return readGroups().find(({ id }) => id === groupId)?.name;
+}
+
+/** Root's own file, so trusted; one that cannot be read holds nobody. */
+function readGroups(): readonly Group[] {
+  try {
+    return readFileSync(GROUP_FILE, 'utf8').split('\n').flatMap(parseLine);
+  } catch {
+    return [];
+  }
+}
+
+function parseLine(line: string): readonly Group[] {
+  const [name, , id] = line.split(':');
+  const isEntry = name !== undefined && name !== '' && id !== undefined && /^\d+$/.test(id);
+  return isEntry ? [{ name, id: Number(id) }] : [];
+}
