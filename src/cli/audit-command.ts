@@ -8,12 +8,13 @@ import { printable } from '../lib/printable.js';
 import { OPERATIONS, type Operation } from '../policy/operation.js';
 import { AuditCounter, formatCounts } from './audit-counts.js';
 import { isWanted, type RecordFilter } from './audit-filter.js';
+import { readHeadNote } from './audit-head-note.js';
 import { formatHeadLine, formatRecordLine } from './audit-lines.js';
 import { filesOfLog, loadAuditPlaces } from './audit-places.js';
 import { readRecords } from './audit-records.js';
 import { rotateAuditLog } from './audit-rotate.js';
 import { parseTimePoint } from './audit-time.js';
-import { formatVerification, parseHead, verifyFiles, type Verification } from './audit-verify.js';
+import { formatVerification, parseHead, verifyFiles, verifyLog } from './audit-verify.js';
 import { EXIT_FAILURE, EXIT_OK } from './failure.js';
 import { writeStderr } from './standard-error.js';
 import { StandardOutput } from './standard-output.js';
@@ -37,6 +38,9 @@ interface ShowOptions extends SummaryOptions {
   readonly verdict?: AuditVerdict;
   readonly operation?: Operation;
 }
+
+/** Of damaged lines in one run. */
+const MAX_TOLD_PROBLEMS = 10;
 
 type SetExitCode = (code: number) => void;
 
@@ -91,4 +95,98 @@ function withTimes(command: Command): Command {
   return command
     .option('--since <time>', 'records from that time on')
     .option('--until <time>', 'records before that time');
+}
+
+async function verify(paths: readonly string[], options: VerifyOptions): Promise<number> {
+  const named = options.head === undefined ? undefined : parseHead(options.head);
+  const verification = await (paths.length > 0
+    ? verifyFiles(paths, named)
+    : verifyLog(loadAuditPlaces(options.config), named));
+  const lines = options.json === true
+    ? [JSON.stringify(verification, undefined, 2)]
+    : formatVerification(verification);
+  await new StandardOutput().writeLines(lines);
+  return verification.ok ? EXIT_OK : EXIT_FAILURE;
+}
+
+async function show(paths: readonly string[], options: ShowOptions): Promise<number> {
+  const filter = filterOf(options);
+  const isJson = options.json === true;
+  const output = new StandardOutput();
+  const told = tellProblems();
+  let isRead = isJson || (await output.writeLines([formatHeadLine()]));
+  for await (const batch of readRecords(filesFor(paths, options), told.onProblem)) {
+    const wanted = batch.filter(({ record }) => isWanted(record, filter));
+    const lines = wanted.map(({ record, line }) => (isJson ? line : formatRecordLine(record)));
+    isRead = isRead && (await output.writeLines(lines));
+    if (!isRead) {
+      break;
+    }
+  }
+  return told.exitCode();
+}
+
+async function summarize(paths: readonly string[], options: SummaryOptions): Promise<number> {
+  const filter = filterOf(options);
+  const counter = new AuditCounter();
+  const told = tellProblems();
+  for await (const batch of readRecords(filesFor(paths, options), told.onProblem)) {
+    for (const { record } of batch.filter((read) => isWanted(read.record, filter))) {
+      counter.add(record);
+    }
+  }
+  const counts = counter.result();
+  const text = options.json === true ? JSON.stringify(counts, undefined, 2) : formatCounts(counts);
+  await new StandardOutput().writeLines([text]);
+  return told.exitCode();
+}
+
+async function rotate({ config }: AuditOptions): Promise<void> {
+  const { log, head } = loadAuditPlaces(config);
+  const { movedTo, pid } = await rotateAuditLog({
+    path: log,
+    readDaemonPid: () => (head === undefined ? undefined : readHeadNote(head)?.pid),
+    clock: systemClock,
+  });
+  const goesOn =
+    pid === undefined
+      ? 'no daemon has it open: the next one begins a new log'
+      : `process ${pid} has begun a new log`;
+  process.stdout.write(`${printable(movedTo)}: the records up to now; ${goesOn}\n`);
+}
+
+function filesFor(paths: readonly string[], { config }: AuditOptions): readonly string[] {
+  return paths.length > 0 ? paths : filesOfLog(loadAuditPlaces(config).log);
+}
+
+function filterOf(options: ShowOptions): RecordFilter {
+  const now = systemClock.now();
+  const { since, until, name, verdict, operation } = options;
+  return {
+    since: since === undefined ? undefined : parseTimePoint('--since', since, now),
+    until: until === undefined ? undefined : parseTimePoint('--until', until, now),
+    name,
+    verdict,
+    operation,
+  };
+}
+
+/** Lines that are no records: the first of them are told on standard error, and they make the command fail. */
+function tellProblems(): { onProblem: (problem: string) => void; exitCode: () => number } {
+  let count = 0;
+  return {
+    onProblem: (problem) => {
+      count += 1;
+      if (count <= MAX_TOLD_PROBLEMS) {
+        writeStderr(`clavigerd: error: ${printable(problem)}\n`);
+      }
+    },
+    exitCode: () => {
+      if (count > 0) {
+        writeStderr(`clavigerd: error: audit log: ${count} lines are no records\n`);
+        writeStderr('clavigerd: hint: `clavigerd audit verify` shows what happened to them\n');
+      }
+      return count === 0 ? EXIT_OK : EXIT_FAILURE;
+    },
+  };
 }

@@ -6,6 +6,8 @@ import { MAX_RECORD_BYTES, type ChainHead } from '../audit/audit-record.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { readFileLines } from './audit-file.js';
+import { readHeadNote } from './audit-head-note.js';
+import { filesOfLog, type AuditPlaces } from './audit-places.js';
 import { inOrderOfRecords } from './audit-records.js';
 
 export interface Verification extends ChainReport {
@@ -14,6 +16,8 @@ export interface Verification extends ChainReport {
   /** In the order of their records. */
   readonly files: readonly string[];
 }
+
+const MAX_TRIES = 3;
 
 /** @param knownHead a record that must be in the chain. @throws AppError SYS_FILE */
 export async function verifyFiles(
@@ -32,6 +36,28 @@ export async function verifyFiles(
   }
   const report = verifier.finish();
   return { ok: report.findings.length === 0 && report.records > 0, ...report, files };
+}
+
+/**
+ * Checks a log with all it was rotated to; the daemon's note of its last record tells a log that was cut off.
+ * @param named a record that must be in the chain, instead of the noted one.
+ * @throws AppError SYS_FILE
+ */
+export async function verifyLog(
+  { log, head }: AuditPlaces,
+  named: ChainHead | undefined,
+): Promise<Verification> {
+  for (let tries = 1; ; tries += 1) {
+    // Before the files: the daemon may go on writing meanwhile.
+    const note = head === undefined ? undefined : readHeadNote(head);
+    const files = filesOfLog(log);
+    const verification = await verifyFiles(files, named ?? note);
+    // A rotation in the midst of it looks like a loss.
+    const isSame = JSON.stringify(filesOfLog(log)) === JSON.stringify(files);
+    if (verification.ok || isSame || tries === MAX_TRIES) {
+      return verification;
+    }
+  }
 }
 
 /** Findings, notes, the result, and the head to keep elsewhere. */
