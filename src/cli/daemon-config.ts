@@ -1,5 +1,5 @@
 // The daemon's configuration from its file and the command line, for the daemon and for commands about it.
-// What only the keys can say of a setting is asked here, so that --check tells it too.
+// What only the keys and the policies can say of a setting is asked here, so that --check tells it too.
 
 import type { AccountConfig } from '../config/account-settings.js';
 import { DEFAULT_ACCOUNT } from '../config/account-settings.js';
@@ -13,6 +13,7 @@ import { specifierValues } from '../config/specifiers.js';
 import { describePrivkey } from '../keys/open-account-key.js';
 import { parsePinSource } from '../keys/pin-source.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { parseNamedPolicy, type NamedPolicy } from '../policy/named-policy.js';
 import { findGroupId } from '../sys/group.js';
 import { readConfigFile } from './config-file.js';
 import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
@@ -24,6 +25,12 @@ export interface DaemonConfigOptions {
   readonly quiet?: boolean | undefined;
 }
 
+export interface DaemonConfig {
+  readonly config: ClavigerdConfig;
+  /** What the policies of the configuration mean, by name. */
+  readonly policies: ReadonlyMap<string, NamedPolicy>;
+}
+
 /**
  * Reads the configuration.
  * @param start undefined where nothing is to be served.
@@ -32,7 +39,7 @@ export interface DaemonConfigOptions {
 export function loadDaemonConfig(
   options: DaemonConfigOptions,
   start: Start | undefined,
-): ClavigerdConfig {
+): DaemonConfig {
   if (options.privkey?.includes('pin-value=') === true) {
     // Every user of the machine can read it there; it is not repeated.
     throw new AppError('CONFIG_USAGE', '--privkey: pin-value puts the PIN on the command line', {
@@ -41,6 +48,7 @@ export function loadDaemonConfig(
   }
   const specifiers = specifierValues(readSpecifierEnvironment(process.env));
   const file = readConfigFile(options.config, DEFAULT_CONFIG_PATH, specifiers);
+  const policies = new Map<string, NamedPolicy>();
   const config = parseClavigerdConfig({
     source: file.path,
     text: file.text,
@@ -49,11 +57,14 @@ export function loadDaemonConfig(
     stateDirectory: readStateDirectory(process.env),
     start,
     groupIdOf: findGroupId,
+    checkPolicy: (name, settings, onProblem) => {
+      policies.set(name, parseNamedPolicy(name, settings, onProblem));
+    },
   });
   for (const account of config.accounts) {
     assertUsableKey(account, file.path);
   }
-  return config;
+  return { config, policies };
 }
 
 /** Key settings that cannot work are a configuration problem. */

@@ -1,12 +1,11 @@
 // `clavigerd` without a subcommand: configuration, log, keys, then the daemon until a signal.
 
-import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import type { Start } from '../config/listen-settings.js';
 import { systemClock } from '../lib/clock.js';
 import { messageOf } from '../lib/errors.js';
 import { Log } from '../sys/log.js';
 import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.js';
-import { loadDaemonConfig } from './daemon-config.js';
+import { loadDaemonConfig, type DaemonConfig } from './daemon-config.js';
 import { formatEffectiveConfig } from './effective-config.js';
 import { EXIT_OK } from './failure.js';
 import { openServedAccounts } from './served-accounts.js';
@@ -31,7 +30,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   const isCheck = options.check === true;
   // Systemd passes its sockets to the service alone, and --check is for people.
   const isKnown = !isCheck || start.kind === 'stdio' || passed.length > 0;
-  const config = loadDaemonConfig(options, isKnown ? start : undefined);
+  const loaded = loadDaemonConfig(options, isKnown ? start : undefined);
+  const { config } = loaded;
   if (isCheck) {
     process.stdout.write(formatEffectiveConfig(config));
     return EXIT_OK;
@@ -46,7 +46,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     file: config.logfile,
   });
   try {
-    await serveWith(config, log, start, passed);
+    await serveWith(loaded, log, start, passed);
   } finally {
     log.close();
   }
@@ -60,7 +60,7 @@ function startOf(options: ServeOptions, passed: readonly PassedSocket[]): Start 
 }
 
 async function serveWith(
-  config: ClavigerdConfig,
+  { config, policies }: DaemonConfig,
   log: Log,
   start: Start,
   passed: readonly PassedSocket[],
@@ -70,7 +70,8 @@ async function serveWith(
   const serving = import('../signer/daemon.js'); // loads while the keys are being opened
   try {
     const { runDaemon, runStdio } = await serving;
-    const daemon = { config, accounts, log, userId: process.geteuid?.() ?? 0, stopped };
+    const userId = process.geteuid?.() ?? 0;
+    const daemon = { config, policies, accounts, log, userId, stopped };
     await (start.kind === 'stdio'
       ? runStdio(daemon, process.stdin, process.stdout)
       : runDaemon(daemon, passed));

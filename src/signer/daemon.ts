@@ -6,6 +6,8 @@ import type { AccountConfig } from '../config/account-settings.js';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import type { ListenConfig } from '../config/listen-settings.js';
 import type { AccountKey } from '../keys/account-key.js';
+import { AppError } from '../lib/errors.js';
+import type { NamedPolicy } from '../policy/named-policy.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
 import type { KeySupply } from './key-supply.js';
@@ -25,6 +27,8 @@ export interface ServedAccount {
 
 export interface DaemonOptions {
   readonly config: ClavigerdConfig;
+  /** By name. */
+  readonly policies: ReadonlyMap<string, NamedPolicy>;
   readonly accounts: readonly ServedAccount[];
   readonly log: Log;
   readonly userId: number;
@@ -104,11 +108,24 @@ async function serveAccount(
 }
 
 function postsOf(
-  { config, accounts, log, userId }: DaemonOptions,
+  { config, policies, accounts, log, userId }: DaemonOptions,
   { account, listeners, keys }: ServedAccount,
 ): readonly ListenPost[] {
   const isOneOfMany = accounts.flatMap((served) => served.listeners).length > 1;
-  return listeners.map(
-    (listen) => new ListenPost({ config, listen, account, keys, log, userId, isOneOfMany }),
-  );
+  return listeners.map((listen) => {
+    const named = policyOf(policies, listen);
+    return new ListenPost({ config, listen, account, named, keys, log, userId, isOneOfMany });
+  });
+}
+
+/** The configuration has seen to it that there is one; without it nobody is served. */
+function policyOf(
+  policies: DaemonOptions['policies'],
+  { policy }: ListenConfig,
+): NamedPolicy | undefined {
+  const named = policy === undefined ? undefined : policies.get(policy);
+  if (policy !== undefined && named === undefined) {
+    throw new AppError('CONFIG_INVALID', `there is no [policy.${policy}]`);
+  }
+  return named;
 }

@@ -6,6 +6,7 @@ import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import type { AccountConfig } from '../config/account-settings.js';
 import type { ListenConfig } from '../config/listen-settings.js';
 import type { AccountKey } from '../keys/account-key.js';
+import type { NamedPolicy } from '../policy/named-policy.js';
 import { formatGreeting } from '../protocol/greeting.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
@@ -23,6 +24,8 @@ export interface ListenPostOptions {
   readonly config: Pick<ClavigerdConfig, 'allowHttpOnLoopback' | 'hasListenSections'>;
   readonly listen: ListenConfig;
   readonly account: AccountConfig;
+  /** The policy that `listen` names. */
+  readonly named: NamedPolicy | undefined;
   readonly keys: KeySupply;
   readonly log: Log;
   readonly userId: number;
@@ -121,14 +124,14 @@ export class ListenPost {
   }
 
   #openPool(key: AccountKey): ConnectionPool {
-    const { config, listen, account, log } = this.#options;
+    const { config, listen, account, named, log } = this.#options;
     const { algorithm, jwk } = key;
     const { keyId } = account;
     const { allowHttpOnLoopback } = config;
     const { lineTimeoutMs, idleTimeoutMs, maxConnections, maxQueuedRequests } = listen;
     const service = new SigningService({
       key,
-      policy: { algorithm, jwk, keyId, allowHttpOnLoopback },
+      policy: { algorithm, jwk, keyId, allowHttpOnLoopback, named, now: Date.now },
       record: new SignatureRecord(log),
       maxQueuedRequests,
     });
