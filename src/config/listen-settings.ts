@@ -9,6 +9,8 @@ import type { SettingReader } from './setting-reader.js';
 export const DEFAULT_SOCKET_PATH = '%t/S.claviger';
 export const DEFAULT_SOCKET_MODE = 0o600;
 const GROUP_BITS = 0o070;
+/** Of a socket that has a problem, which has been told. */
+const NO_PATH = '';
 
 export type ListenPlace =
   | SocketPlace
@@ -169,22 +171,22 @@ function readPlace(
   if (named.length !== 1) {
     reader.refuseSection('needs one of socket, descriptor and stdio, and only one');
   }
-  if (socket !== undefined) {
+  if (descriptor === undefined && stdio === undefined) {
     return readSocket(reader, socket, settings, context);
   }
-  const where = stdio === undefined ? 'systemd sets it by SocketMode= and SocketGroup=' : '';
+  const problem = 'is for a socket that the daemon binds itself';
+  const hint = descriptor === undefined ? '' : '; systemd has SocketMode= and SocketGroup=';
   for (const key of ['mode', 'group'] as const) {
     if (settings[key] !== undefined) {
-      const problem = 'is for a socket that the daemon binds itself';
-      reader.refuse(key, where === '' ? problem : `${problem}; ${where}`);
+      reader.refuse(key, `${problem}${hint}`);
     }
   }
-  return stdio === undefined ? { kind: 'descriptor', name: descriptor ?? '' } : { kind: 'stdio' };
+  return descriptor === undefined ? { kind: 'stdio' } : { kind: 'descriptor', name: descriptor };
 }
 
 function readSocket(
   reader: SettingReader,
-  socket: string,
+  socket: string | undefined,
   settings: ListenSettings,
   { groupIdOf }: ListenContext,
 ): SocketPlace {
@@ -200,13 +202,14 @@ function readSocket(
   if (group !== undefined && (mode & GROUP_BITS) === 0) {
     reader.refuse('group', 'gets nothing from this mode: mode = "0660" lets it in');
   }
-  return { kind: 'socket', path: reader.path('socket', socket), mode, group, groupId };
+  const path = socket === undefined ? NO_PATH : reader.path('socket', socket);
+  return { kind: 'socket', path, mode, group, groupId };
 }
 
 /** Two of one name would be one in every record, and two at one place cannot be. */
 function refuseDoubles(reader: SettingReader, listeners: readonly ListenConfig[]): void {
   for (const [at, { name, place }] of listeners.entries()) {
-    const before = listeners.slice(0, at);
+    const before = isUnread(place) ? [] : listeners.slice(0, at);
     if (before.some((other) => other.name === name)) {
       reader.refuse(`listen.${at}.name`, `${JSON.stringify(name)} is taken by a section before`);
     }
@@ -214,6 +217,10 @@ function refuseDoubles(reader: SettingReader, listeners: readonly ListenConfig[]
       reader.refuse(`listen.${at}.${place.kind}`, 'is taken by a section before');
     }
   }
+}
+
+function isUnread(place: ListenPlace): boolean {
+  return place.kind === 'socket' && place.path === NO_PATH;
 }
 
 function isSamePlace(one: ListenPlace, other: ListenPlace): boolean {
