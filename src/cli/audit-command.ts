@@ -59,28 +59,30 @@ export function addAuditCommands(program: Command, setExitCode: SetExitCode): vo
   withFiles(audit.command('verify'))
     .description('check that no record was removed, inserted, moved or changed')
     .option('--head <seq:hash>', 'a record that must be there, as verify told it earlier')
-    .action(async (paths: readonly string[], options: VerifyOptions) => {
-      setExitCode(await verify(paths, options));
+    .action(async (paths: readonly string[], _options: VerifyOptions, command: Command) => {
+      setExitCode(await verify(paths, command.optsWithGlobals()));
     });
   withTimes(withFiles(audit.command('show')))
     .description('print the records')
     .option('--name <name>', 'decisions on this name')
-    .addOption(new Option('--verdict <verdict>', 'decisions of this verdict').choices(AUDIT_VERDICTS))
+    .addOption(
+      new Option('--verdict <verdict>', 'decisions of this verdict').choices(AUDIT_VERDICTS),
+    )
     .addOption(new Option('--operation <operation>', 'decisions on this').choices(OPERATIONS))
-    .action(async (paths: readonly string[], options: ShowOptions) => {
-      setExitCode(await show(paths, options));
+    .action(async (paths: readonly string[], _options: ShowOptions, command: Command) => {
+      setExitCode(await show(paths, command.optsWithGlobals()));
     });
   withTimes(withFiles(audit.command('summary')))
     .description('count the decisions of each day by operation, name and verdict')
-    .action(async (paths: readonly string[], options: SummaryOptions) => {
-      setExitCode(await summarize(paths, options));
+    .action(async (paths: readonly string[], _options: SummaryOptions, command: Command) => {
+      setExitCode(await summarize(paths, command.optsWithGlobals()));
     });
   audit
     .command('rotate')
     .description('move the log aside and have the daemon begin a new one')
     .option('--config <file>', 'configuration file of the daemon')
-    .action(async (options: AuditOptions) => {
-      await rotate(options);
+    .action(async (_options: AuditOptions, command: Command) => {
+      await rotate(command.optsWithGlobals());
     });
 }
 
@@ -102,9 +104,10 @@ async function verify(paths: readonly string[], options: VerifyOptions): Promise
   const verification = await (paths.length > 0
     ? verifyFiles(paths, named)
     : verifyLog(loadAuditPlaces(options.config), named));
-  const lines = options.json === true
-    ? [JSON.stringify(verification, undefined, 2)]
-    : formatVerification(verification);
+  const lines =
+    options.json === true
+      ? [JSON.stringify(verification, undefined, 2)]
+      : formatVerification(verification);
   await new StandardOutput().writeLines(lines);
   return verification.ok ? EXIT_OK : EXIT_FAILURE;
 }

@@ -24,7 +24,7 @@ export function auditHeadPath(stateDirectory: string): string {
 
 /** @throws AppError CONFIG_INVALID when there is no audit log, or for what is wrong with the configuration. */
 export function loadAuditPlaces(config: string | undefined): AuditPlaces {
-  const { auditLog, stateDirectory } = loadDaemonConfig({ config }, undefined);
+  const { auditLog, stateDirectory } = loadDaemonConfig({ config }, undefined).config;
   if (auditLog === undefined) {
     throw new AppError('CONFIG_INVALID', 'audit log: the configuration names none', {
       hint: 'set audit-log, use --config, or name the files to read',

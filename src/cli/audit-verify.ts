@@ -49,7 +49,7 @@ export async function verifyLog(
 ): Promise<Verification> {
   for (let tries = 1; ; tries += 1) {
     // Before the files: the daemon may go on writing meanwhile.
-    const note = head === undefined ? undefined : readHeadNote(head);
+    const note = head === undefined ? undefined : readHeadNote(head)?.head;
     const files = filesOfLog(log);
     const verification = await verifyFiles(files, named ?? note);
     // A rotation in the midst of it looks like a loss.

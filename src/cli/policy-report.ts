@@ -17,6 +17,9 @@ import { parseRequestLine } from './policy-requests.js';
 /** More than any line of the protocol can hold. */
 const MAX_REPORT_CHARACTERS = 256 * 1024;
 
+/** Rather than the name of one algorithm, where any would do. */
+const NO_ALGORITHM = 'alg is no algorithm of an account key';
+
 export interface PolicyTrial {
   /** All the daemon's context but for the key. */
   readonly context: Omit<PolicyContext, 'algorithm' | 'jwk'>;
@@ -56,7 +59,9 @@ export function reportOfLine(
     return { line, identifiers: [], verdict: 'malformed', reason, budgets: [] };
   }
   const decision = decideRequest(input, { ...trial.context, ...keyOf(input.header, trial.jwk) });
-  return { line, ...reportOfDecision(decision, trial.scope) };
+  const report = reportOfDecision(decision, trial.scope);
+  const isNoAlgorithm = report.rule === 'algorithm' && !isAlgorithm(input.header.alg);
+  return { line, ...report, ...(isNoAlgorithm ? { reason: NO_ALGORITHM } : {}) };
 }
 
 /** The key the request says it is for; one that fits no header where it says nothing that could be right. */
@@ -109,7 +114,12 @@ export function formatRequestReport(report: RequestReport): string {
   const subject = [operation ?? 'unknown operation', ...identifiers].join(' ');
   const decided = rule === undefined ? verdict : `${verdict} by ${rule}`;
   const counted = budgets.length === 0 ? [] : [`counts against ${formatBudgets(budgets)}`];
-  const parts = [`line ${line}`, subject, decided, ...(reason === undefined ? [] : [reason])];
+  const parts = [
+    `line ${line}`,
+    ...(verdict === 'malformed' ? [] : [subject]),
+    decided,
+    ...(reason === undefined ? [] : [reason]),
+  ];
   return printable([parts.join(': '), ...counted].join('; '), MAX_REPORT_CHARACTERS);
 }
 
