@@ -2,8 +2,9 @@
 // while the daemon was not running, and whom to tell after a rotation. Daemon writes, commands read.
 // One line of fixed size, written over in place, never synced: it costs a microsecond or two a batch.
 
+import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { prepareStateDirectory } from '../sys/state-directory.js';
@@ -11,6 +12,12 @@ import type { ChainHead } from './audit-record.js';
 
 /** With its newline. */
 const LINE_BYTES = 160;
+
+/** Where the head of a log is noted: daemons with a log each may share a state directory. */
+export function headPathOf(stateDirectory: string, log: string): string {
+  const name = createHash('sha256').update(log).digest('hex').slice(0, 16);
+  return join(stateDirectory, `audit-head-${name}`);
+}
 
 export interface NotedHead extends ChainHead {
   /** The daemon that writes the log; 0 when it has ended in order. */

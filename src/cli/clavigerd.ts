@@ -25,6 +25,8 @@ Examples:
   clavigerd --config=/etc/claviger/clavigerd.toml --check
   ssh -T signer.example.net clavigerd --stdio        (what a remote client runs)
   clavigerd pin status                               (a refused PIN is not tried again)
+  clavigerd policy test --policy web < requests      (what a policy would allow)
+  clavigerd audit verify                             (that the record of all decisions is whole)
 
 %-specifiers in paths:
 ${SPECIFIER_MEANINGS.map(([specifier, meaning]) => `  ${specifier}  ${meaning}`).join('\n')}
@@ -54,6 +56,8 @@ function newProgram(setExitCode: (code: number) => void): Command {
         write(text.replace(/^error: /, 'clavigerd: error: '));
       },
     })
+    // What stands behind a command is the command's: --config, which both take, among it.
+    .enablePositionalOptions()
     .exitOverride()
     .action(async (options: ServeOptions) => {
       setExitCode(await serve(options));
@@ -68,17 +72,27 @@ async function main(argv: readonly string[]): Promise<number> {
     );
   }
   let exitCode = EXIT_OK;
-  const program = newProgram((code) => {
+  const setExitCode = (code: number): void => {
     exitCode = code;
-  });
-  const [first] = argv.slice(2);
-  if (first === 'key' || first === 'help' || first === '--help' || first === '-h') {
+  };
+  const program = newProgram(setExitCode);
+  const [first = ''] = argv.slice(2);
+  const wants = (command: string): boolean => [command, 'help', '--help', '-h'].includes(first);
+  if (wants('key')) {
     const { addKeyCommands } = await import('./key-command.js');
     addKeyCommands(program);
   }
-  if (first === 'pin' || first === 'help' || first === '--help' || first === '-h') {
+  if (wants('pin')) {
     const { addPinCommands } = await import('./pin-command.js');
     addPinCommands(program);
+  }
+  if (wants('audit')) {
+    const { addAuditCommands } = await import('./audit-command.js');
+    addAuditCommands(program, setExitCode);
+  }
+  if (wants('policy')) {
+    const { addPolicyCommands } = await import('./policy-command.js');
+    addPolicyCommands(program, setExitCode);
   }
   try {
     await program.parseAsync(argv);

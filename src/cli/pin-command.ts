@@ -39,14 +39,14 @@ export function addPinCommands(program: Command): void {
   withPlace(pin.command('status'))
     .description('show the tokens that get no PIN, and why')
     .option('--json', 'print JSON')
-    .action((options: StatusOptions) => {
-      status(options);
+    .action((_options: StatusOptions, command: Command) => {
+      status(command.optsWithGlobals());
     });
   withPlace(pin.command('clear'))
     .description('allow another attempt with the PIN')
     .option('--token <serial>', 'for the token of this serial number (default: for all)')
-    .action((options: ClearOptions) => {
-      clear(options);
+    .action((_options: ClearOptions, command: Command) => {
+      clear(command.optsWithGlobals());
     });
 }
 

@@ -5,16 +5,22 @@ import { printable } from './printable.js';
 
 const MAX_CELL_LENGTH = 40;
 
-/** Lines of columns of equal width; an empty cell is shown as a dash. */
+/**
+ * Lines of columns of equal width; an empty cell is shown as a dash.
+ * @param maxCellLength in characters; what is longer is cut
+ */
 export function formatTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
+  maxCellLength = MAX_CELL_LENGTH,
 ): readonly string[] {
   const cells = [
     head,
-    ...rows.map((row) => row.map((cell) => printable(cell, MAX_CELL_LENGTH) || '-')),
+    ...rows.map((row) => row.map((cell) => printable(cell, maxCellLength) || '-')),
   ];
-  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const widths = head.map((_, column) =>
+    cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
+  );
   return cells.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))

@@ -1,0 +1,62 @@
+// Records of the audit log as lines for people: `clavigerd audit show`. Pure.
+// What a client sent stands in them, so everything is escaped; nothing is cut.
+
+import type { AuditRecord } from '../audit/audit-record.js';
+import { printable } from '../lib/printable.js';
+
+/** More than a record can hold. */
+const MAX_FIELD_CHARACTERS = 1024 * 1024;
+/** Enough for most; a longer field moves the rest of its line. Nothing is read ahead to know better. */
+const WIDTHS = { time: 24, client: 12, operation: 16, names: 28, verdict: 12 };
+
+/** `2026-11-22T01:33:39.123Z  web/3  new-order  dns:www.example.org  signed  0.12 + 34.50 ms` */
+export function formatRecordLine(record: AuditRecord): string {
+  return record.event === 'decision' ? formatDecision(record) : formatEvent(record);
+}
+
+/** What the columns of `formatRecordLine` are. */
+export function formatHeadLine(): string {
+  return [
+    'TIME (UTC)'.padEnd(WIDTHS.time),
+    'CLIENT'.padEnd(WIDTHS.client),
+    'OPERATION'.padEnd(WIDTHS.operation),
+    'NAMES'.padEnd(WIDTHS.names),
+    'VERDICT'.padEnd(WIDTHS.verdict),
+    'WAIT + KEY',
+  ].join('  ');
+}
+
+function formatDecision(record: AuditRecord): string {
+  const line = [
+    record.time.padEnd(WIDTHS.time),
+    clientOf(record).padEnd(WIDTHS.client),
+    shown(record.operation).padEnd(WIDTHS.operation),
+    shown(record.identifiers?.join(',')).padEnd(WIDTHS.names),
+    shown(record.verdict).padEnd(WIDTHS.verdict),
+    latencyOf(record),
+  ].join('  ');
+  const why = [record.rule ?? record.code, record.reason].filter((part) => part !== undefined);
+  const isPlain = record.verdict === 'signed' || why.length === 0;
+  return isPlain ? line.trimEnd() : `${line.trimEnd()}  (${why.map(shown).join(': ')})`;
+}
+
+function formatEvent({ time, event, reason }: AuditRecord): string {
+  const words = reason === undefined ? [event] : [event, shown(reason)];
+  return `${time.padEnd(WIDTHS.time)}  -- ${words.join(': ')}`;
+}
+
+/** The daemon puts the listener before the number where there are several: it is shown once. */
+function clientOf({ listener, connection }: AuditRecord): string {
+  const number = connection?.split('/').at(-1);
+  return shown([listener, number].filter((part) => part !== undefined).join('/'));
+}
+
+function latencyOf(record: AuditRecord): string {
+  const { 'queue-ms': queued, 'token-ms': token } = record;
+  const parts = [queued, token].filter((ms) => ms !== undefined).map((ms) => ms.toFixed(2));
+  return parts.length === 0 ? '' : `${parts.join(' + ')} ms`;
+}
+
+function shown(text: string | undefined): string {
+  return printable(text ?? '', MAX_FIELD_CHARACTERS) || '-';
+}

@@ -1,0 +1,98 @@
+// `clavigerd audit verify`: whether the records of the files named are one unbroken chain, and what to say of it.
+// The checking is audit/audit-chain.ts; here files go in and sentences come out.
+
+import { ChainVerifier, type ChainReport } from '../audit/audit-chain.js';
+import { MAX_RECORD_BYTES, type ChainHead } from '../audit/audit-record.js';
+import { AppError } from '../lib/errors.js';
+import { printable } from '../lib/printable.js';
+import { readFileLines } from './audit-file.js';
+import { readHeadNote } from './audit-head-note.js';
+import { filesOfLog, type AuditPlaces } from './audit-places.js';
+import { inOrderOfRecords } from './audit-records.js';
+
+export interface Verification extends ChainReport {
+  /** False for a broken chain, and when there was no record to check. */
+  readonly ok: boolean;
+  /** In the order of their records. */
+  readonly files: readonly string[];
+}
+
+const MAX_TRIES = 3;
+
+/** @param knownHead a record that must be in the chain. @throws AppError SYS_FILE */
+export async function verifyFiles(
+  paths: readonly string[],
+  knownHead: ChainHead | undefined,
+): Promise<Verification> {
+  const verifier = new ChainVerifier(knownHead);
+  const files = await inOrderOfRecords(paths);
+  for (const path of files) {
+    verifier.beginFile(path);
+    for await (const lines of readFileLines(path, MAX_RECORD_BYTES)) {
+      for (const { bytes, isEnded } of lines) {
+        verifier.push(bytes, isEnded);
+      }
+    }
+  }
+  const report = verifier.finish();
+  return { ok: report.findings.length === 0 && report.records > 0, ...report, files };
+}
+
+/**
+ * Checks a log with all it was rotated to; the daemon's note of its last record tells a log that was cut off.
+ * @param named a record that must be in the chain, instead of the noted one.
+ * @throws AppError SYS_FILE
+ */
+export async function verifyLog(
+  { log, head }: AuditPlaces,
+  named: ChainHead | undefined,
+): Promise<Verification> {
+  for (let tries = 1; ; tries += 1) {
+    // Before the files: the daemon may go on writing meanwhile.
+    const note = head === undefined ? undefined : readHeadNote(head)?.head;
+    const files = filesOfLog(log);
+    const verification = await verifyFiles(files, named ?? note);
+    // A rotation in the midst of it looks like a loss.
+    const isSame = JSON.stringify(filesOfLog(log)) === JSON.stringify(files);
+    if (verification.ok || isSame || tries === MAX_TRIES) {
+      return verification;
+    }
+  }
+}
+
+/** Findings, notes, the result, and the head to keep elsewhere. */
+export function formatVerification(verification: Verification): readonly string[] {
+  const { findings, notes, head } = verification;
+  return [
+    ...findings.map(({ file, line, kind, message }) => `${file}:${line}: ${kind}: ${message}`),
+    ...notes.map(({ file, line, message }) => `${file}:${line}: note: ${message}`),
+    resultOf(verification),
+    ...(head === undefined ? [] : [`head ${formatHead(head)}`]),
+  ].map((line) => printable(line));
+}
+
+function resultOf({ ok, records, first, head, files, findings }: Verification): string {
+  const where = files.length === 1 ? 'one file' : `${files.length} files`;
+  if (records === 0 || first === undefined || head === undefined) {
+    return `no record in ${where}`;
+  }
+  const which = `records ${first} to ${head.seq}, in ${where}`;
+  const places = findings.length === 1 ? 'one place' : `${findings.length} places`;
+  return ok ? `${which}: the chain holds` : `${which}: the chain is broken, in ${places}`;
+}
+
+/** `120:2c26b46b...`, as `--head` takes it. */
+function formatHead({ seq, hash }: ChainHead): string {
+  return `${seq}:${hash}`;
+}
+
+/** @throws AppError CONFIG_USAGE */
+export function parseHead(text: string): ChainHead {
+  const [, seq, hash] = /^([1-9]\d{0,15}):([0-9a-f]{64})$/.exec(text.toLowerCase()) ?? [];
+  if (seq === undefined || hash === undefined) {
+    throw new AppError('CONFIG_USAGE', '--head: not of the form SEQ:HASH', {
+      hint: 'it is what `clavigerd audit verify` printed as head',
+    });
+  }
+  return { seq: Number(seq), hash };
+}
