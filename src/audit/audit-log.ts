@@ -1,0 +1,293 @@
+// The audit log as the daemon writes it: records go to the file, all of one turn of the event loop in one
+// write, before the daemon acts on them. While it cannot be written nothing may be signed; what was lost is
+// recorded as a gap. It trusts neither the file it finds at its start nor that its file stays as it is.
+
+import type { Clock } from '../lib/clock.js';
+import { AppError } from '../lib/errors.js';
+import { AuditFile } from './audit-file.js';
+import { AuditHead } from './audit-head.js';
+import { AuditOutage, reasonOf, type TroubleListener } from './audit-outage.js';
+import type { AuditEntry, ChainHead } from './audit-record.js';
+import { ChainText } from './chain-text.js';
+import { GapNotes } from './gap-notes.js';
+import { continueChain, resumeChain } from './resume-chain.js';
+
+export interface AuditLogOptions {
+  /** Absolute. */
+  readonly path: string;
+  /** A record is synced to disk before it counts as written. */
+  readonly isDurable: boolean;
+  /** A file in the state directory for the chain's head. */
+  readonly headPath: string;
+  readonly clock: Clock;
+  readonly onTrouble: TroubleListener;
+  readonly version: string;
+}
+
+interface PendingRecord {
+  readonly entry: AuditEntry;
+  readonly time: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class AuditLog {
+  readonly #options: AuditLogOptions;
+  readonly #headFile: AuditHead;
+  #file: AuditFile;
+  #head: ChainHead;
+  #queue: PendingRecord[] = [];
+  /** What the next record must tell first. */
+  readonly #gaps = new GapNotes();
+  readonly #outage: AuditOutage;
+  #isClosed = false;
+
+  /**
+   * Continues the chain of the file, or of the head noted in the state directory, and records the start.
+   * @throws AppError AUDIT_WRITE, SYS_FILE, SYS_LOCKED, SYS_UNSAFE_PATH; AUDIT_RECORD when what is there cannot
+   *   be continued
+   */
+  static open(options: AuditLogOptions): AuditLog {
+    const headFile = new AuditHead(options.headPath, (problem) => {
+      options.onTrouble('error', `audit log: its head cannot be noted: ${problem}`);
+    });
+    let file: AuditFile | undefined;
+    try {
+      file = new AuditFile(options.path, options.isDurable);
+      const { head, gaps } = resumeChain(file, headFile.noted);
+      const log = new AuditLog(options, headFile, file, head);
+      if (headFile.isDamaged) {
+        log.#noteGap(`the head noted in ${options.headPath} is damaged`);
+      }
+      gaps.forEach((gap) => {
+        log.#noteGap(gap);
+      });
+      log.#commitNow([{ event: 'start', reason: `clavigerd ${options.version}` }]);
+      return log;
+    } catch (error) {
+      headFile.close();
+      file?.discard();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: AuditLogOptions,
+    headFile: AuditHead,
+    file: AuditFile,
+    head: ChainHead,
+  ) {
+    this.#options = options;
+    this.#outage = new AuditOutage(options.onTrouble);
+    this.#headFile = headFile;
+    this.#file = file;
+    this.#head = head;
+  }
+
+  /** The last record, for who wants to note it elsewhere. */
+  get head(): ChainHead {
+    return this.#head;
+  }
+
+  /** Why nothing can be recorded, and so nothing may be signed; `recover` says whether that still holds. */
+  get outage(): AppError | undefined {
+    return this.#outage.error;
+  }
+
+  /**
+   * Resolves when the record is in the file, and synced where the log is durable.
+   * @throws AppError AUDIT_WRITE when it is not; AUDIT_RECORD when it is too long
+   */
+  append(entry: AuditEntry): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) {
+        reject(closedError());
+        return;
+      }
+      this.#queue.push({ entry, time: this.#options.clock.now(), resolve, reject });
+      if (this.#queue.length === 1) {
+        setImmediate(() => {
+          this.#flush();
+        });
+      }
+    });
+  }
+
+  /**
+   * Tries to write again after an outage; does nothing without one. A file that was removed is made anew.
+   * @throws AppError AUDIT_WRITE while it is of no use.
+   */
+  recover(): void {
+    if (this.#isClosed) {
+      throw closedError();
+    }
+    if (this.#outage.error !== undefined) {
+      try {
+        this.#commitNow([]);
+      } catch (error) {
+        throw this.#outage.begin(error);
+      }
+    }
+  }
+
+  /** Goes on in a new file after the old one was moved away; never throws: without a new one the old one stays. */
+  reopen(): void {
+    const { path } = this.#options;
+    if (this.#isClosed) {
+      return;
+    }
+    this.#flush();
+    try {
+      if (!this.#file.isAt(path)) {
+        this.#openNext();
+      }
+    } catch (error) {
+      this.#outage.tell(`${reasonOf(error)}; the file that was open stays in use`);
+    }
+  }
+
+  /** Records the end, after all that waits. @throws AppError AUDIT_WRITE when that fails */
+  async close(): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
+    const stopped = this.append({ event: 'stop' });
+    this.#isClosed = true;
+    this.#flush();
+    try {
+      await stopped;
+    } finally {
+      this.#headFile.write(this.#head, 0);
+      this.#headFile.close();
+      await this.#file.close();
+    }
+  }
+
+  /** All that has gathered, in one write. */
+  #flush(): void {
+    const batch = this.#queue;
+    this.#queue = [];
+    if (batch.length === 0) {
+      return;
+    }
+    let written: PendingRecord[] = [];
+    try {
+      const text = this.#beginText();
+      written = batch.filter((pending) => addTo(text, pending));
+      this.#commit(text);
+    } catch (error) {
+      const outage = this.#outage.begin(error);
+      this.#gaps.addLost(batch.length, reasonOf(outage));
+      batch.forEach(({ reject }) => {
+        reject(outage);
+      });
+      return;
+    }
+    if (!this.#options.isDurable) {
+      this.#settle(written, this.#head);
+      return;
+    }
+    const head = this.#head;
+    this.#file.sync().then(
+      () => {
+        this.#settle(written, head);
+      },
+      (error: unknown) => {
+        const outage = this.#outage.begin(error);
+        this.#gaps.add(`records up to ${head.seq} may not be on disk: ${reasonOf(outage)}`);
+        written.forEach(({ reject }) => {
+          reject(outage);
+        });
+      },
+    );
+  }
+
+  /** What must be told goes first. */
+  #beginText(): ChainText {
+    this.#useGoodFile();
+    const text = new ChainText(this.#head);
+    for (const reason of this.#gaps.reasons()) {
+      text.add({ event: 'gap', reason }, this.#options.clock.now());
+    }
+    return text;
+  }
+
+  #commit(text: ChainText): void {
+    this.#file.write(text.text);
+    this.#head = text.head;
+    this.#gaps.clear();
+  }
+
+  /** For the records of our own. */
+  #commitNow(entries: readonly AuditEntry[]): void {
+    const text = this.#beginText();
+    entries.forEach((entry) => {
+      text.add(entry, this.#options.clock.now());
+    });
+    this.#commit(text);
+    if (this.#options.isDurable) {
+      this.#file.syncNow();
+    }
+    this.#settle([], this.#head);
+  }
+
+  #settle(written: readonly PendingRecord[], head: ChainHead): void {
+    this.#outage.end();
+    this.#headFile.write(head, process.pid);
+    written.forEach(({ resolve }) => {
+      resolve();
+    });
+  }
+
+  /** A file that was removed costs the records that find it so; who tries again gets a new one. */
+  #useGoodFile(): void {
+    const state = this.#file.check();
+    if (state.kind === 'removed') {
+      this.#gaps.add(`the file was removed; it ended with record ${this.#head.seq}`);
+      if (this.#outage.error === undefined) {
+        throw new AppError('AUDIT_WRITE', 'audit log: the file was removed');
+      }
+      this.#openNext();
+    } else if (state.kind === 'changed') {
+      const { expected, found } = state;
+      this.#file.adopt();
+      this.#noteGap(`somebody else changed the file: it had ${expected} bytes, and has ${found}`);
+    }
+  }
+
+  #openNext(): void {
+    const { path, isDurable } = this.#options;
+    const next = new AuditFile(path, isDurable);
+    try {
+      continueChain(next, this.#head).forEach((gap) => {
+        this.#noteGap(gap);
+      });
+    } catch (error) {
+      next.discard();
+      throw error;
+    }
+    const old = this.#file;
+    this.#file = next;
+    void old.close();
+  }
+
+  #noteGap(reason: string): void {
+    this.#gaps.add(reason);
+    this.#outage.tell(reason);
+  }
+}
+
+/** Puts a record into a text; one that is too long is refused alone. */
+function addTo(text: ChainText, { entry, time, reject }: PendingRecord): boolean {
+  try {
+    text.add(entry, time);
+    return true;
+  } catch (error) {
+    reject(error);
+    return false;
+  }
+}
+
+function closedError(): AppError {
+  return new AppError('AUDIT_WRITE', 'audit log: it is closed');
+}

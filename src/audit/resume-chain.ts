@@ -1,0 +1,103 @@
+// Where an audit file that is opened leaves the chain, and what is wrong with it. Runs in the daemon.
+// The head that was noted counts for more than the file: records that it tells of and that are not there are
+// not written anew, so the chain shows where they were.
+
+import { AppError } from '../lib/errors.js';
+import { EMPTY_CHAIN } from './audit-chain.js';
+import type { AuditFile } from './audit-file.js';
+import { MAX_RECORD_BYTES, hashOfLine, parseRecord, type ChainHead } from './audit-record.js';
+
+/** Of every line. */
+const RECORD_START = '{"seq":';
+
+export interface ResumedChain {
+  readonly head: ChainHead;
+  /** What must be recorded. */
+  readonly gaps: readonly string[];
+}
+
+/**
+ * At the start of the daemon: the chain goes on after the file's last record, or after the noted head where
+ * the file does not reach it. Half a record at the end is cut off.
+ * @throws AppError AUDIT_RECORD when neither the file nor a head tells how to go on; AUDIT_WRITE
+ */
+export function resumeChain(file: AuditFile, noted: ChainHead | undefined): ResumedChain {
+  const end = readEnd(file);
+  if (end.isForeign) {
+    if (noted === undefined) {
+      throw new AppError('AUDIT_RECORD', 'audit log: the end of the file is no record', {
+        hint: 'move the file away, so that a new one is begun',
+      });
+    }
+    file.adopt();
+    return { head: noted, gaps: ['the end of the file is no record'] };
+  }
+  const gaps = cutIncomplete(file, end);
+  const { last } = end;
+  if (noted === undefined || last === undefined || last.seq > noted.seq || isSame(last, noted)) {
+    return { head: last ?? noted ?? EMPTY_CHAIN, gaps };
+  }
+  const problem =
+    last.seq < noted.seq
+      ? `the file ends at record ${last.seq}, but record ${noted.seq} had been written`
+      : `record ${last.seq} of the file is not the one that had been written`;
+  return { head: noted, gaps: [...gaps, problem] };
+}
+
+/**
+ * While the daemon runs: the chain goes on as it was; a new file is expected to be empty.
+ * @returns what must be recorded. @throws AppError AUDIT_WRITE
+ */
+export function continueChain(file: AuditFile, head: ChainHead): readonly string[] {
+  const end = readEnd(file);
+  if (end.isForeign) {
+    file.adopt();
+    return ['the new file was not empty: its end is no record'];
+  }
+  const gaps = cutIncomplete(file, end);
+  return end.last === undefined || isSame(end.last, head)
+    ? gaps
+    : [...gaps, `the new file was not empty: it ended with record ${end.last.seq}`];
+}
+
+interface FileEnd {
+  /** The last record; undefined where there is none. */
+  readonly last: ChainHead | undefined;
+  readonly incompleteBytes: number;
+  /** It is nothing a signer has written, not even a part of it. */
+  readonly isForeign: boolean;
+}
+
+function readEnd(file: AuditFile): FileEnd {
+  const { lastLine, incomplete } = file.readTail();
+  const last = lastLine && headOf(lastLine);
+  const isPart = RECORD_START.startsWith(incomplete.toString('latin1', 0, RECORD_START.length));
+  return {
+    last,
+    incompleteBytes: incomplete.length,
+    isForeign:
+      (lastLine !== undefined && last === undefined) ||
+      !isPart ||
+      incomplete.length > MAX_RECORD_BYTES,
+  };
+}
+
+function cutIncomplete(file: AuditFile, { incompleteBytes }: FileEnd): readonly string[] {
+  if (incompleteBytes === 0) {
+    return [];
+  }
+  file.removeEnd(incompleteBytes);
+  return [`incomplete record of ${incompleteBytes} bytes removed`];
+}
+
+function headOf(line: Buffer): ChainHead | undefined {
+  try {
+    return { seq: parseRecord(line).seq, hash: hashOfLine(line) };
+  } catch {
+    return undefined;
+  }
+}
+
+function isSame(a: ChainHead, b: ChainHead): boolean {
+  return a.seq === b.seq && a.hash === b.hash;
+}

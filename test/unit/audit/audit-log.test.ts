@@ -1,0 +1,493 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { readNotedHead } from '../../../src/audit/audit-head.js';
+import { AuditLog } from '../../../src/audit/audit-log.js';
+import { MAX_RECORD_BYTES, type AuditRecord } from '../../../src/audit/audit-record.js';
+import { lockFile } from '../../../src/sys/file-lock.js';
+import { appErrorOf } from '../../support/app-error.js';
+import { headOf, makeChain, readRecords, verifyFiles } from '../../support/audit-chain.js';
+import type { Scope } from '../../support/scope.js';
+import { makeTempDir } from '../../support/temp-dir.js';
+
+const DECISION = { event: 'decision', verdict: 'signed', account: 'default' } as const;
+
+class Bed {
+  readonly path: string;
+  readonly rotated: string;
+  readonly headPath: string;
+  readonly troubles: string[] = [];
+
+  constructor(directory: string) {
+    mkdirSync(join(directory, 'log'), { mode: 0o700 });
+    this.path = join(directory, 'log', 'audit.jsonl');
+    this.rotated = `${this.path}.1`;
+    this.headPath = join(directory, 'state', 'audit-head');
+  }
+
+  open(isDurable = false): AuditLog {
+    return AuditLog.open({
+      path: this.path,
+      isDurable,
+      headPath: this.headPath,
+      clock: { now: () => 1.8e12 },
+      onTrouble: (level, message) => this.troubles.push(`${level}: ${message}`),
+      version: '1.2.3',
+    });
+  }
+
+  /** A log that was written and closed. */
+  async fill(count: number): Promise<void> {
+    const log = this.open();
+    for (let at = 0; at < count; at += 1) {
+      await log.append({ ...DECISION, connection: String(at) });
+    }
+    await log.close();
+  }
+
+  records(path = this.path): AuditRecord[] {
+    return readRecords(path);
+  }
+
+  events(path = this.path): string[] {
+    return this.records(path).map(({ event, reason }) =>
+      reason === undefined ? event : `${event}: ${reason}`,
+    );
+  }
+
+  breaks(...paths: string[]): string[] {
+    return verifyFiles(paths.length === 0 ? [this.path] : paths).findings.map(
+      ({ kind, line }) => `${kind}:${line}`,
+    );
+  }
+}
+
+async function makeBed(scope: Scope): Promise<Bed> {
+  return new Bed(await makeTempDir(scope));
+}
+
+describe('AuditLog', () => {
+  it('records its start, what happens and its end', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(2);
+    assert.deepEqual(bed.events(), ['start: clavigerd 1.2.3', 'decision', 'decision', 'stop']);
+    const [start, first] = bed.records();
+    assert.deepEqual(start, {
+      seq: 1,
+      time: '2027-01-15T08:00:00.000Z',
+      event: 'start',
+      reason: 'clavigerd 1.2.3',
+      prev: '0'.repeat(64),
+    });
+    assert.equal(first?.connection, '0');
+    assert.deepEqual(bed.breaks(), []);
+    assert.equal(statSync(bed.path).mode & 0o777, 0o600);
+    assert.equal(statSync(bed.headPath).mode & 0o777, 0o600);
+    assert.deepEqual(bed.troubles, []);
+  });
+
+  for (const isDurable of [false, true]) {
+    it(`keeps the order of records that come together (durable: ${isDurable})`, async (t) => {
+      const bed = await makeBed(t);
+      const log = bed.open(isDurable);
+      const names = Array.from({ length: 500 }, (_, at) => String(at));
+      await Promise.all(names.map((connection) => log.append({ ...DECISION, connection })));
+      const written = bed.records().map(({ connection }) => connection);
+      assert.deepEqual(written.slice(1), names);
+      await log.close();
+      assert.deepEqual(bed.breaks(), []);
+    });
+  }
+
+  it('continues the chain', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(2);
+    await bed.fill(1);
+    assert.equal(bed.records().length, 7);
+    assert.deepEqual(bed.breaks(), []);
+    assert.deepEqual(bed.troubles, []);
+  });
+
+  it('tells its head, and notes it with the process', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    assert.equal(log.head.seq, 1);
+    await log.append(DECISION);
+    assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: process.pid });
+    await log.close();
+    const last = readFileSync(bed.path, 'latin1').trimEnd().split('\n').at(-1);
+    assert.deepEqual(readNotedHead(bed.headPath), { ...headOf(last), pid: 0 });
+  });
+
+  it('takes nothing after its end', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    const waiting = log.append(DECISION);
+    await log.close();
+    await waiting;
+    await log.close();
+    log.reopen();
+    await appErrorOf(() => log.append(DECISION), 'AUDIT_WRITE');
+    await appErrorOf(() => {
+      log.recover();
+    }, 'AUDIT_WRITE');
+    assert.deepEqual(bed.events(), ['start: clavigerd 1.2.3', 'decision', 'stop']);
+  });
+
+  it('cuts a reason, and refuses a record that is too long alone', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    const long = 'x'.repeat(MAX_RECORD_BYTES);
+    const appended = await Promise.allSettled([
+      log.append({ ...DECISION, reason: long }),
+      log.append({ ...DECISION, url: long }),
+      log.append(DECISION),
+    ]);
+    assert.deepEqual(
+      appended.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    );
+    await appErrorOf(() => log.append({ ...DECISION, url: long }), 'AUDIT_RECORD');
+    assert.equal(log.outage, undefined);
+    await log.close();
+    assert.equal(bed.records()[1]?.reason?.length, 2001);
+    assert.deepEqual(bed.breaks(), []);
+  });
+
+  it('is one process’s', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    const error = await appErrorOf(() => bed.open(), 'SYS_LOCKED');
+    assert.match(error.message, /^audit log .*: another process is using it$/);
+    await log.close();
+    await bed.open().close();
+    assert.deepEqual(bed.breaks(), []);
+  });
+});
+
+describe('AuditLog.open', () => {
+  it('cuts half a record off, and records that', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const [start = ''] = readFileSync(bed.path, 'latin1').split('\n');
+    appendFileSync(bed.path, start.slice(0, 40));
+    await bed.fill(0);
+    assert.deepEqual(bed.events().slice(3), [
+      'gap: incomplete record of 40 bytes removed',
+      'start: clavigerd 1.2.3',
+      'stop',
+    ]);
+    assert.deepEqual(bed.breaks(), []);
+  });
+
+  it('begins where there is only half a record', async (t) => {
+    const bed = await makeBed(t);
+    writeFileSync(bed.path, '{"se');
+    await bed.fill(0);
+    assert.equal(bed.events()[0], 'gap: incomplete record of 4 bytes removed');
+    assert.deepEqual(bed.breaks(), []);
+  });
+
+  it('shows a tail that was cut while nothing ran', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(5);
+    const lines = readFileSync(bed.path, 'latin1').split('\n');
+    writeFileSync(bed.path, `${lines.slice(0, 4).join('\n')}\n`);
+    await bed.fill(0);
+    assert.equal(bed.events()[4], 'gap: the file ends at record 4, but record 7 had been written');
+    assert.deepEqual(bed.breaks(), ['removed:5']);
+    assert.deepEqual(bed.troubles, [
+      'error: audit log: the file ends at record 4, but record 7 had been written',
+    ]);
+  });
+
+  it('shows a last record that was replaced while nothing ran', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const text = readFileSync(bed.path, 'latin1');
+    writeFileSync(bed.path, text.replace('"stop"', '"start"'));
+    await bed.fill(0);
+    assert.equal(bed.events()[3], 'gap: record 3 of the file is not the one that had been written');
+    assert.deepEqual(bed.breaks(), ['edited:3']);
+  });
+
+  it('goes on after the noted head where the file was moved or removed', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    renameSync(bed.path, bed.rotated);
+    await bed.fill(1);
+    assert.deepEqual(bed.breaks(bed.rotated, bed.path), []);
+    rmSync(bed.path);
+    await bed.fill(1);
+    assert.equal(bed.records()[0]?.seq, 7);
+    assert.deepEqual(bed.breaks(bed.rotated, bed.path), ['removed:1']);
+  });
+
+  it('goes on after the file where no head is noted, or an older one', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const older = readFileSync(bed.headPath);
+    await bed.fill(1);
+    writeFileSync(bed.headPath, older);
+    await bed.fill(1);
+    rmSync(bed.headPath);
+    await bed.fill(1);
+    assert.equal(bed.records().length, 12);
+    assert.deepEqual(bed.breaks(), []);
+    assert.deepEqual(bed.troubles, []);
+  });
+
+  it('says that the noted head is damaged', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    writeFileSync(bed.headPath, '\0'.repeat(160));
+    await appErrorOf(() => readNotedHead(bed.headPath), 'AUDIT_RECORD');
+    await bed.fill(0);
+    assert.match(bed.events()[3] ?? '', /^gap: the head noted in .* is damaged$/);
+    assert.deepEqual(bed.breaks(), []);
+  });
+
+  it('takes no file that is something else', async (t) => {
+    const bed = await makeBed(t);
+    for (const content of ['something\n', 'something', 'a\n{"seq":']) {
+      writeFileSync(bed.path, content);
+      await appErrorOf(() => bed.open(), 'AUDIT_RECORD');
+      assert.equal(readFileSync(bed.path, 'latin1'), content);
+    }
+  });
+
+  it('goes on after foreign lines where the head is noted', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    appendFileSync(bed.path, 'something\nelse');
+    await bed.fill(0);
+    const lines = readFileSync(bed.path, 'latin1').split('\n');
+    assert.equal(lines[4], 'else');
+    assert.match(lines[5] ?? '', /"gap","reason":"the end of the file is no record"/);
+    assert.deepEqual(bed.breaks(), ['not-a-record:4', 'not-a-record:5']);
+  });
+
+  it('takes no file or directory that others could change, and no link', async (t) => {
+    const bed = await makeBed(t);
+    const directory = join(bed.path, '..');
+    writeFileSync(bed.path, '');
+    chmodSync(bed.path, 0o666);
+    await appErrorOf(() => bed.open(), 'SYS_UNSAFE_PATH');
+    chmodSync(bed.path, 0o600);
+    chmodSync(directory, 0o777);
+    await appErrorOf(() => bed.open(), 'SYS_UNSAFE_PATH');
+    chmodSync(directory, 0o700);
+    renameSync(bed.path, bed.rotated);
+    symlinkSync(bed.rotated, bed.path);
+    await appErrorOf(() => bed.open(), 'AUDIT_WRITE');
+    rmSync(bed.path);
+    mkdirSync(bed.path);
+    await appErrorOf(() => bed.open(), 'AUDIT_WRITE');
+  });
+
+  it('says what is wrong with the place of its head', async (t) => {
+    const bed = await makeBed(t);
+    mkdirSync(bed.headPath, { recursive: true, mode: 0o700 });
+    await appErrorOf(() => bed.open(), 'SYS_FILE');
+    await appErrorOf(() => readNotedHead(bed.headPath), 'SYS_FILE');
+    assert.equal(readNotedHead(`${bed.headPath}-other`), undefined);
+  });
+});
+
+describe('AuditLog.reopen', () => {
+  for (const isDurable of [false, true]) {
+    it(`goes on in a new file (durable: ${isDurable})`, async (t) => {
+      const bed = await makeBed(t);
+      const log = bed.open(isDurable);
+      const before = log.append({ ...DECISION, connection: 'before' });
+      renameSync(bed.path, bed.rotated);
+      log.reopen();
+      await before;
+      await log.append({ ...DECISION, connection: 'after' });
+      await log.close();
+      assert.deepEqual(bed.events(bed.rotated), ['start: clavigerd 1.2.3', 'decision']);
+      assert.deepEqual(bed.events(), ['decision', 'stop']);
+      assert.deepEqual(bed.breaks(bed.rotated, bed.path), []);
+      assert.deepEqual(bed.troubles, []);
+    });
+  }
+
+  it('stays in the moved file until then', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    renameSync(bed.path, bed.rotated);
+    await log.append(DECISION);
+    assert.equal(bed.records(bed.rotated).length, 2);
+    log.reopen();
+    assert.equal(readFileSync(bed.path, 'latin1'), '');
+    await log.close();
+  });
+
+  it('does nothing where no file was moved', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    log.reopen();
+    await log.close();
+    assert.deepEqual(bed.events(), ['start: clavigerd 1.2.3', 'stop']);
+    assert.deepEqual(bed.troubles, []);
+  });
+
+  it('takes a file that was made for it, and says when it is not empty', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    renameSync(bed.path, bed.rotated);
+    writeFileSync(bed.path, '', { mode: 0o640 });
+    log.reopen();
+    await log.append(DECISION);
+    assert.equal(bed.records()[0]?.event, 'decision');
+    renameSync(bed.path, `${bed.path}.2`);
+    writeFileSync(bed.path, `${makeChain(3).join('\n')}\n`, { mode: 0o600 });
+    log.reopen();
+    renameSync(bed.path, `${bed.path}.3`);
+    writeFileSync(bed.path, 'something', { mode: 0o600 });
+    log.reopen();
+    await log.close();
+    const [, ...lines] = readFileSync(bed.path, 'latin1').trimEnd().split('\n');
+    assert.equal(lines.length, 3);
+    assert.match(
+      lines[0] ?? '',
+      /"gap","reason":"the new file was not empty: it ended with record 3"/,
+    );
+    assert.match(lines[1] ?? '', /"reason":"the new file was not empty: its end is no record"/);
+    assert.equal(bed.troubles.length, 2);
+  });
+
+  it('keeps the old file where there can be no new one', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    renameSync(bed.path, bed.rotated);
+    writeFileSync(bed.path, '');
+    chmodSync(bed.path, 0o666);
+    log.reopen();
+    const fd = openSync(bed.path, 'a');
+    chmodSync(bed.path, 0o600);
+    lockFile(fd, { waitSeconds: 0 });
+    log.reopen();
+    closeSync(fd);
+    await log.append(DECISION);
+    await log.close();
+    assert.deepEqual(bed.events(bed.rotated).slice(1), ['decision', 'stop']);
+    assert.match(bed.troubles[0] ?? '', /^error: audit log: others can write .*stays in use$/);
+    assert.match(bed.troubles[1] ?? '', /another process is using it; the file .* stays in use$/);
+    assert.equal(log.outage, undefined);
+  });
+});
+
+describe('AuditLog.recover', () => {
+  it('does nothing without an outage', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    log.recover();
+    await log.close();
+    assert.equal(bed.records().length, 2);
+  });
+
+  for (const isDurable of [false, true]) {
+    it(`makes a removed file anew, and records what was lost (durable: ${isDurable})`, async (t) => {
+      const bed = await makeBed(t);
+      const log = bed.open(isDurable);
+      await log.append(DECISION);
+      rmSync(bed.path);
+      const lost = [log.append(DECISION), log.append(DECISION)];
+      for (const append of lost) {
+        const error = await appErrorOf(() => append, 'AUDIT_WRITE');
+        assert.equal(error.message, 'audit log: the file was removed');
+        assert.equal(log.outage, error);
+      }
+      log.recover();
+      assert.equal(log.outage, undefined);
+      await log.append(DECISION);
+      await log.close();
+      assert.deepEqual(bed.events(), [
+        'gap: the file was removed; it ended with record 2',
+        'gap: 2 records could not be written: the file was removed',
+        'decision',
+        'stop',
+      ]);
+      assert.equal(bed.records()[0]?.seq, 3);
+      assert.deepEqual(bed.breaks(), []);
+      assert.deepEqual(bed.troubles, [
+        'error: audit log: the file was removed; nothing is signed until it can be written',
+        'notice: audit log: it can be written again',
+      ]);
+    });
+  }
+
+  it('fails while there is no place for a file', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    rmSync(join(bed.path, '..'), { recursive: true });
+    await appErrorOf(() => log.append(DECISION), 'AUDIT_WRITE');
+    const error = await appErrorOf(() => {
+      log.recover();
+    }, 'AUDIT_WRITE');
+    assert.match(error.message, /^audit log: .*ENOENT/);
+    assert.equal(log.outage, error);
+    mkdirSync(join(bed.path, '..'), { mode: 0o700 });
+    log.recover();
+    await log.close();
+    assert.deepEqual(bed.breaks(), []);
+  });
+
+  it('is not needed by the next record', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    rmSync(bed.path);
+    await appErrorOf(() => log.append(DECISION), 'AUDIT_WRITE');
+    await log.append(DECISION);
+    assert.equal(log.outage, undefined);
+    await log.close();
+    assert.equal(bed.records().length, 4);
+    assert.deepEqual(bed.breaks(), []);
+  });
+});
+
+describe('a file that others write to', () => {
+  it('is told of, and goes on', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    await log.append(DECISION);
+    const size = statSync(bed.path).size;
+    appendFileSync(bed.path, 'something');
+    await log.append(DECISION);
+    truncateSync(bed.path, 0);
+    await log.append(DECISION);
+    await log.close();
+    const [first = ''] = bed.events();
+    assert.match(first, /^gap: somebody else changed the file: it had \d+ bytes, and has 0$/);
+    assert.equal(
+      bed.troubles[0],
+      `error: audit log: somebody else changed the file: it had ${size} bytes, and has ${size + 9}`,
+    );
+    assert.deepEqual(bed.breaks(), []);
+  });
+
+  it('keeps what they wrote on a line of its own', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    appendFileSync(bed.path, 'something');
+    await log.append(DECISION);
+    await log.close();
+    assert.deepEqual(bed.breaks(), ['not-a-record:2']);
+    assert.equal(readFileSync(bed.path, 'latin1').split('\n')[1], 'something');
+  });
+});
