@@ -143,7 +143,9 @@ function explainValidity({ validity }: NamedPolicy): string[] {
     maxMs === undefined
       ? 'Orders name no notAfter.'
       : `Orders may name a notAfter, at most ${formatDuration(maxMs)} after their notBefore, or after now.`,
-    `Orders may name a notBefore, at most ${formatDuration(aheadMs + CLOCK_TOLERANCE_MS)} ahead.`,
+    aheadMs === 0
+      ? `Orders may name a notBefore within ${formatDuration(CLOCK_TOLERANCE_MS)} of now.`
+      : `Orders may name a notBefore, at most ${formatDuration(aheadMs)} ahead.`,
   ];
 }
 

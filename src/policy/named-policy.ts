@@ -3,7 +3,7 @@
 // settings that are absent restrict nothing, except `profiles`, `validity` and `allow-wildcards`, whose
 // absence allows only what every client needs. `deny` wins. A policy narrows what the daemon's mode allows.
 
-import { messageOf } from '../lib/errors.js';
+import { isAppError, messageOf } from '../lib/errors.js';
 import { budgetKey, parseBudget, type Budget } from './budget.js';
 import { parseKeyPin, parseKeyType, type KeyTypeRule } from './csr-keys.js';
 import { parseDuration } from './duration.js';
@@ -116,7 +116,8 @@ function readList<T>(
     try {
       return [parse(text)];
     } catch (error) {
-      report(`${key}.${index}`, messageOf(error));
+      const hint = isAppError(error) ? error.hint : undefined;
+      report(`${key}.${index}`, `${messageOf(error)}${hint === undefined ? '' : ` (${hint})`}`);
       return [];
     }
   });

@@ -118,6 +118,10 @@ describe('parseNamedPolicy', () => {
       'validity.max',
     ]);
     assert.match(problems.map(({ problem }) => problem).join('\n'), /behind its prefix/);
+    assert.match(
+      problems[0]?.problem ?? '',
+      /^operation: "new order" is not known \(known are read, /,
+    );
   });
 
   for (const [name, settings, key] of [
