@@ -39,6 +39,7 @@ export class ListenPost {
   readonly #listeners: Listener[] = [];
   /** Paths of sockets, names of passed ones. */
   readonly #where: string[] = [];
+  #opening: Promise<void> = Promise.resolve();
   #isStopped = false;
 
   constructor(options: ListenPostOptions) {
@@ -57,6 +58,31 @@ export class ListenPost {
    * @throws AppError SYS_SOCKET, SYS_UNSAFE_PATH
    */
   async open(passedSockets: readonly PassedSocket[], key: AccountKey | undefined): Promise<void> {
+    const opening = this.#open(passedSockets, key);
+    this.#opening = opening.catch(() => undefined);
+    await opening;
+  }
+
+  /** The key is known: whoever comes is greeted, and gets what the pool says. */
+  greetWith(key: AccountKey): ConnectionPool {
+    return this.#desk.open(key);
+  }
+
+  /** Listens no more. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const listener of this.#listeners) {
+      listener.stop();
+    }
+  }
+
+  /** Lets every client have the answers it waits for; after `graceMs` the rest is cut off. */
+  async finish(graceMs: number): Promise<void> {
+    await this.#opening; // a socket just being bound is removed before the daemon ends
+    await this.#desk.finish(graceMs);
+  }
+
+  async #open(passedSockets: readonly PassedSocket[], key: AccountKey | undefined): Promise<void> {
     const { listen, userId } = this.#options;
     const { place } = listen;
     const onConnection = (socket: Duplex): void => {
@@ -75,24 +101,6 @@ export class ListenPost {
     if (key !== undefined && !this.#isStopped) {
       this.greetWith(key);
     }
-  }
-
-  /** The key is known: whoever comes is greeted, and gets what the pool says. */
-  greetWith(key: AccountKey): ConnectionPool {
-    return this.#desk.open(key);
-  }
-
-  /** Listens no more. */
-  stop(): void {
-    this.#isStopped = true;
-    for (const listener of this.#listeners) {
-      listener.stop();
-    }
-  }
-
-  /** Lets every client have the answers it waits for; after `graceMs` the rest is cut off. */
-  finish(graceMs: number): Promise<void> {
-    return this.#desk.finish(graceMs);
   }
 
   /** For the log, where there is more than one. */

@@ -5,6 +5,7 @@ import type { JsonWebKey } from 'node:crypto';
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { askOnce, makeSectionBed, orderFor } from '../support/daemon-sections.js';
 import { makeKey } from '../support/keys.js';
 import { connectLineClient } from '../support/line-client.js';
 import { type RunningProcess, startProcess } from '../support/process.js';
@@ -78,4 +79,58 @@ describe('socket activation', () => {
     assert.deepEqual(status, { code: 0, signal: null }, process.output);
     assert.ok((await stat(socket)).isSocket());
   });
+});
+
+describe('sockets passed by name', () => {
+  const LISTENERS = `privkey = "file:@/account.pem"
+[policy.web]
+operations = ["read"]
+[[listen]]
+descriptor = "admin"
+[[listen]]
+descriptor = "web"
+policy = "web"
+`;
+
+  async function activateNamed(scope: Scope, names: string, toml = LISTENERS) {
+    const bed = await makeSectionBed(scope, toml);
+    const process = await startProcess(scope, {
+      command: 'systemd-socket-activate',
+      args: [
+        ...['a', 'b', 'c'].map((name) => `--listen=${bed.path(name)}`),
+        `--fdname=${names}`,
+        `--setenv=${TRANSCRIPT_VARIABLE}`,
+        globalThis.process.execPath,
+        CLAVIGERD,
+        `--config=${bed.config}`,
+      ],
+      waitFor: { socket: bed.path('c') },
+    });
+    return { bed, process };
+  }
+
+  it('go to the listeners that name them, two of one name to the same', async (t) => {
+    const { bed, process } = await activateNamed(t, 'web:admin:web');
+    const order = orderFor('www.example.org');
+    assert.equal(await askOnce(t, bed.path('b'), order), 'signed');
+    for (const name of ['a', 'c']) {
+      assert.match(await askOnce(t, bed.path(name), order), /"denied"/);
+      assert.equal(await askOnce(t, bed.path(name)), 'signed');
+    }
+    assert.match(process.stderr, /ready listener=web .* socket=web,web/);
+  });
+
+  for (const [name, names, error] of [
+    ['that no listener names', 'web:admin:other', /systemd passed the socket "other", which no/],
+    ['that are not all there', 'web:web:web', /1\.descriptor|0\.descriptor: systemd passed no/],
+  ] as const) {
+    it(`${name} end the start`, async (t) => {
+      const { bed, process } = await activateNamed(t, names);
+      const client = await connectLineClient(bed.path('a'));
+      const status = await process.waitForExit();
+      assert.match(process.stderr, error);
+      assert.equal(status.code, 2);
+      client.close();
+    });
+  }
 });
