@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import { formatAsciiJson } from '../lib/ascii-json.js';
 import { AppError } from '../lib/errors.js';
 
 /** More than the escaped names of any request can take (32 KiB of base64url, six characters a byte). */
@@ -169,20 +170,12 @@ function formatValue(
 ): string {
   switch (typeof value) {
     case 'string':
-      return quote(value);
+      return formatAsciiJson(value);
     case 'number':
       return name === 'seq' ? String(value) : formatDuration(value);
     default:
-      return `[${value.map(quote).join(',')}]`;
+      return `[${value.map(formatAsciiJson).join(',')}]`;
   }
-}
-
-/** Lone surrogates and control characters among them: JSON's own escapes, for each UTF-16 unit. */
-function quote(value: string): string {
-  return JSON.stringify(value).replace(
-    /[^ -~]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function formatDuration(ms: number): string {
