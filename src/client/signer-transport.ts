@@ -40,7 +40,10 @@ export async function connectSocket(path: string): Promise<SignerTransport> {
     socket.once('error', (error) => {
       reject(
         new AppError('CLIENT_SIGNER', `signer: ${path}: ${messageOf(error)}`, {
-          hint: 'is clavigerd running?',
+          hint:
+            systemCodeOf(error) === 'EACCES'
+              ? 'the mode and the group of the socket, and its folder, do not let this user in'
+              : 'is clavigerd running?',
           cause: error,
         }),
       );

@@ -1,10 +1,13 @@
 // Policies that are as tight as they can be for one certificate, and one daemon that holds several of them,
 // each on a socket of its own. Used by test processes only.
 
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { readRecords } from './audit-chain.js';
 import { makeSectionBed, startInBed, type SectionBed } from './daemon-sections.js';
-import { mustRun, runCommand } from './process.js';
+import { mustRun } from './process.js';
 import type { Scope } from './scope.js';
 
 /** What the policy of a socket says; the names of the settings are those of clavigerd.toml. */
@@ -31,10 +34,6 @@ export interface Certificate {
   readonly keyId: string | undefined;
 }
 
-/** The guide's own command; hexadecimal. */
-export const PIN_COMMAND =
-  'openssl pkey -in "$1" -pubout -outform DER | openssl dgst -sha256 -r | cut -d " " -f 1';
-
 /** A new key for a server, in a file of the folder. */
 export async function makeServerKey(path: string, type: 'p256' | 'rsa'): Promise<string> {
   const options =
@@ -45,8 +44,13 @@ export async function makeServerKey(path: string, type: 'p256' | 'rsa'): Promise
   return path;
 }
 
+/** SHA-256 of the key's SubjectPublicKeyInfo, hexadecimal. */
 export async function pinOf(keyFile: string): Promise<string> {
-  return (await mustRun('sh', ['-c', PIN_COMMAND, 'sh', keyFile])).trim();
+  const der = join(dirname(keyFile), `${basename(keyFile)}.spki`);
+  await mustRun('openssl', ['pkey', '-in', keyFile, '-pubout', '-outform', 'DER', '-out', der]);
+  return createHash('sha256')
+    .update(await readFile(der))
+    .digest('hex');
 }
 
 /** Every setting there is, each at the least that one order with new authorizations needs. */
@@ -105,16 +109,4 @@ export async function startWithPolicies(
     recordsOf: (listener) =>
       readRecords(bed.path('audit.jsonl')).filter((record) => record.listener === listener),
   };
-}
-
-/** Runs a program as a user and group that need not exist, and who is in no other group but these. */
-export function runAs(
-  user: { readonly id: number; readonly groups: readonly number[] },
-  command: readonly string[],
-  options: Parameters<typeof runCommand>[2] = {},
-): ReturnType<typeof runCommand> {
-  const { id, groups } = user;
-  const others = groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`;
-  const args = [`--reuid=${id}`, `--regid=${id}`, others, '--inh-caps=-all', ...command];
-  return runCommand('setpriv', args, options);
 }
