@@ -2,7 +2,7 @@
 // A record has exactly one spelling: printable ASCII, members in one order, no blanks. What was written or
 // changed by other hands is seldom one, and printing a line does nothing to a terminal.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import * as v from 'valibot';
 import { AppError } from '../lib/errors.js';
 
@@ -160,7 +160,7 @@ export function parseRecord(line: Uint8Array): AuditRecord {
 
 /** SHA-256 of a line without its newline, in lower-case hex: `prev` of the next. */
 export function hashOfLine(line: string | Uint8Array): string {
-  return createHash('sha256').update(line).digest('hex');
+  return hash('sha256', line, 'hex');
 }
 
 function formatValue(
@@ -177,8 +177,14 @@ function formatValue(
   }
 }
 
+/** Printable ASCII without quotation mark and backslash, as nearly every text is. */
+const PLAIN_TEXT = /^[ !#-[\]-~]*$/;
+
 /** Lone surrogates and control characters among them: JSON's own escapes, for each UTF-16 unit. */
 function quote(value: string): string {
+  if (PLAIN_TEXT.test(value)) {
+    return `"${value}"`;
+  }
   return JSON.stringify(value).replace(
     /[^ -~]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -28,18 +28,13 @@ export class ChainText {
    * @throws AppError AUDIT_RECORD when the record is too long; nothing is added then.
    */
   add(entry: AuditEntry, time: number): void {
-    const { reason } = entry;
-    const line = formatRecord({
-      ...entry,
-      reason:
-        reason !== undefined && reason.length > MAX_REASON_CHARACTERS
-          ? `${reason.slice(0, MAX_REASON_CHARACTERS)}…`
-          : reason,
-      seq: this.#head.seq + 1,
-      time: new Date(time).toISOString(),
-      prev: this.#head.hash,
-    });
+    const seq = this.#head.seq + 1;
+    const record = { ...entry, seq, time: new Date(time).toISOString(), prev: this.#head.hash };
+    if (record.reason !== undefined && record.reason.length > MAX_REASON_CHARACTERS) {
+      record.reason = `${record.reason.slice(0, MAX_REASON_CHARACTERS)}…`;
+    }
+    const line = formatRecord(record);
     this.#text += `${line}\n`;
-    this.#head = { seq: this.#head.seq + 1, hash: hashOfLine(line) };
+    this.#head = { seq, hash: hashOfLine(line) };
   }
 }

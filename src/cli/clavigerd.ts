@@ -48,6 +48,7 @@ function newProgram(setExitCode: (code: number) => void): Command {
     .option('--check', 'print the effective configuration, without secrets, and exit')
     .version(packageVersion(), '--version', 'print the version and exit')
     .helpOption('-h, --help', 'print this help and exit')
+    .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', HELP)
     .allowExcessArguments(false)
     .showHelpAfterError('(clavigerd --help shows what is possible)')
@@ -76,8 +77,10 @@ async function main(argv: readonly string[]): Promise<number> {
     exitCode = code;
   };
   const program = newProgram(setExitCode);
-  const [first = ''] = argv.slice(2);
-  const wants = (command: string): boolean => [command, 'help', '--help', '-h'].includes(first);
+  const [first = '', ...others] = argv.slice(2);
+  const isHelp = ['help', '--help', '-h'].includes(first);
+  // Options of the program may stand before the command.
+  const wants = (command: string): boolean => isHelp || [first, ...others].includes(command);
   if (wants('key')) {
     const { addKeyCommands } = await import('./key-command.js');
     addKeyCommands(program);

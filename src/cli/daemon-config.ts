@@ -13,6 +13,7 @@ import { specifierValues } from '../config/specifiers.js';
 import { describePrivkey } from '../keys/open-account-key.js';
 import { parsePinSource } from '../keys/pin-source.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { checkUrl } from '../policy/request-url.js';
 import { parseNamedPolicy, type NamedPolicy } from '../policy/named-policy.js';
 import { findGroupId } from '../sys/group.js';
 import { readConfigFile } from './config-file.js';
@@ -63,8 +64,25 @@ export function loadDaemonConfig(
   });
   for (const account of config.accounts) {
     assertUsableKey(account, file.path);
+    assertUsableKeyId(account, config.allowHttpOnLoopback, file.path);
   }
   return { config, policies };
+}
+
+/** A key ID that no request may name would have the daemon refuse them all. */
+function assertUsableKeyId(
+  { name, keyId }: AccountConfig,
+  allowHttpOnLoopback: boolean,
+  source: string,
+): void {
+  const problem = keyId === undefined ? undefined : checkUrl(keyId, allowHttpOnLoopback);
+  if (problem !== undefined) {
+    const section = name === DEFAULT_ACCOUNT ? '' : `account.${name}.`;
+    throw new AppError(
+      'CONFIG_INVALID',
+      `${source}: ${section}keyid: no request may have it: ${problem}`,
+    );
+  }
 }
 
 /** Key settings that cannot work are a configuration problem. */

@@ -40,11 +40,19 @@ export async function openDaemonRecords(
       ledger,
       close: async () => {
         await Promise.all([audit?.close(), ledger?.close()]);
+        tellAuditHead(audit, log);
       },
     };
   } catch (error) {
     await audit?.close();
     throw error;
+  }
+}
+
+/** Somewhere else than beside the audit log: a head noted there shows that a chain was cut, or rewritten whole. */
+export function tellAuditHead(audit: AuditLog | undefined, log: Log): void {
+  if (audit !== undefined) {
+    log.notice('audit', { head: `${audit.head.seq}:${audit.head.hash}` });
   }
 }
 

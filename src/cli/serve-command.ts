@@ -10,7 +10,7 @@ import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.
 import { loadDaemonConfig, type DaemonConfig } from './daemon-config.js';
 import { formatEffectiveConfig } from './effective-config.js';
 import { EXIT_OK } from './failure.js';
-import { openDaemonRecords } from './daemon-records.js';
+import { openDaemonRecords, tellAuditHead } from './daemon-records.js';
 import { openServedAccounts } from './served-accounts.js';
 import { writeStderr } from './standard-error.js';
 
@@ -95,6 +95,7 @@ function stopSignal(log: Log, audit: AuditLog | undefined): Promise<string> {
   });
   process.on('SIGHUP', () => {
     audit?.reopen(); // tells its trouble itself
+    tellAuditHead(audit, log);
     try {
       log.reopen();
     } catch (error) {

@@ -20,6 +20,9 @@ export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | u
   if (url.hash !== '' || text.includes('#')) {
     return 'url has a fragment';
   }
+  if (!isPlainHost(authorityOf(text), url.hostname)) {
+    return 'url has a host in another form than its plain one';
+  }
   if (url.protocol === 'https:') {
     return undefined;
   }
@@ -53,6 +56,16 @@ export function parseServer(text: string): string {
 
 function authorityOf(text: string): string {
   return /^https?:\/\/([^/?#]*)/.exec(text)?.[1] ?? '';
+}
+
+/**
+ * True when the host stands in the text as it is used, but for case: URL parsers of the web make an
+ * address of `127.1` and a name of `%63a.example`, those after RFC 3986 §3.2.2 do not; and a dot at the
+ * end would be a second name of the same server.
+ */
+function isPlainHost(authority: string, hostname: string): boolean {
+  const written = authority.replace(/:\d*$/, '').toLowerCase();
+  return written.startsWith('[') || (written === hostname && !written.endsWith('.'));
 }
 
 function isLoopback(hostname: string): boolean {

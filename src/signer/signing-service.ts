@@ -113,7 +113,7 @@ export class SigningService {
         throw new AppError('KEY_CANCELLED', 'the client is gone');
       }
     }
-    let begun = asked;
+    let begun = performance.now();
     const asker: Asker = {
       client: request.connection,
       onNotice: peer.onNotice,

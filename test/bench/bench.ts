@@ -38,18 +38,22 @@ async function compile(
   return output;
 }
 
+const FINALIZE = { csr: 'A'.repeat(80) };
+const NEW_ORDER = { identifiers: [{ type: 'dns', value: 'www.example.org' }] };
+
 /** Asks for signatures on so many connections at once, each one after another. */
 function load(
   program: string,
   server: Server,
   connections: number,
   requests: number,
+  payload: Readonly<Record<string, unknown>> = FINALIZE,
 ): Promise<Measure> {
   const line = formatSigningInput({
     alg: server.algorithm,
     kid: 'https://ca.example/acme/acct/4711',
-    url: 'https://ca.example/acme/order/4711/finalize',
-    payload: { csr: 'A'.repeat(80) },
+    url: 'https://ca.example/acme/order/4711',
+    payload,
   });
   return measure(program, [server.socket, String(connections), String(requests), line]);
 }
@@ -80,6 +84,57 @@ async function benchFileKey(scope: Scope, folder: string): Promise<ServerPlan[]>
     await server.process.stop();
   }
   return plans;
+}
+
+/** What policy and audit log cost: the same orders signed by daemons with and without them. */
+async function benchRecords(scope: Scope, folder: string): Promise<void> {
+  const program = await compile(folder, 'load');
+  const privkey = await writeKeyFile(folder, makeKey('ES256'));
+  const policy = [
+    '[policy.web]',
+    'operations = ["read", "new-order", "answer-challenge", "finalize"]',
+    'identifiers = ["www.example.org", "*.example.net", "2001:db8::/32"]',
+    'max-identifiers = 2',
+    'servers = ["https://ca.example"]',
+  ];
+  const audit = (name: string): string => `audit-log = ${JSON.stringify(join(folder, name))}`;
+  const state = (name: string): string =>
+    `state-directory = ${JSON.stringify(join(folder, `state-${name}`))}`;
+  const servers: Server[] = [];
+  for (const [name, ...settings] of [
+    ['no policy, no audit log'],
+    ['policy', 'default-policy = "web"', ...policy],
+    ['policy and audit log', audit('audit-1'), state('1'), 'default-policy = "web"', ...policy],
+    [
+      'the same, durable',
+      audit('audit-2'),
+      state('2'),
+      'audit-durable = true',
+      'default-policy = "web"',
+      ...policy,
+    ],
+  ] as const) {
+    const key = { name, algorithm: 'ES256', privkey };
+    const plan = await clavigerdPlan(folder, key, {}, settings.join('\n'));
+    const server = await startServer(scope, folder, plan);
+    await load(program, server, 16, WARM_UP_REQUESTS, NEW_ORDER);
+    servers.push(server);
+  }
+  for (const connections of [1, 16]) {
+    await compare(
+      `File key P-256, orders, ${inWords(connections)}`,
+      servers.map(
+        (server) =>
+          [
+            server.name,
+            () => load(program, server, connections, FILE_REQUESTS, NEW_ORDER),
+          ] as const,
+      ),
+    );
+  }
+  for (const server of servers) {
+    await server.process.stop();
+  }
 }
 
 /** A kind of key, and enough requests for some seconds of it. */
@@ -146,6 +201,7 @@ async function bench(scope: Scope): Promise<void> {
   const folder = await makeTempDir(scope, 'cvb-');
   say(`Medians of alternating rounds; Node ${process.version}`);
   const filePlans = await benchFileKey(scope, folder);
+  await benchRecords(scope, folder);
   const tokenPlans = await benchToken(scope, folder);
   await compareStarts(scope, folder, [...filePlans, ...tokenPlans]);
   const [, p256] = tokenPlans;

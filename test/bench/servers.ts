@@ -1,5 +1,6 @@
 // The daemons the benchmark compares, started and stopped for it.
 
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -53,7 +54,7 @@ export async function clavigerdPlan(
   settings = '',
 ): Promise<ClavigerdPlan> {
   const { name, algorithm, privkey } = key;
-  const stem = join(folder, `${name} ${settings}`.replace(/\W+/g, '-'));
+  const stem = join(folder, `${name.replace(/\W+/g, '-')}-${randomUUID().slice(0, 8)}`);
   const lines = [
     `privkey = ${JSON.stringify(privkey)}`,
     `logfile = ${JSON.stringify(`${stem}.log`)}`,

@@ -7,7 +7,8 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import { readRecords, verifyFiles } from '../support/audit-chain.js';
+import { parseRecord } from '../../src/audit/audit-record.js';
+import { readWholeLines, verifyLines } from '../support/audit-chain.js';
 import { mustRun, startProcess } from '../support/process.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import type { Scope } from '../support/scope.js';
@@ -15,6 +16,7 @@ import type { Scope } from '../support/scope.js';
 const WRITER = fileURLToPath(new URL('../support/audit-writer.js', import.meta.url));
 const KILLS = 25;
 const MAX_RUN_MS = 40;
+const TORN = /incomplete record of \d+ bytes removed/;
 
 async function makePlace(scope: Scope): Promise<{ directory: string; path: string }> {
   const directory = await makeTempDir(scope);
@@ -37,17 +39,23 @@ describe('an audit log whose process is killed', () => {
         writer.signal('SIGKILL');
         await writer.exited;
         const lines = writer.stdout.split('\n').slice(1, -1);
-        const written = new Set(readRecords(path).map(({ connection }) => connection));
+        // The kernel may end a write between two pages: what is torn was not acknowledged, and the next start
+        // removes it.
+        const whole = readWholeLines(path);
+        const written = new Set(whole.map((line) => parseRecord(line).connection));
         assert.deepEqual(
           lines.filter((line) => !written.has(line)),
           [],
         );
-        const report = verifyFiles([path]);
+        const report = verifyLines({ [path]: whole.map(String) });
         assert.deepEqual(report.findings, []);
-        assert.deepEqual(report.notes, []);
+        assert.deepEqual(
+          report.notes.filter(({ message }) => !TORN.test(message)),
+          [],
+        );
         acknowledged += lines.length;
       }
-      const starts = readRecords(path).filter(({ event }) => event === 'start');
+      const starts = readWholeLines(path).filter((line) => parseRecord(line).event === 'start');
       assert.equal(starts.length, KILLS);
       assert.ok(acknowledged > KILLS, `${acknowledged} records`);
     });

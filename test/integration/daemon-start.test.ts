@@ -186,6 +186,11 @@ describe('the configuration of clavigerd', () => {
     ['a percent sign at the end', 'socket = "/run/%"', /has the unknown specifier %/],
     ['a specifier without a value', 'logfile = "%d/log"', /%d in "%d\/log" has no value here/],
     ['control characters', 'logfile = "/x\\u001b[2J"', /logfile: must not have control characters/],
+    [
+      'a key ID that no request may have',
+      'keyid = "https://ca.example./acct/1"',
+      /keyid: no request may have it: url has a host/,
+    ],
     ['a key ID that is no URL', 'keyid = "acct/1"', /keyid: is not an account URL/],
     [
       'a key ID that would never be signed for',

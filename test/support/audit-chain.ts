@@ -77,3 +77,9 @@ export function readRecords(path: string): AuditRecord[] {
   }
   return lines.map((line) => parseRecord(Buffer.from(line, 'latin1')));
 }
+
+/** The lines of a file that end; half a line at its end is left out. */
+export function readWholeLines(path: string): Buffer[] {
+  const lines = readFileSync(path, 'latin1').split('\n').slice(0, -1);
+  return lines.map((line) => Buffer.from(line, 'latin1'));
+}

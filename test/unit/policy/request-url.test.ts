@@ -7,6 +7,8 @@ describe('checkUrl', () => {
     'https://ca.example/x',
     'https://ca.example:14000/order/1?x=y&z=%20',
     'https://[::1]:14000/x',
+    'https://CA.Example:443/x',
+    'https://192.0.2.1/x',
     'https://ca.example/~a/b_c-d;e=f',
   ]) {
     it(`takes ${url}`, () => {
@@ -32,6 +34,13 @@ describe('checkUrl', () => {
     'https://cä.example/x',
     ' https://ca.example/x',
     'https://ca.example:99999/x',
+    'https://%63a.example/x',
+    'https://ca.example%2eevil.example/x',
+    'https://ca.example./x',
+    'https://127.1/x',
+    'https://2130706433/x',
+    'http://0x7f.0.0.1/x',
+    'http://127.0.0.1./x',
   ]) {
     it(`refuses ${JSON.stringify(url)}`, () => {
       assert.notEqual(checkUrl(url, true), undefined);
