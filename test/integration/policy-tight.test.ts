@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { prepareClaviger, writeAccountKey, type ClavigerSetup } from '../support/claviger.js';
 import { prepareLacme } from '../support/lacme.js';
-import { startPebble, type Pebble } from '../support/pebble.js';
+import { isRevoked, startPebble, type Pebble } from '../support/pebble.js';
 import { suiteScope, type Scope } from '../support/scope.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import {
@@ -224,6 +224,36 @@ describe('the tightest policy', () => {
         assert.ok(last.length > 0, name);
         assert.ok(last.every(({ reason }) => reason === `policy '${name}' ${problem}`));
       }
+    });
+
+    it(`lets claviger revoke what has those names, and only that, ${mode}`, async (t) => {
+      const { operations, ...names } = await tight('p256', mode);
+      const revoking = {
+        ...names,
+        budgets: ['1 revoke-certificate per 1d'],
+        operations: ['revoke-certificate', ...operations.filter((each) => each === 'find-account')],
+      };
+      const bed = await start(t, mode, {
+        web: revoking,
+        other: { ...revoking, identifiers: NAMES.slice(1) },
+      });
+      const admin = await prepareClaviger(t, pebble, { socket: bed.path('admin') });
+      const issued = await issue(admin, 'p256');
+      assert.equal(issued.code, 0, issued.stderr);
+      const pem = join(admin.folder, 'full.pem');
+      const refused = await admin.run(['revoke', pem, `--socket=${bed.path('other')}`]);
+      assert.equal(refused.code, 1);
+      assert.ok(
+        refused.stderr.includes(
+          `the signer's policy 'other' does not allow revoke-certificate for ${NAMES[0] ?? ''}\n`,
+        ),
+        refused.stderr,
+      );
+      assert.equal(await isRevoked(pebble, await readFile(pem, 'utf8')), false);
+      const revoked = await admin.run(['revoke', pem, `--socket=${bed.path('web')}`]);
+      assert.equal(revoked.code, 0, revoked.stderr);
+      assert.equal(await isRevoked(pebble, await readFile(pem, 'utf8')), true);
+      assertMinimal(bed, 'web', revoking);
     });
 
     it(`refuses lacme one step less, ${mode}`, async (t) => {
