@@ -2,6 +2,7 @@
 // of each. Used by test processes only. They live through a daemon that is killed while they ask.
 
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { parsePublicJwk, publicKeyOfJwk } from '../../src/jose/public-jwk.js';
 import { connectLineClient, type LineClient } from './line-client.js';
 import { atEnd, type Scope } from './scope.js';
 import { formatSigningInput, isSignatureOf, type SigningRequest } from './signing-request.js';
@@ -34,19 +35,23 @@ export function makeInput(request: Partial<SigningRequest> = {}): string {
   return formatSigningInput({ alg: 'ES256', nonce, kid: ACCOUNT_URL, url: URL, ...request });
 }
 
-/** Connects to a daemon whose key is `key`, ES256, and has errors told. */
+/** Connects to a daemon whose key is `key`, ES256, and has errors told. Default: the key of its greeting. */
 export async function connectAskingClient(
   scope: Scope,
   socket: string,
-  key: KeyObject,
+  key?: KeyObject,
 ): Promise<AskingClient> {
   const lines = await connectLineClient(socket);
   atEnd(scope, () => {
     lines.close();
   });
-  await lines.readGreeting();
+  const greeting = await lines.readGreeting();
   lines.write('!errors\r\n');
-  const jwk = createPublicKey(key).export({ format: 'jwk' });
+  const publicKey =
+    key === undefined
+      ? publicKeyOfJwk(parsePublicJwk(JSON.parse(greeting.jwk)))
+      : createPublicKey(key);
+  const jwk = publicKey.export({ format: 'jwk' });
   return {
     lines,
     ask: async (request = {}) => {
