@@ -161,6 +161,27 @@ describe('clavigerd audit rotate', () => {
     assert.ok(readRecords(moved).length >= 2);
   });
 
+  it("takes no file for the daemon's that is not", async (t) => {
+    const place = await makePlace(t);
+    const writer = await startWriter(t, place);
+    writer.process.signal('SIGSTOP');
+    const rotation = {
+      path: place.log,
+      readDaemonPid: () => readHeadNote(place.head)?.pid,
+      clock,
+      timeoutMs: 500,
+    };
+    const rotated = appErrorOf(() => rotateAuditLog(rotation), 'AUDIT_ROTATE');
+    for (let looks = 0; existsSync(place.log); looks += 1) {
+      assert.ok(looks < MAX_LOOKS, 'not moved');
+      await sleep(1);
+    }
+    writeFileSync(place.log, '', { mode: 0o600 });
+    assert.match((await rotated).message, /has opened no new file/);
+    writer.process.signal('SIGCONT');
+    await writer.write();
+  });
+
   it('moves nothing and signals nobody when it does not know whose the log is', async (t) => {
     const place = await makePlace(t);
     const writer = await startWriter(t, place);

@@ -19,7 +19,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseJournal } from '../../src/signer/budget-lines.js';
 import { connectAskingClient, hashOf, type AskingClient } from '../support/asking-client.js';
 import { readRecords } from '../support/audit-chain.js';
-import { makeSectionBed, orderFor, type SectionBed } from '../support/daemon-sections.js';
+import {
+  makeSectionBed,
+  orderFor,
+  startInBed,
+  type SectionBed,
+} from '../support/daemon-sections.js';
 import { mustRun, startProcess, type RunningProcess } from '../support/process.js';
 import { CLAVIGERD } from '../support/programs.js';
 import type { Scope } from '../support/scope.js';
@@ -222,6 +227,30 @@ describe('SIGHUP with a path that cannot be used', () => {
       ['signed'],
     );
     assert.match(await verify(bed), /^records 1 to 7, in 2 files: the chain holds$/m);
+  });
+});
+
+describe('SIGHUP while the daemon starts', () => {
+  it('does not end it', async (t) => {
+    const bed = await makeSectionBed(t, SETTINGS);
+    for (const name of ['log', 'state']) {
+      mkdirSync(bed.path(name), { mode: 0o700 });
+    }
+    // Holds the daemon up after it has opened its audit log, and in the end stops it.
+    const script = 'echo held && exec sleep 60';
+    await startProcess(t, {
+      command: 'flock',
+      args: ['--no-fork', bed.path('state/budgets.lock'), 'sh', '-c', script],
+      waitFor: /^held$/m,
+    });
+    const daemon = await startInBed(t, bed, {});
+    for (let looks = 0; !existsSync(bed.path('log/audit.jsonl')); looks += 1) {
+      assert.ok(looks < MAX_LOOKS, daemon.output);
+      await sleep(1);
+    }
+    daemon.signal('SIGHUP');
+    assert.deepEqual(await daemon.waitForExit(), { code: 1, signal: null }, daemon.output);
+    assert.match(daemon.stderr, /another process keeps its budgets here/);
   });
 });
 

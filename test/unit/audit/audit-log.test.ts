@@ -371,6 +371,18 @@ describe('AuditLog.reopen', () => {
     assert.equal(bed.troubles.length, 2);
   });
 
+  it('records that the old file was removed', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    await log.append(DECISION);
+    rmSync(bed.path);
+    log.reopen();
+    await log.append(DECISION);
+    await log.close();
+    const gap = 'gap: the file was removed; it ended with record 2';
+    assert.deepEqual(bed.events(), [gap, 'decision', 'stop']);
+  });
+
   it('keeps the old file where there can be no new one', async (t) => {
     const bed = await makeBed(t);
     const log = bed.open();
