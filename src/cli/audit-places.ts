@@ -1,7 +1,7 @@
 // Where the audit log is: the files the `clavigerd audit` commands read when none is named, and the daemon's
 // note of its last record. Known from the daemon's configuration alone.
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { headPathOf } from '../audit/audit-head.js';
 import { AppError, messageOf } from '../lib/errors.js';
@@ -31,16 +31,18 @@ export function loadAuditPlaces(config: string | undefined): AuditPlaces {
 }
 
 /**
- * The log and what it was rotated to, in no order.
+ * The log and what it was rotated to, in no order; a file with two names is one, as a rotation that was cut short
+ * leaves it.
  * @throws AppError SYS_FILE
  */
 export function filesOfLog(log: string): readonly string[] {
   const folder = dirname(log);
   const base = basename(log);
   try {
-    return readdirSync(folder)
+    const paths = readdirSync(folder)
       .filter((name) => name === base || isRotated(name, base))
       .map((name) => join(folder, name));
+    return [...new Map(paths.map((path) => [identityOf(path), path])).values()];
   } catch (error) {
     throw new AppError('SYS_FILE', `audit log: ${messageOf(error)}`, { cause: error });
   }
@@ -48,4 +50,9 @@ export function filesOfLog(log: string): readonly string[] {
 
 function isRotated(name: string, base: string): boolean {
   return name.startsWith(base) && ROTATED.test(name.slice(base.length));
+}
+
+function identityOf(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? path : `${stats.dev}:${stats.ino}`;
 }

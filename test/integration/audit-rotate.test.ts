@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -193,6 +193,16 @@ describe('clavigerd audit rotate', () => {
     }
     assert.deepEqual(place.files(), ['audit.jsonl']);
     await writer.write();
+  });
+
+  it('may be cut short: a log with two names has its records once', async (t) => {
+    const place = await makePlace(t);
+    const writer = await startWriter(t, place);
+    await writer.write();
+    linkSync(place.log, `${place.log}.20261122T013339Z`);
+    const verified = await place.audit('verify');
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    assert.match(verified.stdout, /^records 1 to 2, in one file: the chain holds$/m);
   });
 
   it('fails where there is no log', async (t) => {
