@@ -54,7 +54,7 @@ export class AuditLog {
     let file: AuditFile | undefined;
     try {
       file = new AuditFile(options.path, options.isDurable);
-      const { head, gaps } = resumeChain(file, headFile.noted);
+      const { head, gaps } = resumeChain(file, headFile.noted, options.path);
       const log = new AuditLog(options, headFile, file, head);
       if (headFile.isDamaged) {
         log.#noteGap(`the head noted in ${options.headPath} is damaged`);

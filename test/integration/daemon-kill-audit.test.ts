@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashOf, Load } from '../support/asking-client.js';
@@ -88,6 +88,31 @@ describe('the audit log of a daemon that is killed again and again', () => {
       const records = readRecords(bed.path('audit.jsonl'));
       assert.equal(records.filter(({ event }) => event === 'start').length, KILLS + 1);
       assert.ok(received.length > KILLS, `${received.length} signatures`);
+    });
+  }
+
+  for (const isDurable of [false, true]) {
+    it(`goes on after a kill between rename and SIGHUP (audit-durable = ${isDurable})`, async (t) => {
+      const bed = await makeSectionBed(t, settingsOf(isDurable));
+      const log = bed.path('audit.jsonl');
+      const next = (): ReturnType<typeof orderFor> => orderFor('www.example.org');
+      const options = { socket: bed.path('S'), key: bed.key.privateKey, clients: CLIENTS, next };
+      for (let kills = 1; kills <= 5; kills += 1) {
+        const daemon = await start(t, bed);
+        const load = new Load(t, options);
+        await load.until(({ length }) => length >= 10);
+        renameSync(log, `${log}.${kills}`);
+        await load.until(({ length }) => length >= 20);
+        daemon.signal('SIGKILL');
+        await daemon.exited;
+        await load.stop();
+      }
+      await (await start(t, bed)).stop();
+      const { code, stdout, stderr } = await runClavigerd([
+        ...['audit', 'verify', `--config=${bed.config}`],
+      ]);
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, /, in 6 files: the chain holds$/m);
     });
   }
 
