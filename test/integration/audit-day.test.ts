@@ -35,6 +35,7 @@ audit-log = "@/audit.jsonl"
 [account.card]
 privkey = ${JSON.stringify(uri)}
 helpers = 1
+touch-notice = 20
 
 [policy.web]
 operations = ["read", "new-order", "finalize"]
