@@ -4,7 +4,7 @@
 
 import type { Clock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
-import { AuditFile } from './audit-file.js';
+import { AuditFile, type FileState } from './audit-file.js';
 import { AuditHead } from './audit-head.js';
 import { AuditOutage, reasonOf, type TroubleListener } from './audit-outage.js';
 import type { AuditEntry, ChainHead } from './audit-record.js';
@@ -54,7 +54,7 @@ export class AuditLog {
     let file: AuditFile | undefined;
     try {
       file = new AuditFile(options.path, options.isDurable);
-      const { head, gaps } = resumeChain(file, headFile.noted);
+      const { head, gaps } = resumeChain(file, headFile.noted, options.path);
       const log = new AuditLog(options, headFile, file, head);
       if (headFile.isDamaged) {
         log.#noteGap(`the head noted in ${options.headPath} is damaged`);
@@ -139,6 +139,7 @@ export class AuditLog {
     this.#flush();
     try {
       if (!this.#file.isAt(path)) {
+        this.#noteIfRemoved();
         this.#openNext();
       }
     } catch (error) {
@@ -241,9 +242,8 @@ export class AuditLog {
 
   /** A file that was removed costs the records that find it so; who tries again gets a new one. */
   #useGoodFile(): void {
-    const state = this.#file.check();
+    const state = this.#noteIfRemoved();
     if (state.kind === 'removed') {
-      this.#gaps.add(`the file was removed; it ended with record ${this.#head.seq}`);
       if (this.#outage.error === undefined) {
         throw new AppError('AUDIT_WRITE', 'audit log: the file was removed');
       }
@@ -253,6 +253,14 @@ export class AuditLog {
       this.#file.adopt();
       this.#noteGap(`somebody else changed the file: it had ${expected} bytes, and has ${found}`);
     }
+  }
+
+  #noteIfRemoved(): FileState {
+    const state = this.#file.check();
+    if (state.kind === 'removed') {
+      this.#gaps.add(`the file was removed; it ended with record ${this.#head.seq}`);
+    }
+    return state;
   }
 
   #openNext(): void {
@@ -288,6 +296,4 @@ function addTo(text: ChainText, { entry, time, reject }: PendingRecord): boolean
   }
 }
 
-function closedError(): AppError {
-  return new AppError('AUDIT_WRITE', 'audit log: it is closed');
-}
+const closedError = (): AppError => new AppError('AUDIT_WRITE', 'audit log: it is closed');

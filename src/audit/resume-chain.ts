@@ -4,7 +4,8 @@
 
 import { AppError } from '../lib/errors.js';
 import { EMPTY_CHAIN } from './audit-chain.js';
-import type { AuditFile } from './audit-file.js';
+import { AuditFile } from './audit-file.js';
+import { newestRotatedLog } from './rotated-logs.js';
 import { MAX_RECORD_BYTES, hashOfLine, parseRecord, type ChainHead } from './audit-record.js';
 
 /** Of every line. */
@@ -19,9 +20,13 @@ export interface ResumedChain {
 /**
  * At the start of the daemon: the chain goes on after the file's last record, or after the noted head where
  * the file does not reach it. Half a record at the end is cut off.
- * @throws AppError AUDIT_RECORD when neither the file nor a head tells how to go on; AUDIT_WRITE
+ * @param path of the file. @throws AppError AUDIT_RECORD when neither the file nor a head tells how to go on; AUDIT_WRITE
  */
-export function resumeChain(file: AuditFile, noted: ChainHead | undefined): ResumedChain {
+export function resumeChain(
+  file: AuditFile,
+  noted: ChainHead | undefined,
+  path: string,
+): ResumedChain {
   const end = readEnd(file);
   if (end.isForeign) {
     if (noted === undefined) {
@@ -34,6 +39,10 @@ export function resumeChain(file: AuditFile, noted: ChainHead | undefined): Resu
   }
   const gaps = cutIncomplete(file, end);
   const { last } = end;
+  if (last === undefined && noted !== undefined) {
+    const moved = resumeMovedChain(path, noted);
+    return { head: moved.head, gaps: [...gaps, ...moved.gaps] };
+  }
   if (noted === undefined || last === undefined || last.seq > noted.seq || isSame(last, noted)) {
     return { head: last ?? noted ?? EMPTY_CHAIN, gaps };
   }
@@ -42,6 +51,32 @@ export function resumeChain(file: AuditFile, noted: ChainHead | undefined): Resu
       ? `the file ends at record ${last.seq}, but record ${noted.seq} had been written`
       : `record ${last.seq} of the file is not the one that had been written`;
   return { head: noted, gaps: [...gaps, problem] };
+}
+
+/**
+ * The log was moved away, or removed. If the daemon ended before it began a new one, then its last records are where
+ * it was moved to, and some may not be noted.
+ */
+function resumeMovedChain(path: string, noted: ChainHead): ResumedChain {
+  const asNoted = { head: noted, gaps: [] };
+  let file: AuditFile | undefined;
+  try {
+    const moved = newestRotatedLog(path);
+    file = moved === undefined ? undefined : new AuditFile(moved, false);
+    const end = file && readEnd(file);
+    const last = end?.isForeign === true ? undefined : end?.last;
+    if (file === undefined || end === undefined || last === undefined) {
+      return asNoted;
+    }
+    // One that was edited meanwhile is not gone on from: the chain is to show it.
+    return last.seq > noted.seq || isSame(last, noted)
+      ? { head: last, gaps: cutIncomplete(file, end) }
+      : asNoted;
+  } catch {
+    return asNoted; // it is not needed: the chain shows what is missing
+  } finally {
+    file?.discard();
+  }
 }
 
 /**

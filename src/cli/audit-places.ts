@@ -1,9 +1,10 @@
 // Where the audit log is: the files the `clavigerd audit` commands read when none is named, and the daemon's
 // note of its last record. Known from the daemon's configuration alone.
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { headPathOf } from '../audit/audit-head.js';
+import { isRotatedName } from '../audit/rotated-logs.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { loadDaemonConfig } from './daemon-config.js';
 
@@ -12,9 +13,6 @@ export interface AuditPlaces {
   /** Undefined for a daemon without a state directory. */
   readonly head: string | undefined;
 }
-
-/** `.1`, `.2.gz`, `-20261122.gz` (logrotate), `.20261122T013339Z` (clavigerd audit rotate) */
-const ROTATED = /^[.-]\d[\dTZ.-]*(\.gz)?$/;
 
 /** @throws AppError CONFIG_INVALID when there is no audit log, or for what is wrong with the configuration. */
 export function loadAuditPlaces(config: string | undefined): AuditPlaces {
@@ -31,21 +29,24 @@ export function loadAuditPlaces(config: string | undefined): AuditPlaces {
 }
 
 /**
- * The log and what it was rotated to, in no order.
+ * The log and what it was rotated to, in no order; a file with two names is one, as a rotation that was cut short
+ * leaves it.
  * @throws AppError SYS_FILE
  */
 export function filesOfLog(log: string): readonly string[] {
   const folder = dirname(log);
   const base = basename(log);
   try {
-    return readdirSync(folder)
-      .filter((name) => name === base || isRotated(name, base))
+    const paths = readdirSync(folder)
+      .filter((name) => name === base || isRotatedName(name, base))
       .map((name) => join(folder, name));
+    return [...new Map(paths.map((path) => [identityOf(path), path])).values()];
   } catch (error) {
     throw new AppError('SYS_FILE', `audit log: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function isRotated(name: string, base: string): boolean {
-  return name.startsWith(base) && ROTATED.test(name.slice(base.length));
+function identityOf(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? path : `${stats.dev}:${stats.ino}`;
 }

@@ -117,7 +117,8 @@ async function reopen(pid: number, { path, movedTo, timeoutMs }: Reopening): Pro
       cause: error,
     });
   }
-  while (existingEntry(path) === undefined) {
+  // A file alone may be anybody's, and until it is locked the daemon may yet give it up.
+  while (existingEntry(path) === undefined || !isLocked(path)) {
     if (performance.now() > deadline) {
       throw failed(`the daemon, process ${pid}, has opened no new file; it writes to ${movedTo}`, {
         hint: 'its log tells why; nothing is lost, and SIGHUP has it try again',

@@ -1,16 +1,15 @@
 // `clavigerd` without a subcommand: configuration, log, keys, then the daemon until a signal.
 
-import type { AuditLog } from '../audit/audit-log.js';
 import { servedListeners } from '../config/clavigerd-config.js';
 import type { Start } from '../config/listen-settings.js';
 import { systemClock } from '../lib/clock.js';
-import { messageOf } from '../lib/errors.js';
 import { Log } from '../sys/log.js';
 import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.js';
 import { loadDaemonConfig, type DaemonConfig } from './daemon-config.js';
 import { formatEffectiveConfig } from './effective-config.js';
 import { EXIT_OK } from './failure.js';
 import { openDaemonRecords, tellAuditHead } from './daemon-records.js';
+import { reopenOnHangup } from './hangup.js';
 import { openServedAccounts } from './served-accounts.js';
 import { writeStderr } from './standard-error.js';
 
@@ -69,9 +68,19 @@ async function serveWith(
   passed: readonly PassedSocket[],
 ): Promise<void> {
   const listeners = servedListeners(config, start);
+  // Before the records: from there on `audit rotate` and logrotate may signal this process.
+  const stopped = stopSignal(log);
+  const reopenToo = reopenOnHangup(log);
   const records = await openDaemonRecords(config, policies, listeners, log);
   const { audit, ledger } = records;
-  const stopped = stopSignal(log, audit);
+  if (audit !== undefined) {
+    reopenToo({
+      reopen: () => {
+        audit.reopen();
+        tellAuditHead(audit, log);
+      },
+    });
+  }
   const accounts = openServedAccounts(config, start, log);
   const serving = import('../signer/daemon.js'); // loads while the keys are being opened
   try {
@@ -88,19 +97,10 @@ async function serveWith(
   }
 }
 
-/** Resolves at INT or TERM. HUP opens the logs anew; USR1 must have a handler, or Node opens its debugger. */
-function stopSignal(log: Log, audit: AuditLog | undefined): Promise<string> {
+/** Resolves at INT or TERM. USR1 must have a handler, or Node opens its debugger. */
+function stopSignal(log: Log): Promise<string> {
   process.on('SIGUSR1', () => {
     log.debug('signal-ignored', { signal: 'SIGUSR1' });
-  });
-  process.on('SIGHUP', () => {
-    audit?.reopen(); // tells its trouble itself
-    tellAuditHead(audit, log);
-    try {
-      log.reopen();
-    } catch (error) {
-      log.error('log-reopen-failed', { reason: messageOf(error) });
-    }
   });
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -308,6 +308,61 @@ describe('AuditLog.open', () => {
   });
 });
 
+describe('AuditLog.open after a crash between a rename and reopen', () => {
+  /** A file with records that are not noted, and half a one, has been moved away. */
+  async function crash(bed: Bed): Promise<void> {
+    await bed.fill(2);
+    const lines = makeChain(2, headOf(readFileSync(bed.path, 'latin1').split('\n').at(-2)));
+    appendFileSync(bed.path, `${lines.join('\n')}\n{"seq":7`);
+    renameSync(bed.path, bed.rotated);
+  }
+
+  it('goes on after the last record of the moved file, and cuts half a one off', async (t) => {
+    const bed = await makeBed(t);
+    await crash(bed);
+    writeFileSync(`${bed.path}.2.gz`, 'compressed');
+    await bed.open().close();
+    assert.deepEqual(bed.breaks(bed.rotated, bed.path), []);
+    assert.deepEqual(bed.events(), [
+      'gap: incomplete record of 8 bytes removed',
+      'start: clavigerd 1.2.3',
+      'stop',
+    ]);
+    assert.equal(bed.records()[0]?.seq, 7);
+  });
+
+  it('takes no file for it that is not', async (t) => {
+    const bed = await makeBed(t);
+    await crash(bed);
+    const noted = readNotedHead(bed.headPath)?.seq ?? 0;
+    chmodSync(bed.rotated, 0o666);
+    await bed.open().close();
+    assert.equal(bed.records()[0]?.seq, noted + 1, 'others can write it');
+    rmSync(bed.path);
+    chmodSync(bed.rotated, 0o600);
+    writeFileSync(bed.rotated, 'something\n');
+    await bed.open().close();
+    assert.equal(bed.records()[0]?.seq, noted + 3, 'no record');
+    rmSync(bed.path);
+    writeFileSync(bed.rotated, `${makeChain(2).join('\n')}\n`);
+    await bed.open().close();
+    assert.equal(bed.records()[0]?.seq, noted + 5, 'an older one');
+    assert.equal(readFileSync(bed.rotated, 'latin1'), `${makeChain(2).join('\n')}\n`);
+  });
+
+  it('goes on as noted when the last record of the moved file was edited', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(2);
+    renameSync(bed.path, bed.rotated);
+    const text = readFileSync(bed.rotated, 'latin1');
+    writeFileSync(bed.rotated, text.replace(/2027(?=[^\n]*\n$)/, '2028'));
+    await bed.open().close();
+    assert.ok(bed.breaks(bed.rotated, bed.path).length > 0);
+    const last = readFileSync(bed.rotated, 'latin1').split('\n').at(-2);
+    assert.notEqual(bed.records()[0]?.prev, headOf(last).hash);
+  });
+});
+
 describe('AuditLog.reopen', () => {
   for (const isDurable of [false, true]) {
     it(`goes on in a new file (durable: ${isDurable})`, async (t) => {
@@ -369,6 +424,18 @@ describe('AuditLog.reopen', () => {
     );
     assert.match(lines[1] ?? '', /"reason":"the new file was not empty: its end is no record"/);
     assert.equal(bed.troubles.length, 2);
+  });
+
+  it('records that the old file was removed', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    await log.append(DECISION);
+    rmSync(bed.path);
+    log.reopen();
+    await log.append(DECISION);
+    await log.close();
+    const gap = 'gap: the file was removed; it ended with record 2';
+    assert.deepEqual(bed.events(), [gap, 'decision', 'stop']);
   });
 
   it('keeps the old file where there can be no new one', async (t) => {
