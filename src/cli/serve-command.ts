@@ -69,6 +69,7 @@ async function serveWith(
   passed: readonly PassedSocket[],
 ): Promise<void> {
   const listeners = servedListeners(config, start);
+  tellUnusedPolicies(config, log);
   const records = await openDaemonRecords(config, policies, listeners, log);
   const { audit, ledger } = records;
   const stopped = stopSignal(log, audit);
@@ -85,6 +86,14 @@ async function serveWith(
     // A key that is still being opened is not waited for: the end of this process ends that.
     await Promise.all(accounts.map(({ keys }) => keys.close()));
     await records.close();
+  }
+}
+
+/** One may be there to be tried first; or its name is missing in a [[listen]], which then has no restriction. */
+function tellUnusedPolicies({ policies, listeners }: DaemonConfig['config'], log: Log): void {
+  const used = new Set(listeners.map(({ policy }) => policy));
+  for (const policy of Object.keys(policies).filter((name) => !used.has(name))) {
+    log.warning('policy-unused', { policy, message: 'no listener has it, so it restricts nobody' });
   }
 }
 
