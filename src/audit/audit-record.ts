@@ -4,6 +4,7 @@
 
 import { hash } from 'node:crypto';
 import * as v from 'valibot';
+import { formatAsciiJson } from '../lib/ascii-json.js';
 import { AppError } from '../lib/errors.js';
 
 /** More than the escaped names of any request can take (32 KiB of base64url, six characters a byte). */
@@ -180,15 +181,8 @@ function formatValue(
 /** Printable ASCII without quotation mark and backslash, as nearly every text is. */
 const PLAIN_TEXT = /^[ !#-[\]-~]*$/;
 
-/** Lone surrogates and control characters among them: JSON's own escapes, for each UTF-16 unit. */
 function quote(value: string): string {
-  if (PLAIN_TEXT.test(value)) {
-    return `"${value}"`;
-  }
-  return JSON.stringify(value).replace(
-    /[^ -~]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return PLAIN_TEXT.test(value) ? `"${value}"` : formatAsciiJson(value);
 }
 
 function formatDuration(ms: number): string {

@@ -10,8 +10,11 @@ import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { MAX_SOCKET_PATH_BYTES } from '../sys/safe-path.js';
 
 const DIRECTORY_WRITABLE_BY_OTHERS = 0o022;
-/** As lacme: any right to read or write for others; execute rights mean nothing on a socket. */
-const SOCKET_OPEN_TO_OTHERS = 0o066;
+/**
+ * Any right to read or write for everybody; execute rights mean nothing on a socket. Its group may get in:
+ * that is how the signer's administrator lets a user in, and who may connect is not who may answer.
+ */
+const SOCKET_OPEN_TO_OTHERS = 0o006;
 /** A command gets this long to end by itself after its input was closed. */
 const CHILD_GRACE_MS = 2_000;
 
@@ -37,7 +40,10 @@ export async function connectSocket(path: string): Promise<SignerTransport> {
     socket.once('error', (error) => {
       reject(
         new AppError('CLIENT_SIGNER', `signer: ${path}: ${messageOf(error)}`, {
-          hint: 'is clavigerd running?',
+          hint:
+            systemCodeOf(error) === 'EACCES'
+              ? 'the mode and the group of the socket, and its folder, do not let this user in'
+              : 'is clavigerd running?',
           cause: error,
         }),
       );
@@ -68,7 +74,7 @@ function assertSignerSocket(path: string): void {
       throw new AppError('SYS_SOCKET', `${path}: is not a socket`);
     }
     if ((stats.mode & SOCKET_OPEN_TO_OTHERS) !== 0) {
-      throw unsafe(path, `chmod 0600 ${path}`);
+      throw unsafe(path, `chmod o-rw ${path}`);
     }
   } catch (error) {
     if (error instanceof AppError) {

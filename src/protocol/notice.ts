@@ -1,6 +1,7 @@
 // What the daemon tells a client that waits, without answering it yet. Pure; runs in the daemon.
 // Sent only to clients that asked for `!errors`; a notice is no reply, and changes nothing.
 
+import { formatAsciiJson } from '../lib/ascii-json.js';
 import { NOTICE_PREFIX } from './limits.js';
 
 export const NOTICE_CODES = [
@@ -14,5 +15,5 @@ export interface Notice {
 }
 
 export function formatNotice({ code, detail }: Notice): string {
-  return `${NOTICE_PREFIX}${JSON.stringify({ code, detail })}`;
+  return `${NOTICE_PREFIX}${formatAsciiJson({ code, detail })}`;
 }

@@ -2,6 +2,7 @@
 // Clients show words they do not know as well, so they do not have this list.
 // A closed list of words: the peer gets one of them and a sentence, the daemon's log gets the rest.
 
+import { formatAsciiJson } from '../lib/ascii-json.js';
 import { ERROR_PREFIX } from './limits.js';
 
 export const REFUSAL_CODES = [
@@ -26,6 +27,7 @@ export interface Refusal {
   readonly operation?: string | undefined;
 }
 
+/** One line of ASCII: `detail` may hold names as the client wrote them. */
 export function formatRefusal({ code, detail, rule, operation }: Refusal): string {
-  return `${ERROR_PREFIX}${JSON.stringify({ code, detail, rule, operation })}`;
+  return `${ERROR_PREFIX}${formatAsciiJson({ code, detail, rule, operation })}`;
 }

@@ -2,7 +2,7 @@
 // It keeps the order of replies, whatever order signatures come in, and the one rule of refusals:
 // without the "errors" extension a refused or malformed request closes the connection unanswered.
 
-import { LineSplitter } from '../lib/line-splitter.js';
+import { LineSplitter, type LineError } from '../lib/line-splitter.js';
 import {
   ERRORS_LINE,
   MAX_LINE_BYTES,
@@ -20,6 +20,8 @@ export type Outcome =
 export type SessionEvent =
   /** A line to parse, decide upon and answer with `answer(id, ...)`. */
   | { readonly kind: 'request'; readonly id: number; readonly line: Buffer }
+  /** Bytes that are no line, and so no request; what came before them is still answered. */
+  | { readonly kind: 'no-line'; readonly error: LineError }
   | { readonly kind: 'write'; readonly text: string }
   /** Everything due has been written; close, and say why in the log. */
   | { readonly kind: 'close'; readonly reason: string };
@@ -82,6 +84,9 @@ export class ServerSession {
     const { lines, error } = this.#splitter.push(chunk);
     this.#waiting.push(...lines);
     this.#ending = error;
+    if (error !== undefined) {
+      this.#onEvent({ kind: 'no-line', error });
+    }
     this.#pump();
   }
 

@@ -107,6 +107,9 @@ export class Connection {
       case 'request':
         this.#onRequest(event.id, event.line);
         break;
+      case 'no-line':
+        this.#options.service.refuseLine(event.error, this.#options.id);
+        break;
       case 'write':
         this.#restartIdleTimer();
         this.#options.stream.write(event.text, 'latin1'); // ASCII, cheaper than UTF-8

@@ -8,7 +8,9 @@ import { verifySignature } from '../jose/signature.js';
 import type { AccountKey, Asker } from '../keys/account-key.js';
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
+import type { LineError } from '../lib/line-splitter.js';
 import { decideRequest, type PolicyContext } from '../policy/decide.js';
+import { MAX_LINE_BYTES } from '../protocol/limits.js';
 import type { Refusal } from '../protocol/refusal.js';
 import type { Outcome } from '../protocol/server-session.js';
 import type { BudgetGate } from './budget-gate.js';
@@ -37,6 +39,12 @@ export interface Peer {
   /** True once nobody waits any more. */
   readonly isGone?: () => boolean;
 }
+
+const LINE_PROBLEMS: Readonly<Record<LineError, string>> = {
+  'line-too-long': `line: longer than ${MAX_LINE_BYTES} bytes`,
+  'bare-line-ending': 'line: does not end in CR LF',
+  'control-character': 'line: has a NUL in it',
+};
 
 export class SigningService {
   readonly #options: SigningServiceOptions;
@@ -77,6 +85,11 @@ export class SigningService {
       return { kind: 'refused', refusal: refusalOf(busy), recorded: record.failed(request, busy) };
     }
     return { kind: 'approved', request };
+  }
+
+  /** Records bytes that are no line. There is no reply to them: the connection closes. */
+  refuseLine(error: LineError, connection: string): void {
+    void this.#options.record.malformed(connection, LINE_PROBLEMS[error], undefined);
   }
 
   /** Signs an approved request. Never rejects: trouble is recorded and becomes a refusal. */

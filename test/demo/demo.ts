@@ -1,6 +1,7 @@
 // `npm run demo`: the main job on real parts. A key is made inside a SoftHSM token, the daemon signs with
 // it, the client registers an account and obtains certificates from Pebble; then the daemon is switched
-// to key-ID-only mode and account management is shown to be gone. What it starts it stops.
+// to key-ID-only mode and account management is shown to be gone; at last a policy holds it to two names,
+// and the audit log is checked. What it starts it stops.
 
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -50,8 +51,16 @@ const indent = (text: string): string =>
     .map((line) => `   ${line}`)
     .join('\n');
 
-/** Shows a command, runs it, shows what it says; gives its standard output. */
-async function run(program: string, args: readonly string[], env: SoftHsm['env']): Promise<string> {
+/**
+ * Shows a command, runs it, shows what it says; gives that.
+ * @param isAllowed false for a command that has to fail.
+ */
+async function run(
+  program: string,
+  args: readonly string[],
+  env: SoftHsm['env'],
+  isAllowed = true,
+): Promise<string> {
   const name = program === CLAVIGERD ? 'clavigerd' : 'claviger';
   say(`   $ ${[name, ...args.map(quoted)].join(' ')}`);
   const result = await runCommand(process.execPath, [program, ...args], {
@@ -62,10 +71,10 @@ async function run(program: string, args: readonly string[], env: SoftHsm['env']
   if (told !== '') {
     say(indent(told));
   }
-  if (result.code !== 0) {
+  if ((result.code === 0) !== isAllowed) {
     throw new Error(`${name} ended with exit code ${result.code ?? 'none'}`);
   }
-  return result.stdout;
+  return told;
 }
 
 function quoted(word: string): string {
@@ -81,6 +90,7 @@ async function startSigner(
   const uri = stage.hsm.uri(stage.token, { label: KEY_LABEL });
   const text = [
     `privkey = "${uri}"`,
+    `state-directory = "${join(stage.folder, 'state')}"`,
     `socket = "${stage.socket}"`,
     `logfile = "${join(stage.folder, 'clavigerd.log')}"`,
     ...settings,
@@ -96,24 +106,26 @@ async function startSigner(
   });
 }
 
+/** The arguments that get a certificate into files of this name. */
+function issueArguments(stage: Stage, names: readonly string[], name: string): readonly string[] {
+  const { pebble, folder, socket } = stage;
+  return [
+    'issue',
+    ...names,
+    `--server=${pebble.directoryUrl}`,
+    `--server-ca-file=${pebble.caFile}`,
+    `--socket=${socket}`,
+    `--listen=127.0.0.1:${pebble.httpPort}`,
+    `--key=${join(folder, `${name}.key`)}`,
+    `--fullchain=${join(folder, `${name}.pem`)}`,
+    `--ca-file=${pebble.rootCaFile}`,
+  ];
+}
+
 async function issue(stage: Stage, name: string): Promise<void> {
-  const { pebble, folder, socket, hsm } = stage;
+  const { folder, hsm } = stage;
   const fullchain = join(folder, `${name}.pem`);
-  await run(
-    CLAVIGER,
-    [
-      'issue',
-      ...NAMES,
-      `--server=${pebble.directoryUrl}`,
-      `--server-ca-file=${pebble.caFile}`,
-      `--socket=${socket}`,
-      `--listen=127.0.0.1:${pebble.httpPort}`,
-      `--key=${join(folder, `${name}.key`)}`,
-      `--fullchain=${fullchain}`,
-      `--ca-file=${pebble.rootCaFile}`,
-    ],
-    hsm.env,
-  );
+  await run(CLAVIGER, issueArguments(stage, NAMES, name), hsm.env);
   const certificate = new X509Certificate(readFileSync(fullchain));
   say('\n   The certificate:');
   say(`     subject  ${certificate.subject || '(empty: the names below are what counts)'}`);
@@ -205,6 +217,29 @@ async function demo(scope: Scope): Promise<void> {
     throw new Error('the deactivation was not refused');
   }
   await second.stop();
+
+  heading('A policy: these two names and no other, and an audit log');
+  const third = await startSigner(scope, stage, [
+    `keyid = "${keyId}"`,
+    `audit-log = "${join(folder, 'audit.jsonl')}"`,
+    'default-policy = "web"',
+    '[policy.web]',
+    'operations = ["read", "new-order", "answer-challenge", "finalize"]',
+    'identifiers = ["demo.example.org", "*.demo.example.org"]',
+    'budgets = ["10 new-order per 1d"]',
+  ]);
+  await issue(stage, 'third');
+  const other = issueArguments(stage, ['mail.example.net'], 'other');
+  const told = await run(CLAVIGER, other, hsm.env, false);
+  if (!told.includes("policy 'web' does not allow new-order for mail.example.net")) {
+    throw new Error('the policy did not refuse another name');
+  }
+
+  heading('The audit log: what was decided, and that nothing was changed');
+  const config = `--config=${join(folder, 'clavigerd.toml')}`;
+  await run(CLAVIGERD, ['audit', 'summary', config], hsm.env);
+  await run(CLAVIGERD, ['audit', 'verify', config], hsm.env);
+  await third.stop();
   if (existsSync(stage.socket)) {
     throw new Error('the daemon left its socket behind');
   }

@@ -22,7 +22,7 @@ import { ROOT } from '../support/programs.js';
 import { makeTempDir } from '../support/temp-dir.js';
 
 const WRITER = fileURLToPath(new URL('../support/audit-rotation-writer.js', import.meta.url));
-const SHIPPED = join(ROOT, 'docs/logrotate/clavigerd');
+const SHIPPED = join(ROOT, 'docs/examples/logrotate.d-clavigerd');
 const clock = { now: () => Date.parse('2026-11-22T01:33:39.999Z') };
 
 interface Place {

@@ -122,11 +122,11 @@ async function signLine(line: string): Promise<string> {
 }
 
 describe('the place of the socket', () => {
-  it('is checked as lacme does', async (t) => {
+  it('must let nobody else answer, and not everybody in', async (t) => {
     const { config, path, folder } = await startSigner(t, answering(GREETING, signLine));
     for (const [target, mode] of [
-      [path, 0o660],
-      [path, 0o640],
+      [path, 0o606],
+      [path, 0o604],
       [path, 0o602],
       [folder, 0o770],
       [folder, 0o1777],
@@ -135,8 +135,11 @@ describe('the place of the socket', () => {
       await assertFails(open(t, config), 'SYS_UNSAFE_PATH', /chmod/);
       await chmod(target, target === folder ? 0o700 : 0o600);
     }
-    await chmod(path, 0o611);
-    await open(t, config);
+    // A signer with a socket for a group: clavigerd's `mode = "0660"`, systemd's SocketMode=.
+    for (const mode of [0o611, 0o660]) {
+      await chmod(path, mode);
+      await open(t, config);
+    }
   });
 
   it('may be missing, which is told with a hint', async (t) => {

@@ -19,7 +19,7 @@ import { parse } from 'smol-toml';
 import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { runClavigerd, startClavigerd, writeKeyFile } from '../support/clavigerd.js';
 import { makeKey } from '../support/keys.js';
-import { mustRun, startProcess } from '../support/process.js';
+import { mustRun, startProcess, type RunningProcess } from '../support/process.js';
 import { CLAVIGERD, ROOT } from '../support/programs.js';
 import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
 import { makeTempDir } from '../support/temp-dir.js';
@@ -399,14 +399,18 @@ describe('the socket of clavigerd', () => {
 });
 
 describe('clavigerd --stdio', () => {
-  it('serves one client and ends with it', async (t) => {
-    const { config } = await prepare(t);
-    const daemon = await startProcess(t, {
+  function startStdio(t: TestContext, config: string): Promise<RunningProcess> {
+    return startProcess(t, {
       command: process.execPath,
       args: [CLAVIGERD, `--config=${config}`, '--stdio'],
       stdin: true,
       waitFor: /1 OK/,
     });
+  }
+
+  it('serves one client and ends with it', async (t) => {
+    const { config } = await prepare(t);
+    const daemon = await startStdio(t, config);
     const input = formatSigningInput({
       alg: 'ES256',
       kid: 'https://ca.example/a/1',
@@ -423,24 +427,14 @@ describe('clavigerd --stdio', () => {
 
   it('ends after a refusal, though its client keeps standard input open', async (t) => {
     const { config } = await prepare(t);
-    const daemon = await startProcess(t, {
-      command: process.execPath,
-      args: [CLAVIGERD, `--config=${config}`, '--stdio'],
-      stdin: true,
-      waitFor: /1 OK/,
-    });
+    const daemon = await startStdio(t, config);
     daemon.stdin.write('nonsense\r\n');
     assert.deepEqual(await daemon.waitForExit(10_000), { code: 0, signal: null });
   });
 
   it('ends by SIGTERM', async (t) => {
     const { config } = await prepare(t);
-    const daemon = await startProcess(t, {
-      command: process.execPath,
-      args: [CLAVIGERD, `--config=${config}`, '--stdio'],
-      stdin: true,
-      waitFor: /1 OK/,
-    });
+    const daemon = await startStdio(t, config);
     daemon.signal('SIGTERM');
     assert.deepEqual(await daemon.waitForExit(10_000), { code: 0, signal: null });
   });

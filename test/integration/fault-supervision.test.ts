@@ -2,44 +2,18 @@
 // that grows, touches that take long, and many clients at once. The keys' side; the daemon's is beside it.
 
 import assert from 'node:assert/strict';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { verifySignature } from '../../src/jose/signature.js';
 import { UnsentError } from '../../src/keys/account-key.js';
 import type { KeyContext } from '../../src/keys/key-context.js';
-import { openPkcs11Key, type Pkcs11Key } from '../../src/keys/pkcs11-key.js';
+import { openPkcs11Key } from '../../src/keys/pkcs11-key.js';
 import { appErrorOf } from '../support/app-error.js';
-import { CKR, createFaultyToken, type FaultyToken } from '../support/fault-module.js';
-import { atEnd } from '../support/scope.js';
-import { recordText } from '../support/transcript.js';
+import { assertSigns, INPUT, openKey, type FaultyKey } from '../support/faulty-key.js';
+import { CKR, createFaultyToken } from '../support/fault-module.js';
 
-const INPUT = Buffer.from('protected.payload');
 /** Most looks at something that is to happen. */
 const MAX_LOOKS = 2_000;
-
-interface Fixture extends FaultyToken {
-  readonly key: Pkcs11Key;
-  readonly log: string[];
-}
-
-async function openKey(t: TestContext, options: Partial<KeyContext> = {}): Promise<Fixture> {
-  const faulty = await createFaultyToken(t);
-  const log: string[] = [];
-  const key = await openPkcs11Key(faulty.uri, {
-    env: { ...faulty.hsm.env },
-    log: (level, message) => {
-      log.push(`${level} ${message}`);
-      recordText('log', message);
-    },
-    ...options,
-  });
-  atEnd(t, () => key.close());
-  return { ...faulty, key, log };
-}
-
-async function assertSigns({ key }: Fixture): Promise<void> {
-  assert.ok(verifySignature(key.algorithm, key.publicKey, INPUT, await key.sign(INPUT)));
-}
 
 async function waitFor(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   for (let looks = 0; !(await isSo()); looks += 1) {
@@ -49,7 +23,7 @@ async function waitFor(what: string, isSo: () => boolean | Promise<boolean>): Pr
 }
 
 /** Helpers that got as far as their module. */
-function startsOf(fixture: Fixture): number {
+function startsOf(fixture: FaultyKey): number {
   return new Set(fixture.calls('C_Initialize').map(({ pid }) => pid)).size;
 }
 
@@ -178,7 +152,7 @@ describe('a token that is away', () => {
     );
   });
 
-  function debugOf({ log }: Fixture): number {
+  function debugOf({ log }: FaultyKey): number {
     return log.filter((line) => line.startsWith('debug ') && line.includes('out of service'))
       .length;
   }

@@ -2,55 +2,21 @@
 // cured by one rung only, so that the test sees which rung was taken, and that no lower one was skipped.
 
 import assert from 'node:assert/strict';
-import { before, describe, it, type TestContext } from 'node:test';
-import { verifySignature } from '../../src/jose/signature.js';
-import type { KeyContext } from '../../src/keys/key-context.js';
-import { openPkcs11Key, type Pkcs11Key } from '../../src/keys/pkcs11-key.js';
+import { before, describe, it } from 'node:test';
 import { REMEDY_OF_RETURN_VALUE } from '../../src/keys/recovery-table.js';
 import { isAppError } from '../../src/lib/errors.js';
 import { appErrorOf } from '../support/app-error.js';
+import { assertSigns, INPUT, openKey, type FaultyKey } from '../support/faulty-key.js';
 import {
   CKR,
   createFaultyToken,
   returnValueOf,
   type FaultyToken,
 } from '../support/fault-module.js';
-import { atEnd, suiteScope } from '../support/scope.js';
-import { recordText } from '../support/transcript.js';
-
-const INPUT = Buffer.from('protected.payload');
-
-interface Fixture extends FaultyToken {
-  readonly key: Pkcs11Key;
-  readonly log: string[];
-}
-
-async function openKey(
-  t: TestContext,
-  options: Partial<KeyContext> = {},
-  shared?: FaultyToken,
-): Promise<Fixture> {
-  const faulty = shared ?? (await createFaultyToken(t));
-  faulty.setFaults();
-  const log: string[] = [];
-  const key = await openPkcs11Key(faulty.uri, {
-    env: { ...faulty.hsm.env },
-    log: (level, message) => {
-      log.push(`${level} ${message}`);
-      recordText('log', message);
-    },
-    ...options,
-  });
-  atEnd(t, () => key.close());
-  return { ...faulty, key, log };
-}
-
-async function assertSigns({ key }: Fixture): Promise<void> {
-  assert.ok(verifySignature(key.algorithm, key.publicKey, INPUT, await key.sign(INPUT)));
-}
+import { suiteScope } from '../support/scope.js';
 
 /** The rungs the log tells of, lowest first. */
-function rungsOf({ log }: Fixture): string[] {
+function rungsOf({ log }: FaultyKey): string[] {
   return log.flatMap((line) => /recovery: ([a-z-]+)$/.exec(line)?.[1] ?? []);
 }
 
@@ -248,7 +214,7 @@ describe('the ladder', () => {
 });
 
 /** Keeps the helpers busy until so many of them have come up. */
-async function untilReady(fixture: Fixture, helpers: number): Promise<void> {
+async function untilReady(fixture: FaultyKey, helpers: number): Promise<void> {
   const deadline = Date.now() + 20_000;
   const ready = (): number => fixture.log.filter((line) => line.includes('helper: ready,')).length;
   while (ready() < helpers) {

@@ -36,6 +36,7 @@ describe('systemd units', () => {
       'claviger-renew.timer',
       'clavigerd.service',
       'clavigerd.socket',
+      'clavigerd@.socket',
       'sysusers.d',
     ]);
   });
@@ -79,6 +80,43 @@ describe('systemd units', () => {
     // Without it each restart would be another attempt with the PIN.
     assert.equal(setting('StateDirectory'), 'claviger');
     assert.equal(setting('StateDirectoryMode'), '0700');
+  });
+
+  it('give the daemon a folder of its own for the audit log', async () => {
+    const service = await readFile(join(UNITS, 'clavigerd.service'), 'utf8');
+    assert.match(service, /^LogsDirectory=claviger$/m);
+    assert.match(service, /^LogsDirectoryMode=0700$/m);
+    const example = await readFile(join(ROOT, 'docs/examples/clavigerd.toml'), 'utf8');
+    assert.match(example, /^audit-log = "\/var\/log\/claviger\//m);
+  });
+
+  it('pass the one daemon several sockets, each by a name of its own', async (t) => {
+    const settingsOf = async (name: string): Promise<ReadonlyMap<string, string>> => {
+      const lines = (await readFile(join(UNITS, name), 'utf8')).split('\n');
+      const pairs = lines.map((line) => /^(\w+)=(.*)$/.exec(line) ?? []);
+      return new Map(pairs.map(([, key = '', value = '']) => [key, value]));
+    };
+    const admin = await settingsOf('clavigerd.socket');
+    const more = await settingsOf('clavigerd@.socket');
+    assert.equal(admin.get('FileDescriptorName'), 'admin');
+    assert.equal(more.get('FileDescriptorName'), '%i');
+    assert.equal(more.get('Service'), 'clavigerd.service');
+    assert.equal(more.get('RequiredBy'), 'clavigerd.service');
+    assert.equal(more.get('SocketMode'), '0600');
+    // An instance, with the drop-in that its comment gives.
+    const units = await copyUnits(t);
+    const template = units.find((path) => path.endsWith('clavigerd@.socket')) ?? '';
+    const text = await readFile(template, 'utf8');
+    const dropIn = /^# {3}(\[Socket\]\n)# {3}(.*\n)# {3}(.*)GROUP\n/m.exec(text)?.slice(1) ?? [];
+    assert.deepEqual(dropIn, ['[Socket]\n', 'SocketMode=0660\n', 'SocketGroup=']);
+    const instance = template.replace('@.', '@web1.');
+    await copyFile(template, instance);
+    await mkdir(`${instance}.d`);
+    await writeFile(`${instance}.d/override.conf`, `${dropIn.join('')}root\n`);
+    const verified = await runCommand('systemd-analyze', ['verify', '--man=no', instance]);
+    const ours = verified.stderr.split('\n').filter((line) => line.includes('claviger'));
+    assert.deepEqual(ours, []);
+    assert.equal(verified.code, 0, verified.stderr);
   });
 
   it('start the programs that package.json installs', async () => {

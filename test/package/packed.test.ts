@@ -80,7 +80,11 @@ describe('packed tarball', () => {
       'package/dist/bin/cli/clavigerd.js',
       'package/dist/bin/token/helper.js',
       'package/dist/bin/THIRD-PARTY-LICENCES.txt',
+      'package/docs/examples/clavigerd.toml',
+      'package/docs/examples/logrotate.d-clavigerd',
+      'package/docs/guides/restricting-clients.md',
       'package/systemd/clavigerd.service',
+      'package/systemd/clavigerd@.socket',
       'package/systemd/sysusers.d/claviger.conf',
     ]) {
       assert.ok(names.includes(name), `${name} is in the tarball`);

@@ -24,6 +24,8 @@ export interface LacmeOptions {
   /** A signing daemon's socket, or the command by which lacme starts one (it adds `--stdio`). */
   readonly signer:
     { readonly socket: string } | { readonly command: string; readonly config?: string };
+  /** File of the certificate's key; a new P-256 key where it is not given. */
+  readonly serverKey?: string;
 }
 
 export interface Lacme {
@@ -42,9 +44,11 @@ export async function prepareLacme(
   const config = join(folder, 'lacme.conf');
   const certificate = join(folder, 'lacme-certificate.pem');
   const chain = join(folder, 'lacme-chain.pem');
-  const key = join(folder, 'lacme-server.key');
-  const keyOptions = ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'];
-  await mustRun('openssl', ['genpkey', ...keyOptions, '-out', key]);
+  const key = options.serverKey ?? join(folder, 'lacme-server.key');
+  if (options.serverKey === undefined) {
+    const keyOptions = ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+    await mustRun('openssl', ['genpkey', ...keyOptions, '-out', key]);
+  }
   await writeFile(config, mainConfig(options).join('\n'), { mode: 0o600 });
   await writeFile(
     join(folder, CERTIFICATES_CONFIG),

@@ -39,6 +39,17 @@ describe('formatRefusal', () => {
     assert.match(text, /^!error \{"code":"denied",/);
   });
 
+  it('is ASCII, or a low byte of a name could end the line and begin another', () => {
+    const detail = 'for \u010d\u010aAAAA \u3002 \u{1f600} \ud800';
+    const text = formatRefusal({ code: 'denied', detail, rule: 'web.identifiers' });
+    assert.match(text, /^[ -~]+$/);
+    assert.deepEqual(JSON.parse(text.slice('!error '.length)), {
+      code: 'denied',
+      detail,
+      rule: 'web.identifiers',
+    });
+  });
+
   it('has at most ten codes', () => {
     const codes: readonly string[] = REFUSAL_CODES;
     assert.ok(codes.length <= 10);

@@ -9,6 +9,7 @@ interface Recorder {
   readonly requests: { id: number; line: string }[];
   output(): string;
   closed(): readonly string[];
+  noLines(): readonly string[];
   sign(id: number): void;
   refuse(id: number): void;
 }
@@ -16,6 +17,7 @@ interface Recorder {
 function record(): Recorder {
   const requests: { id: number; line: string }[] = [];
   const closed: string[] = [];
+  const noLines: string[] = [];
   let output = '';
   const session = new ServerSession((event) => {
     switch (event.kind) {
@@ -24,6 +26,9 @@ function record(): Recorder {
         break;
       case 'write':
         output += event.text;
+        break;
+      case 'no-line':
+        noLines.push(event.error);
         break;
       case 'close':
         closed.push(event.reason);
@@ -35,6 +40,7 @@ function record(): Recorder {
     requests,
     output: () => output,
     closed: () => closed,
+    noLines: () => noLines,
     sign: (id) => {
       session.answer(id, { kind: 'signature', signature: `sig${id}` });
     },
@@ -171,9 +177,12 @@ describe('ServerSession', () => {
       const r = record();
       send(r, text);
       assert.deepEqual(r.closed(), []);
+      assert.deepEqual(r.noLines(), [reason]);
       r.sign(1);
+      send(r, text);
       assert.equal(r.output(), 'sig1\r\n');
       assert.deepEqual(r.closed(), [reason]);
+      assert.deepEqual(r.noLines(), [reason], 'told once');
     });
   }
 
