@@ -81,6 +81,7 @@ function assertUsableKeyId(
     throw new AppError(
       'CONFIG_INVALID',
       `${source}: ${section}keyid: no request may have it: ${problem}`,
+      { hint: 'write the account URL as `claviger account show` prints it' },
     );
   }
 }

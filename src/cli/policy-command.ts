@@ -49,7 +49,10 @@ export function addPolicyCommands(program: Command, setExitCode: SetExitCode): v
     .option('--policy <name>', 'the policy (default: that of the listener or account)')
     .option('--account <name>', 'the account whose key ID and policy hold')
     .option('--listener <name>', 'the listener the requests come to')
-    .option('--jwk <file>', "the account's public key, as `clavigerd key show` prints it")
+    .option(
+      '--jwk <file>',
+      "the account's public key as a JWK, of which `clavigerd key show` has a line",
+    )
     .option('--json', 'print a JSON object a line')
     .addHelpText('after', TEST_HELP)
     .action(async (file: string | undefined, _options: TestOptions, command: Command) => {

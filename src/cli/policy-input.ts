@@ -27,9 +27,17 @@ export async function* readLines(path: string | undefined): AsyncGenerator<reado
   yield cutter.end();
 }
 
-/** @throws AppError SYS_FILE, LIB_JSON, JOSE_JWK */
+/** @throws AppError SYS_FILE, JOSE_JWK */
 export function readJwkFile(path: string): PublicJwk {
-  return parsePublicJwk(parseStrictJson(readBounded(path)));
+  const bytes = readBounded(path);
+  try {
+    return parsePublicJwk(parseStrictJson(bytes));
+  } catch (error) {
+    throw new AppError('JOSE_JWK', `${path}: not a public JWK: ${messageOf(error)}`, {
+      hint: "`clavigerd key show` prints it in the line that begins with 'jwk:'",
+      cause: error,
+    });
+  }
 }
 
 function readBounded(path: string): Buffer {

@@ -109,6 +109,11 @@ export function budgetKey(budget: Budget, scope: BudgetScope): string {
     .join('/');
 }
 
+/** `account/policy` of a key: whose budget it is. */
+export function policyOfKey(key: string): string {
+  return key.split('/', 2).join('/');
+}
+
 function spellings(identifiers: readonly Identifier[]): readonly string[] {
   const spelled = identifiers.map((identifier) => {
     const reading = readName(identifier);

@@ -7,6 +7,7 @@ import { formatDuration } from './duration.js';
 import type { NamePattern } from './name-pattern.js';
 import type { NamedPolicy } from './named-policy.js';
 import { KEY_ID_ONLY_OPERATIONS, NAMING_OPERATIONS, OPERATIONS } from './operation.js';
+import { originOf } from './request-url.js';
 import { CLOCK_TOLERANCE_MS } from './validity.js';
 
 export interface ExplainedAccount {
@@ -18,10 +19,15 @@ export interface ExplainedAccount {
 
 /** Sentences, one a line, most important first. */
 export function explainPolicy(policy: NamedPolicy, account: ExplainedAccount): string[] {
+  const refusedServer = refusedServerOf(policy, account);
   const allowed = OPERATIONS.filter((operation) => isAllowed(policy, account, operation));
-  if (allowed.length === 0) {
+  if (allowed.length === 0 || refusedServer !== undefined) {
     return [
       `Policy '${policy.name}' allows nothing.`,
+      ...when(
+        refusedServer !== undefined,
+        `Account '${account.account}' is one of ${refusedServer ?? ''}, a server it does not allow.`,
+      ),
       ...explainRefusedOperations(policy, account),
     ];
   }
@@ -50,6 +56,17 @@ function isAllowed(
     !deny.operations.has(operation) &&
     (keyId === undefined || KEY_ID_ONLY_OPERATIONS.has(operation))
   );
+}
+
+/** The server of the account, to which all its requests go, where the policy refuses it. */
+function refusedServerOf(
+  { servers, deny }: NamedPolicy,
+  { keyId }: ExplainedAccount,
+): string | undefined {
+  const origin = keyId === undefined ? undefined : originOf(keyId);
+  const isRefused =
+    origin !== undefined && (deny.servers.has(origin) || servers?.has(origin) === false);
+  return isRefused ? origin : undefined;
 }
 
 function explainRefusedOperations(

@@ -72,6 +72,7 @@ export function parseNamedPolicy(
     report('', 'the name of a policy is up to 64 letters, digits, - and _');
   }
   const policy = readSettings(name, settings, report);
+  reportVain(policy, settings, report);
   problems.forEach(onProblem);
   return problems.length === 0 ? policy : { ...policy, operations: new Set() };
 }
@@ -103,6 +104,28 @@ function readSettings(name: string, settings: PolicySettings, report: Report): N
       servers: set('deny.servers', deny.servers, parseServer) ?? new Set(),
     },
   };
+}
+
+/** What would restrict nothing, though somebody relies on it. */
+function reportVain(policy: NamedPolicy, { budgets = [] }: PolicySettings, report: Report): void {
+  const { operations, deny } = policy;
+  const allows = (operation: Operation): boolean =>
+    operations.has(operation) && !deny.operations.has(operation);
+  // To a CA, the account may have more than one URL: by its shape the one request is the other.
+  if (allows('deactivate-authorization') && !allows('deactivate-account')) {
+    report(
+      deny.operations.has('deactivate-account') ? 'deny.operations' : 'operations',
+      'deactivate-authorization cannot be allowed without deactivate-account: by another spelling of its URL it deactivates the account',
+    );
+  }
+  for (const { text, operation } of policy.budgets.filter(
+    (each) => !operations.has(each.operation),
+  )) {
+    report(
+      `budgets.${budgets.indexOf(text)}`,
+      `counts ${operation}, which operations does not list`,
+    );
+  }
 }
 
 /** What of the list can be parsed; the rest is reported by its place. */

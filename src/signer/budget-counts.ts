@@ -3,11 +3,7 @@
 // it. What leaves its window is dropped; beyond that memory is bounded by fixed numbers, and full means no.
 
 import type { Charge } from '../policy/budget.js';
-
-/** Counts in all windows together, at most: eight bytes each. */
-const MAX_COUNTS = 1_000_000;
-/** Keys at most. A budget for each identifier has a key for each name in its window. */
-const MAX_KEYS = 100_000;
+import { ALL_BOUNDS, BudgetUsage, POLICY_BOUNDS } from './budget-usage.js';
 
 export interface Exhausted {
   readonly charge: Charge;
@@ -27,20 +23,15 @@ interface KeyLog {
   times: number[];
 }
 
-export interface CountBounds {
-  readonly maxCounts: number;
-  readonly maxKeys: number;
-}
-
 export class BudgetCounts {
-  readonly #bounds: CountBounds;
+  readonly #usage: BudgetUsage;
   readonly #logs = new Map<string, KeyLog>();
-  #size = 0;
   /** Before that time nothing leaves a window, so there is no use in looking. */
   #nextDrop = 0;
 
-  constructor(bounds: CountBounds = { maxCounts: MAX_COUNTS, maxKeys: MAX_KEYS }) {
-    this.#bounds = bounds;
+  /** @param bounds of all counts together; @param policyBounds of those of one policy of an account. */
+  constructor(bounds = ALL_BOUNDS, policyBounds = POLICY_BOUNDS) {
+    this.#usage = new BudgetUsage(bounds, policyBounds);
   }
 
   /** The charge that has no room for one more count, and of several the one to wait longest for. */
@@ -87,11 +78,11 @@ export class BudgetCounts {
         const at = log?.times.lastIndexOf(time) ?? -1;
         if (at >= 0) {
           log?.times.splice(at, 1);
-          this.#size -= 1;
+          this.#usage.change(key, -1, 0);
         }
       }
       if (log?.times.length === 0) {
-        this.#logs.delete(key);
+        this.#forget(key);
       }
     }
   }
@@ -102,6 +93,7 @@ export class BudgetCounts {
     if (log === undefined) {
       log = { windowMs, times: [] };
       this.#logs.set(key, log);
+      this.#usage.change(key, 0, 1);
     }
     log.windowMs = Math.max(log.windowMs, windowMs);
     const isInOrder = (times[0] ?? 0) >= (log.times.at(-1) ?? 0);
@@ -112,7 +104,7 @@ export class BudgetCounts {
     if (!isInOrder) {
       log.times.sort((left, right) => left - right);
     }
-    this.#size += times.length;
+    this.#usage.change(key, times.length, 0);
   }
 
   /** All that is in its window; what is not is dropped. */
@@ -127,7 +119,7 @@ export class BudgetCounts {
     if (log === undefined) {
       return limit > 0 ? 0 : windowMs;
     }
-    this.#drop(log, now);
+    this.#drop(key, log, now);
     const { times } = log;
     const count = times.length - indexAfter(times, now - windowMs);
     if (count < limit) {
@@ -138,29 +130,31 @@ export class BudgetCounts {
   }
 
   #isFullWith(charges: readonly Charge[]): boolean {
-    const newKeys = new Set(charges.map(({ key }) => key).filter((key) => !this.#logs.has(key)));
-    return (
-      this.#size + charges.length > this.#bounds.maxCounts ||
-      this.#logs.size + newKeys.size > this.#bounds.maxKeys
-    );
+    const keys = new Set(charges.map(({ key }) => key));
+    return this.#usage.isFullWith(keys, (key) => this.#logs.has(key));
+  }
+
+  #forget(key: string): void {
+    this.#logs.delete(key);
+    this.#usage.change(key, 0, -1);
   }
 
   /** Half of a list is dropped at a time, so that the cost for each count stays the same. */
-  #drop(log: KeyLog, now: number, isAll = false): void {
+  #drop(key: string, log: KeyLog, now: number, isAll = false): void {
     const left = indexAfter(log.times, now - log.windowMs);
     if (left > 0 && (isAll || left * 2 > log.times.length)) {
       log.times = log.times.slice(left);
-      this.#size -= left;
+      this.#usage.change(key, -left, 0);
     }
   }
 
   #dropAll(now: number): void {
     this.#nextDrop = Infinity;
     for (const [key, log] of this.#logs) {
-      this.#drop(log, now, true);
+      this.#drop(key, log, now, true);
       const [first] = log.times;
       if (first === undefined) {
-        this.#logs.delete(key);
+        this.#forget(key);
       } else {
         this.#nextDrop = Math.min(this.#nextDrop, first + log.windowMs);
       }

@@ -173,7 +173,9 @@ function readIfThere(path: string): Buffer | undefined {
 function readAll(fd: number, path: string): Buffer {
   const { size } = fstatSync(fd);
   if (size > MAX_JOURNAL_BYTES) {
-    throw new AppError('SYS_FILE', `budget journal: ${path} is larger than 256 MiB`);
+    throw new AppError('SYS_FILE', `budget journal: ${path} is larger than 256 MiB`, {
+      hint: 'it is no journal of this program; remove it, then all budgets begin anew',
+    });
   }
   const buffer = Buffer.alloc(size);
   let length = 0;

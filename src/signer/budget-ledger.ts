@@ -10,8 +10,9 @@ import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import type { Charge } from '../policy/budget.js';
 import { lockFile } from '../sys/file-lock.js';
 import { prepareStateDirectory } from '../sys/state-directory.js';
-import { BudgetCounts, type CountBounds, type CountLog, type Exhausted } from './budget-counts.js';
+import { BudgetCounts, type CountLog, type Exhausted } from './budget-counts.js';
 import { BudgetJournal } from './budget-journal.js';
+import type { CountBounds } from './budget-usage.js';
 import { LogicalTime } from './logical-time.js';
 
 const JOURNAL_NAME = 'budgets.jsonl';
@@ -108,7 +109,7 @@ export class BudgetLedger {
     }
     if (!this.#counts.canHold(charges, now)) {
       throw new AppError('SIGNER_BUDGET', 'budget: too much is counted already', {
-        hint: 'limit the number of names by a budget that is not per identifier, or shorten the windows',
+        hint: 'shorten the windows of budgets per identifier, or limit the orders by a budget without it',
       });
     }
     // Counted at once, so that nobody else gets the same room while the disk works.
@@ -132,7 +133,11 @@ export class BudgetLedger {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const seconds = this.#writeTimeoutMs / 1000;
-        reject(new AppError('SIGNER_BUDGET', `budget: the disk did not answer in ${seconds} s`));
+        reject(
+          new AppError('SIGNER_BUDGET', `budget: the disk did not answer in ${seconds} s`, {
+            hint: 'without a note of what was spent nothing is signed: look at the disk of the state directory',
+          }),
+        );
       }, this.#writeTimeoutMs);
       const settle = (failure?: AppError): void => {
         clearTimeout(timer);

@@ -83,6 +83,21 @@ describe('several listeners', () => {
     assert.equal(new Set(numbers).size, numbers.length, 'a connection has a name of its own');
   });
 
+  it('are told of policies that none of them has', async (t) => {
+    const forgotten = SECTIONS.replace('policy = "web"\n', '');
+    const bed = await makeSectionBed(t, `${forgotten}\n[policy.other]\noperations = ["read"]\n`);
+    const used = await makeSectionBed(t, SECTIONS);
+    for (const each of [bed, used]) {
+      const daemon = await startInBed(t, each, { waitFor: { socket: each.path('web') } });
+      await daemon.stop();
+    }
+    const told = [
+      ...(await readFile(bed.logfile, 'utf8')).matchAll(/ policy-unused policy=(\S+)/g),
+    ];
+    assert.deepEqual(told.map(([, name]) => name).sort(), ['other', 'web']);
+    assert.doesNotMatch(await readFile(used.logfile, 'utf8'), /policy-unused/);
+  });
+
   it('have limits of their own', async (t) => {
     const bed = await makeSectionBed(t, `${SECTIONS}max-connections = 1\n`);
     await startInBed(t, bed, { waitFor: { socket: bed.path('web') } });

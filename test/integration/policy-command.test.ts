@@ -100,7 +100,9 @@ describe('clavigerd policy test', () => {
     assert.match(stdout, /denied by algorithm: alg is not ES384/);
     for (const text of ['{}', 'x', '']) {
       writeFileSync(jwk, text);
-      assert.equal((await policy(['test', `--jwk=${jwk}`], GOOD)).code, 1, text);
+      const { code: failed, stderr } = await policy(['test', `--jwk=${jwk}`], GOOD);
+      assert.equal(failed, 1, text);
+      assert.match(stderr, /account\.jwk: not a public JWK: .*\n.*hint: `clavigerd key show`/);
     }
     const missing = await policy(['test', `--jwk=${folder}/missing`], GOOD);
     assert.match(missing.stderr, /error: jwk: ENOENT/);

@@ -145,6 +145,11 @@ describe('a pattern', () => {
 });
 
 const some = <T>(items: readonly T[]): fc.Arbitrary<T[]> => fc.subarray([...items]);
+/** Allowed together, or not at all: a CA may take the one for the other. */
+const DEACTIVATIONS = ['deactivate-account', 'deactivate-authorization'];
+const someOperations = fc
+  .tuple(some(OPERATIONS.filter((each) => !DEACTIVATIONS.includes(each))), some([DEACTIVATIONS]))
+  .map((lists): readonly string[] => lists.flat(2));
 const ENOUGH = ['read', 'new-order', 'new-authorization', 'finalize'];
 const hashes = KEYS.map(({ key }) => spkiHash(key).toString('hex'));
 const SERVERS = ['https://ca.example', 'https://other.example:14000'];
@@ -152,7 +157,7 @@ const SERVERS = ['https://ca.example', 'https://other.example:14000'];
 /** Sound settings in any combination, wide enough that a good part of the requests is approved. */
 const settingsArbitrary: fc.Arbitrary<PolicySettings> = fc.record(
   {
-    operations: fc.oneof(fc.constant(ENOUGH), some(OPERATIONS)),
+    operations: fc.oneof(fc.constant(ENOUGH), someOperations),
     identifiers: fc.array(fc.oneof(dnsPattern, prefix), { minLength: 1, maxLength: 5 }),
     'csr-keys': some(hashes),
     'csr-key-types': some(['p256', 'p384', 'rsa', 'rsa>=3072']),

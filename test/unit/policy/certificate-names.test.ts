@@ -7,8 +7,13 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parseCertificateNames } from '../../../src/policy/certificate-names.js';
 import { appErrorOf } from '../../support/app-error.js';
-import { makeCertificate, type CertificateParts } from '../../support/certificate-builder.js';
 import {
+  certificateInfo,
+  makeCertificate,
+  type CertificateParts,
+} from '../../support/certificate-builder.js';
+import {
+  bits,
   encodeDer,
   integer,
   NULL,
@@ -156,6 +161,10 @@ describe('parseCertificateNames', () => {
         { subject: set(), extensions: [named] },
         /not of the expected type/,
       ],
+      'more than one list of extensions': [
+        { extensions: undefined, uniqueIds: [part(0xa3, [seq(named), seq(named)])] },
+        /more in it than expected/,
+      ],
       'a field more': [{ extensions: [named], uniqueIds: [NULL] }, /more in it than expected/],
     };
     for (const [name, [parts, problem]] of Object.entries(REFUSED)) {
@@ -172,6 +181,9 @@ describe('parseCertificateNames', () => {
         encodeDer(seq()),
         encodeDer(seq(seq(integer(0)), seq(oid('1.3.101.112')), part(3, Buffer.of(0, 1)))),
         makeRequest(KEY),
+        encodeDer(
+          seq(certificateInfo(KEY, { extensions: [named] }), seq(), bits(Buffer.of(1)), NULL),
+        ),
         Buffer.from('-----BEGIN CERTIFICATE-----\n'),
       ];
       for (const other of others) {

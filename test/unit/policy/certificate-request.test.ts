@@ -498,6 +498,10 @@ describe('parseCertificateRequest', () => {
         withNames(extension(OID.tlsFeature, seq(integer(6)))),
         /status_request/,
       ],
+      'a TLS feature that begins with the number of another': [
+        withNames(extension(OID.tlsFeature, seq(integer(5, 1)))),
+        /status_request/,
+      ],
       'a TLS feature twice': [
         withNames(extension(OID.tlsFeature, seq(integer(5), integer(5)))),
         /status_request/,
@@ -545,6 +549,11 @@ describe('parseCertificateRequest', () => {
       encodeDer(seq(part(2, Buffer.concat([Buffer.of(0), modulus])), exponent));
     const modulus = Buffer.alloc(256, 0xff);
     const compressed = Buffer.concat([Buffer.of(2), point(KEY).subarray(1, 33)]);
+    // X9.62 §4.3.6: the last bit tells that of y. OpenSSL reads it, so one key would have two pins.
+    const hybrid = Buffer.concat([
+      Buffer.of(6 + ((point(KEY).at(-1) ?? 0) & 1)),
+      point(KEY).subarray(1),
+    ]);
     const offCurve = Buffer.concat([Buffer.of(4), Buffer.alloc(63), Buffer.of(1)]);
 
     const REFUSED: Readonly<Record<string, readonly [key: DerPart, problem: RegExp]>> = {
@@ -561,6 +570,7 @@ describe('parseCertificateRequest', () => {
       ],
       'no curve': [spki(seq(oid('1.2.840.10045.2.1')), point(KEY)), /not complete/],
       'a compressed point': [spki(ecAlgorithm(P256), compressed), /not an uncompressed point/],
+      'a point in hybrid form': [spki(ecAlgorithm(P256), hybrid), /not an uncompressed point/],
       'a point of the wrong length': [
         spki(ecAlgorithm('1.3.132.0.34'), point(KEY)),
         /not an uncompressed point/,

@@ -20,6 +20,22 @@ describe('explainPolicy', () => {
     ]);
   });
 
+  it('says when nothing is allowed because the account is of another server', () => {
+    const keyId = 'https://ca.example/acct/1';
+    const operations = ['read'];
+    for (const settings of [
+      { servers: ['https://other.example'] },
+      { servers: [] },
+      { deny: { servers: ['https://ca.example'] } },
+    ]) {
+      assert.deepEqual(explain({ operations, ...settings }, keyId), [
+        "Policy 'web' allows nothing.",
+        "Account 'default' is one of https://ca.example, a server it does not allow.",
+      ]);
+      assert.equal(explain({ operations, ...settings })[0], "Policy 'web' allows read.");
+    }
+  });
+
   it('tells a narrow policy', () => {
     const settings = {
       operations: ['finalize', 'new-order', 'read', 'deactivate-account'],

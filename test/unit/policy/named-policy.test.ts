@@ -159,7 +159,38 @@ describe('parseNamedPolicy', () => {
       '5 finalize per 1d',
       '5 finalize per 1d per identifier',
     ];
-    assert.deepEqual(problemsOf({ budgets }), []);
+    assert.deepEqual(problemsOf({ operations: ['read', 'finalize'], budgets }), []);
+  });
+
+  it('reports a budget that counts what is not allowed: somebody relies on it', () => {
+    const budgets = ['5 new-order per 1d', '5 new-authorization per 1d'];
+    assert.deepEqual(problemsOf({ operations: ['new-order', 'finalize'], budgets }), [
+      {
+        key: 'policy.web.budgets.1',
+        problem: 'counts new-authorization, which operations does not list',
+      },
+    ]);
+  });
+
+  it('reports deactivate-authorization without deactivate-account, which a CA may take it for', () => {
+    const both = ['deactivate-authorization', 'deactivate-account'];
+    for (const [settings, keys] of [
+      [{ operations: ['deactivate-authorization'] }, ['policy.web.operations']],
+      [
+        { operations: both, deny: { operations: ['deactivate-account'] } },
+        ['policy.web.deny.operations'],
+      ],
+      [{ operations: both }, []],
+      [{ operations: ['deactivate-account'] }, []],
+      [{ operations: both, deny: { operations: both } }, []],
+      [{ operations: both, deny: { operations: ['deactivate-authorization'] } }, []],
+    ] as const) {
+      const problems = problemsOf(settings);
+      assert.deepEqual(
+        problems.map(({ key }) => key),
+        keys,
+      );
+    }
   });
 
   for (const name of ['', '.', 'a.b', 'a b', '-a', 'ä', 'a\n', 'a'.repeat(65), '%']) {

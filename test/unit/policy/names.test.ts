@@ -64,6 +64,7 @@ describe('readName', () => {
     ['dns', 'www.example.org\n', /A-labels/],
     ['dns', 'xn--admin-.example', /letters, digits/],
     ['dns', 'xn--a.example', /no A-label/],
+    ['dns', 'xn---2vu36j.example', /no A-label/], // decodes to the same as xn--2vu36j
     ['dns', 'xn--.example', /letters, digits/],
     ['dns', 'a.xn--zzzzzzz99999', /no A-label/],
     ['ip', '192.0.2', /not an IP address/],

@@ -75,6 +75,7 @@ describe('the dates of an order', () => {
       /more than 90 days/,
     ],
     ['over before it begins', { notAfter: at(-1) }, /not after the beginning/],
+    ['over as it begins', { notAfter: at(0) }, /not after the beginning/],
     ['backwards', { notBefore: at(DAY_MS), notAfter: at(1000) }, /not after the beginning/],
     ['no dates', { notBefore: 'x' }, /notBefore that is no date/],
     ['no end', { notAfter: '9999-99-99T00:00:00Z' }, /notAfter that is no date/],

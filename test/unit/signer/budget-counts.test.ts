@@ -129,6 +129,44 @@ describe('what is kept', () => {
   });
 });
 
+describe('the share of a policy', () => {
+  const keyOf = (policy: string, name: number): string =>
+    `default/${policy}//new-order/1s/dns:n${name}`;
+  const names = (policy: string, from: number, to: number): Charge[] =>
+    Array.from({ length: to - from }, (_, at) => charge(keyOf(policy, from + at), 9, 1000));
+
+  it('is what it can take: names without end under one leave room for the others', () => {
+    const counts = new BudgetCounts();
+    for (let name = 0; counts.canHold(names('web', name, name + 700), 0); name += 700) {
+      assert.ok(name < 100_000);
+      counts.add(names('web', name, name + 700), 0);
+    }
+    assert.equal(counts.canHold(names('admin', 0, 700), 0), true);
+    const onOwnKey = [charge(keyOf('web', 0), 9, 1000)];
+    assert.equal(counts.canHold(onOwnKey, 0), true, 'a name that is counted already');
+  });
+
+  it('is in keys and in counts, and comes back when something leaves or is taken back', () => {
+    const all = { maxCounts: 100, maxKeys: 100 };
+    for (const share of [
+      { maxCounts: 2, maxKeys: 10 },
+      { maxCounts: 10, maxKeys: 2 },
+    ]) {
+      const counts = new BudgetCounts(all, share);
+      const added = counts.add(names('web', 0, 2), 0);
+      assert.equal(counts.canHold(names('web', 2, 3), 0), false);
+      assert.equal(counts.canHold(names('mail', 0, 3), 0), false, 'of one request');
+      assert.equal(counts.canHold(names('mail', 0, 2), 0), true);
+      assert.equal(counts.canHold(names('web', 2, 4), 1000), true);
+      counts.add(names('web', 2, 4), 1000);
+      assert.equal(counts.canHold(names('web', 4, 5), 1000), false);
+      counts.remove([...added, { key: keyOf('web', 2), windowMs: 1000, times: [1000] }]);
+      assert.equal(counts.canHold(names('web', 4, 5), 1000), true);
+      assert.equal(counts.canHold(names('web', 4, 6), 1000), false);
+    }
+  });
+});
+
 it('agrees with counting by hand, for any spends', () => {
   const anyCharge = fc
     .record({ key: fc.constantFrom('a', 'b', 'c'), limit: fc.integer({ min: 1, max: 4 }) })
