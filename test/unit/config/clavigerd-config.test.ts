@@ -99,6 +99,10 @@ describe('clavigerd.toml without sections', () => {
   for (const [text, problem] of [
     ['audit-log = "a.log"', 'f:2: audit-log: "a.log" is not an absolute path'],
     ['audit-durable = true', 'f:2: audit-durable: there is no audit-log'],
+    [
+      'audit-log = "/l//c"\nlogfile = "/l/c"',
+      'f:2: audit-log: is the logfile, whose lines would break its chain',
+    ],
     ['default-policy = "web"', 'f:2: default-policy: there is no [policy.web]'],
     ['default-policy = "constructor"', 'f:2: default-policy: there is no [policy.constructor]'],
     ['policy = "web"', 'f:2: policy: must be a table'],
@@ -315,6 +319,12 @@ stdio = true
     ['an unknown group', `${LISTEN}mode = "0660"\ngroup = "x"`, {}, 'f:5: listen.0.group: there'],
     ['a group that gets nothing', `${LISTEN}group = "acme"`, {}, 'f:4: listen.0.group: gets noth'],
     ['a mode for all', `${LISTEN}mode = "0666"`, {}, 'f:4: listen.0.mode: must be "0600", or'],
+    [
+      'a mode to read alone',
+      `${LISTEN}mode = "0640"`,
+      {},
+      'f:4: listen.0.mode: must be "0600", or',
+    ],
     ['a mode without its owner', `${LISTEN}mode = "0060"`, {}, 'f:4: listen.0.mode: must be'],
     ['a mode that is a number', `${LISTEN}mode = 0o600`, {}, 'f:4: listen.0.mode: expected string'],
     [
