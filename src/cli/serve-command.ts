@@ -10,7 +10,7 @@ import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.
 import { loadDaemonConfig, type DaemonConfig } from './daemon-config.js';
 import { formatEffectiveConfig } from './effective-config.js';
 import { EXIT_OK } from './failure.js';
-import { openDaemonRecords, tellAuditHead } from './daemon-records.js';
+import { openDaemonRecords, tellAuditHead, type DaemonRecords } from './daemon-records.js';
 import { openServedAccounts } from './served-accounts.js';
 import { writeStderr } from './standard-error.js';
 
@@ -69,9 +69,11 @@ async function serveWith(
   passed: readonly PassedSocket[],
 ): Promise<void> {
   const listeners = servedListeners(config, start);
-  const records = await openDaemonRecords(config, policies, listeners, log);
+  // Before the records: from there on `audit rotate` and logrotate may signal this process.
+  let records: DaemonRecords | undefined = undefined;
+  const stopped = stopSignal(log, () => records?.audit);
+  records = await openDaemonRecords(config, policies, listeners, log);
   const { audit, ledger } = records;
-  const stopped = stopSignal(log, audit);
   const accounts = openServedAccounts(config, start, log);
   const serving = import('../signer/daemon.js'); // loads while the keys are being opened
   try {
@@ -89,11 +91,12 @@ async function serveWith(
 }
 
 /** Resolves at INT or TERM. HUP opens the logs anew; USR1 must have a handler, or Node opens its debugger. */
-function stopSignal(log: Log, audit: AuditLog | undefined): Promise<string> {
+function stopSignal(log: Log, auditLog: () => AuditLog | undefined): Promise<string> {
   process.on('SIGUSR1', () => {
     log.debug('signal-ignored', { signal: 'SIGUSR1' });
   });
   process.on('SIGHUP', () => {
+    const audit = auditLog();
     audit?.reopen(); // tells its trouble itself
     tellAuditHead(audit, log);
     try {
