@@ -15,6 +15,7 @@ export interface AuditPlaces {
 
 /** `.1`, `.2.gz`, `-20261122.gz` (logrotate), `.20261122T013339Z` (clavigerd audit rotate) */
 const ROTATED = /^[.-]\d[\dTZ.-]*(\.gz)?$/;
+const COMPRESSED = '.gz';
 
 /** @throws AppError CONFIG_INVALID when there is no audit log, or for what is wrong with the configuration. */
 export function loadAuditPlaces(config: string | undefined): AuditPlaces {
@@ -38,12 +39,16 @@ export function filesOfLog(log: string): readonly string[] {
   const folder = dirname(log);
   const base = basename(log);
   try {
-    return readdirSync(folder)
-      .filter((name) => name === base || isRotated(name, base))
-      .map((name) => join(folder, name));
+    const names = readdirSync(folder).filter((name) => name === base || isRotated(name, base));
+    return names.filter((name) => !isBeingMade(name, names)).map((name) => join(folder, name));
   } catch (error) {
     throw new AppError('SYS_FILE', `audit log: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Whoever compresses a file removes it when that is done: until then the compressed one may be a part. */
+function isBeingMade(name: string, names: readonly string[]): boolean {
+  return name.endsWith(COMPRESSED) && names.includes(name.slice(0, -COMPRESSED.length));
 }
 
 function isRotated(name: string, base: string): boolean {
