@@ -239,16 +239,32 @@ describe('AuditLog.open', () => {
 
   it('goes on after the file where no head is noted, or an older one', async (t) => {
     const bed = await makeBed(t);
-    await bed.fill(1);
+    const log = bed.open();
     const older = readFileSync(bed.headPath);
-    await bed.fill(1);
-    writeFileSync(bed.headPath, older);
+    await log.append(DECISION);
+    await log.close();
+    writeFileSync(bed.headPath, older); // as by a daemon that was killed
     await bed.fill(1);
     rmSync(bed.headPath);
     await bed.fill(1);
-    assert.equal(bed.records().length, 12);
+    assert.equal(bed.records().length, 9);
     assert.deepEqual(bed.breaks(), []);
     assert.deepEqual(bed.troubles, []);
+  });
+
+  it('says when the file goes on after the end of a daemon that has ended in order', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const last = readFileSync(bed.path, 'latin1').trimEnd().split('\n').at(-1);
+    appendFileSync(bed.path, `${makeChain(2, headOf(last)).join('\n')}\n`);
+    await bed.fill(0);
+    assert.deepEqual(bed.events().slice(5), [
+      'gap: the file goes on to record 5 after record 3, the last that was noted',
+      'start: clavigerd 1.2.3',
+      'stop',
+    ]);
+    assert.deepEqual(bed.breaks(), []);
+    assert.equal(bed.troubles.length, 1);
   });
 
   it('says that the noted head is damaged', async (t) => {
