@@ -194,6 +194,22 @@ describe('AuditLog.open', () => {
     assert.deepEqual(bed.breaks(), []);
   });
 
+  it('goes on after a file that was moved with half a record at its end, which breaks nothing', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const [start = ''] = readFileSync(bed.path, 'latin1').split('\n');
+    appendFileSync(bed.path, start.slice(0, 40));
+    assert.deepEqual(bed.breaks(), ['truncated:4'], 'until the chain goes on');
+    renameSync(bed.path, bed.rotated);
+    await bed.fill(1);
+    const { findings, notes } = verifyFiles([bed.rotated, bed.path]);
+    assert.deepEqual(findings, []);
+    assert.deepEqual(
+      notes.map(({ file, line, message }) => [file, line, message]),
+      [[bed.rotated, 4, 'an incomplete record, which nobody got an answer on; the chain goes on']],
+    );
+  });
+
   it('begins where there is only half a record', async (t) => {
     const bed = await makeBed(t);
     writeFileSync(bed.path, '{"se');
