@@ -2,6 +2,7 @@
 
 import type { AuditLog } from '../audit/audit-log.js';
 import { servedListeners } from '../config/clavigerd-config.js';
+import { tellUnused } from '../config/config-references.js';
 import type { Start } from '../config/listen-settings.js';
 import { systemClock } from '../lib/clock.js';
 import { messageOf } from '../lib/errors.js';
@@ -69,6 +70,9 @@ async function serveWith(
   passed: readonly PassedSocket[],
 ): Promise<void> {
   const listeners = servedListeners(config, start);
+  for (const message of tellUnused(config)) {
+    log.warning('unused', { message });
+  }
   // Before the records: from there on `audit rotate` and logrotate may signal this process.
   let records: DaemonRecords | undefined = undefined;
   const stopped = stopSignal(log, () => records?.audit);
