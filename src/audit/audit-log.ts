@@ -122,11 +122,7 @@ export class AuditLog {
       throw closedError();
     }
     if (this.#outage.error !== undefined) {
-      try {
-        this.#commitNow([]);
-      } catch (error) {
-        throw this.#outage.begin(error);
-      }
+      this.#tryAgain([]);
     }
   }
 
@@ -151,11 +147,14 @@ export class AuditLog {
     if (this.#isClosed) {
       return;
     }
-    const stopped = this.append({ event: 'stop' });
-    this.#isClosed = true;
     this.#flush();
+    this.#isClosed = true;
+    const stop = [{ event: 'stop' }] as const;
     try {
-      await stopped;
+      this.#commitNow(stop);
+    } catch (error) {
+      this.#outage.begin(error);
+      this.#tryAgain(stop); // in a new file, where the old one was removed: nobody else will tell that
     } finally {
       this.#headFile.write(this.#head, 0);
       this.#headFile.close();
@@ -229,6 +228,14 @@ export class AuditLog {
       this.#file.syncNow();
     }
     this.#settle([], this.#head);
+  }
+
+  #tryAgain(entries: readonly AuditEntry[]): void {
+    try {
+      this.#commitNow(entries);
+    } catch (error) {
+      throw this.#outage.begin(error);
+    }
   }
 
   #settle(written: readonly PendingRecord[], head: ChainHead): void {

@@ -168,6 +168,28 @@ describe('AuditLog', () => {
     assert.deepEqual(bed.breaks(), []);
   });
 
+  for (const isDurable of [false, true]) {
+    it(`records at its end that the file was removed (durable: ${isDurable})`, async (t) => {
+      const bed = await makeBed(t);
+      const log = bed.open(isDurable);
+      await log.append(DECISION);
+      rmSync(bed.path);
+      await log.close();
+      assert.deepEqual(bed.events(), ['gap: the file was removed; it ended with record 2', 'stop']);
+      assert.equal(bed.records()[0]?.seq, 3);
+      assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: 0 });
+    });
+  }
+
+  it('fails at its end where nothing can be written', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    rmSync(bed.path);
+    mkdirSync(bed.path);
+    await appErrorOf(() => log.close(), 'AUDIT_WRITE');
+    assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: 0 });
+  });
+
   it('is one process’s', async (t) => {
     const bed = await makeBed(t);
     const log = bed.open();
