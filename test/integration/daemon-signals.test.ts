@@ -1,8 +1,8 @@
 // Signals that reach the daemon before it serves anybody: while it waits for a lock that another holds for a
-// moment, with its audit log open already.
+// moment, with its audit log open already; and before it ends, when its audit log cannot be written any more.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { readRecords } from '../support/audit-chain.js';
 import { makeSectionBed, startInBed, type SectionBed } from '../support/daemon-sections.js';
@@ -78,5 +78,19 @@ describe('a daemon that is starting', () => {
     assert.deepEqual(await daemon.waitForExit(), { code: 0, signal: null });
     const events = readRecords(bed.path('audit.jsonl')).map(({ event }) => event);
     assert.deepEqual(events, ['start', 'stop']);
+  });
+});
+
+describe('a daemon that ends', () => {
+  it('tells the head of its audit log, though it cannot record its end', async (t) => {
+    const bed = await makeSectionBed(t, SETTINGS);
+    const daemon = await startInBed(t, bed, { waitFor: { socket: bed.path('S') } });
+    rmSync(bed.path('audit.jsonl'));
+    mkdirSync(bed.path('audit.jsonl'));
+    daemon.signal('SIGTERM');
+    assert.equal((await daemon.waitForExit()).code, 1);
+    assert.match(daemon.stderr, /^clavigerd: audit head=1:[0-9a-f]{64}$/m);
+    assert.match(daemon.stderr, /^clavigerd: error: audit log: EISDIR/m);
+    assert.ok(!existsSync(bed.path('S')));
   });
 });
