@@ -70,7 +70,8 @@ export class DecisionRecord {
       return;
     }
     const times = { 'queue-ms': queueMs, 'token-ms': tokenMs };
-    await this.#audit.append({ ...this.#entryOf('signed', request, sha256), ...times });
+    const entry = this.#entryOf('signed', request, sha256);
+    await this.#audit.append({ ...entry, reason: unknownNamesOf(request), ...times });
     this.#log.info('signed', fields);
   }
 
@@ -132,6 +133,12 @@ export class DecisionRecord {
   async #appendIfPossible(entry: AuditEntry): Promise<void> {
     await this.#audit?.append(entry).catch(() => undefined);
   }
+}
+
+/** Without a policy a CSR that is not understood is signed all the same: then no names are on record, and why. */
+function unknownNamesOf({ decision }: DecidedRequest): string | undefined {
+  const problem = decision.request?.problem;
+  return problem === undefined ? undefined : `for names that are not known: ${problem}`;
 }
 
 /** Of what was to be signed: it tells whether a signature somebody shows was made here, or refused. */
