@@ -309,7 +309,9 @@ describe('AuditLog.open', () => {
     const bed = await makeBed(t);
     await bed.fill(1);
     writeFileSync(bed.headPath, '\0'.repeat(160));
-    await appErrorOf(() => readNotedHead(bed.headPath), 'AUDIT_RECORD');
+    const error = await appErrorOf(() => readNotedHead(bed.headPath), 'AUDIT_RECORD');
+    assert.equal(error.message, `audit head: ${bed.headPath} is damaged`);
+    assert.match(error.hint ?? '', /name the files/);
     await bed.fill(0);
     assert.match(bed.events()[3] ?? '', /^gap: the head noted in .* is damaged$/);
     assert.deepEqual(bed.breaks(), []);
