@@ -10,6 +10,7 @@ import { AuditOutage, reasonOf, type TroubleListener } from './audit-outage.js';
 import type { AuditEntry, ChainHead } from './audit-record.js';
 import { ChainText } from './chain-text.js';
 import { GapNotes } from './gap-notes.js';
+import { addTo, type PendingRecord } from './pending-record.js';
 import { continueChain, resumeChain } from './resume-chain.js';
 
 export interface AuditLogOptions {
@@ -22,13 +23,6 @@ export interface AuditLogOptions {
   readonly clock: Clock;
   readonly onTrouble: TroubleListener;
   readonly version: string;
-}
-
-interface PendingRecord {
-  readonly entry: AuditEntry;
-  readonly time: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
 export class AuditLog {
@@ -135,6 +129,9 @@ export class AuditLog {
     this.#flush();
     try {
       if (!this.#file.isAt(path)) {
+        if (this.#file.check().kind === 'removed') {
+          this.#noteGap(this.#removal); // or it would pass for a file that was moved
+        }
         this.#openNext();
       }
     } catch (error) {
@@ -250,7 +247,7 @@ export class AuditLog {
   #useGoodFile(): void {
     const state = this.#file.check();
     if (state.kind === 'removed') {
-      this.#gaps.add(`the file was removed; it ended with record ${this.#head.seq}`);
+      this.#gaps.add(this.#removal);
       if (this.#outage.error === undefined) {
         throw new AppError('AUDIT_WRITE', 'audit log: the file was removed');
       }
@@ -278,20 +275,13 @@ export class AuditLog {
     void old.close();
   }
 
+  get #removal(): string {
+    return `the file was removed; it ended with record ${this.#head.seq}`;
+  }
+
   #noteGap(reason: string): void {
     this.#gaps.add(reason);
     this.#outage.tell(reason);
-  }
-}
-
-/** Puts a record into a text; one that is too long is refused alone. */
-function addTo(text: ChainText, { entry, time, reject }: PendingRecord): boolean {
-  try {
-    text.add(entry, time);
-    return true;
-  } catch (error) {
-    reject(error);
-    return false;
   }
 }
 

@@ -393,6 +393,18 @@ describe('AuditLog.reopen', () => {
     await log.close();
   });
 
+  it('says that the file was removed, and not moved', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    rmSync(bed.path);
+    log.reopen();
+    await log.append(DECISION);
+    await log.close();
+    const reason = 'the file was removed; it ended with record 1';
+    assert.deepEqual(bed.events(), [`gap: ${reason}`, 'decision', 'stop']);
+    assert.deepEqual(bed.troubles, [`error: audit log: ${reason}`]);
+  });
+
   it('does nothing where no file was moved', async (t) => {
     const bed = await makeBed(t);
     const log = bed.open();
