@@ -40,6 +40,7 @@ const MAX_SEGMENTS = 10_000;
 /** Records before the end of a run that are remembered, to tell what was appended to it by others. */
 const TAIL_RECORDS = 8;
 const MAX_NOTES = 10_000;
+const UNFINISHED = 'an incomplete record, which nobody got an answer on; the chain goes on';
 
 export class ChainVerifier {
   readonly #knownHead: ChainHead | undefined;
@@ -53,6 +54,8 @@ export class ChainVerifier {
   #line = 0;
   #records = 0;
   #unreadableBefore = 0;
+  /** What a file ends with, and is no whole line: no break where the chain goes on without it. */
+  #openEnd: ChainFinding | undefined;
   #place: Place = { file: '', line: 0 };
   #overflow: Place | undefined;
 
@@ -83,9 +86,9 @@ export class ChainVerifier {
       this.#records += 1;
       this.#compareWithKnownHead(record, line);
       this.#link(record, hashOfLine(line));
-      if (record.event === 'gap' && this.#notes.length < MAX_NOTES) {
+      if (record.event === 'gap') {
         const message = `record ${record.seq}: the signer noted: ${record.reason ?? 'a gap'}`;
-        this.#notes.push({ ...this.#place, message });
+        this.#note({ ...this.#place, message });
       }
     }
     return record;
@@ -93,6 +96,7 @@ export class ChainVerifier {
 
   /** What is to be said of all lines so far. */
   finish(): ChainReport {
+    this.#tellOpenEnd();
     const { findings, first, head } = explainBreaks(this.#segments);
     const all = [...this.#unreadable, ...findings, ...this.#findingsOfKnownHead(head)];
     if (this.#overflow !== undefined) {
@@ -119,32 +123,66 @@ export class ChainVerifier {
       if (isComplete) {
         return record;
       }
-      this.#tellUnreadable('truncated', `record ${record.seq} has no end of line`);
+      this.#keepOpenEnd(`record ${record.seq} has no end of line`);
     } catch (error) {
-      this.#tellUnreadable(
-        isComplete ? 'not-a-record' : 'truncated',
-        isComplete ? messageOf(error) : 'the last line is incomplete',
-      );
+      if (isComplete) {
+        this.#tellUnreadable({ kind: 'not-a-record', ...this.#place, message: messageOf(error) });
+      } else {
+        this.#keepOpenEnd('the last line is incomplete');
+      }
     }
     return undefined;
   }
 
-  #tellUnreadable(kind: ChainFinding['kind'], message: string): void {
+  #keepOpenEnd(message: string): void {
+    this.#tellOpenEnd();
+    this.#openEnd = { kind: 'truncated', ...this.#place, message };
+  }
+
+  #tellOpenEnd(): void {
+    const finding = this.#openEnd;
+    this.#openEnd = undefined;
+    if (finding !== undefined) {
+      this.#tellUnreadable(finding);
+    }
+  }
+
+  #tellUnreadable(finding: ChainFinding): void {
     this.#unreadableBefore += 1;
     if (this.#unreadable.length < MAX_SEGMENTS) {
-      this.#unreadable.push({ kind, ...this.#place, message });
+      this.#unreadable.push(finding);
     } else {
-      this.#overflow ??= this.#place;
+      this.#overflow ??= finding;
+    }
+  }
+
+  /** What a killed signer leaves when its file is moved before the next start, which would have cut it off. */
+  #noteOpenEnd(): void {
+    if (this.#openEnd !== undefined) {
+      const { file, line } = this.#openEnd;
+      this.#openEnd = undefined;
+      this.#note({ file, line, message: UNFINISHED });
+    }
+  }
+
+  #note(note: ChainNote): void {
+    if (this.#notes.length < MAX_NOTES) {
+      this.#notes.push(note);
     }
   }
 
   #link(record: AuditRecord, hash: string): void {
     const linked: LinkedRecord = { ...this.#place, seq: record.seq, prev: record.prev, hash };
     const open = this.#segments.at(-1);
-    const unreadableBefore = this.#unreadableBefore;
-    this.#unreadableBefore = 0;
     const follows =
       open !== undefined && record.seq === open.last.seq + 1 && record.prev === open.last.hash;
+    if (follows && this.#unreadableBefore === 0) {
+      this.#noteOpenEnd();
+    } else {
+      this.#tellOpenEnd();
+    }
+    const unreadableBefore = this.#unreadableBefore;
+    this.#unreadableBefore = 0;
     if (follows && unreadableBefore === 0) {
       open.tail.push(open.last);
       if (open.tail.length > TAIL_RECORDS) {

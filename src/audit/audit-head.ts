@@ -47,7 +47,7 @@ export function readNotedHead(path: string): NotedHead | undefined {
     throw new AppError('SYS_FILE', `audit head: ${messageOf(error)}`, { cause: error });
   }
   try {
-    return readHead(fd);
+    return readHead(fd, path);
   } finally {
     closeSync(fd);
   }
@@ -75,7 +75,7 @@ export class AuditHead {
       throw new AppError('SYS_FILE', `audit head: ${messageOf(error)}`, { cause: error });
     }
     try {
-      this.noted = readHead(this.#fd);
+      this.noted = readHead(this.#fd, path);
       this.isDamaged = false;
     } catch (error) {
       if (!isAppError(error, 'AUDIT_RECORD')) {
@@ -109,7 +109,7 @@ export class AuditHead {
 }
 
 /** An empty file is a daemon's that ended before it wrote anything. */
-function readHead(fd: number): NotedHead | undefined {
+function readHead(fd: number, path: string): NotedHead | undefined {
   const buffer = Buffer.alloc(LINE_BYTES + 1);
   let length: number;
   try {
@@ -126,6 +126,9 @@ function readHead(fd: number): NotedHead | undefined {
   try {
     return v.parse(headSchema, JSON.parse(buffer.toString('latin1', 0, length)));
   } catch (error) {
-    throw new AppError('AUDIT_RECORD', 'audit head: the file is damaged', { cause: error });
+    throw new AppError('AUDIT_RECORD', `audit head: ${path} is damaged`, {
+      hint: 'the daemon writes it anew with its next record; name the files to verify without it',
+      cause: error,
+    });
   }
 }

@@ -10,6 +10,7 @@ import { AuditOutage, reasonOf, type TroubleListener } from './audit-outage.js';
 import type { AuditEntry, ChainHead } from './audit-record.js';
 import { ChainText } from './chain-text.js';
 import { GapNotes } from './gap-notes.js';
+import { addTo, type PendingRecord } from './pending-record.js';
 import { continueChain, resumeChain } from './resume-chain.js';
 
 export interface AuditLogOptions {
@@ -22,13 +23,6 @@ export interface AuditLogOptions {
   readonly clock: Clock;
   readonly onTrouble: TroubleListener;
   readonly version: string;
-}
-
-interface PendingRecord {
-  readonly entry: AuditEntry;
-  readonly time: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
 export class AuditLog {
@@ -122,11 +116,7 @@ export class AuditLog {
       throw closedError();
     }
     if (this.#outage.error !== undefined) {
-      try {
-        this.#commitNow([]);
-      } catch (error) {
-        throw this.#outage.begin(error);
-      }
+      this.#tryAgain([]);
     }
   }
 
@@ -139,7 +129,9 @@ export class AuditLog {
     this.#flush();
     try {
       if (!this.#file.isAt(path)) {
-        this.#noteIfRemoved();
+        if (this.#file.check().kind === 'removed') {
+          this.#noteGap(this.#removal); // or it would pass for a file that was moved
+        }
         this.#openNext();
       }
     } catch (error) {
@@ -152,11 +144,14 @@ export class AuditLog {
     if (this.#isClosed) {
       return;
     }
-    const stopped = this.append({ event: 'stop' });
-    this.#isClosed = true;
     this.#flush();
+    this.#isClosed = true;
+    const stop = [{ event: 'stop' }] as const;
     try {
-      await stopped;
+      this.#commitNow(stop);
+    } catch (error) {
+      this.#outage.begin(error);
+      this.#tryAgain(stop); // in a new file, where the old one was removed: nobody else will tell that
     } finally {
       this.#headFile.write(this.#head, 0);
       this.#headFile.close();
@@ -232,6 +227,14 @@ export class AuditLog {
     this.#settle([], this.#head);
   }
 
+  #tryAgain(entries: readonly AuditEntry[]): void {
+    try {
+      this.#commitNow(entries);
+    } catch (error) {
+      throw this.#outage.begin(error);
+    }
+  }
+
   #settle(written: readonly PendingRecord[], head: ChainHead): void {
     this.#outage.end();
     this.#headFile.write(head, process.pid);
@@ -242,8 +245,9 @@ export class AuditLog {
 
   /** A file that was removed costs the records that find it so; who tries again gets a new one. */
   #useGoodFile(): void {
-    const state = this.#noteIfRemoved();
+    const state = this.#file.check();
     if (state.kind === 'removed') {
+      this.#gaps.add(this.#removal);
       if (this.#outage.error === undefined) {
         throw new AppError('AUDIT_WRITE', 'audit log: the file was removed');
       }
@@ -253,14 +257,6 @@ export class AuditLog {
       this.#file.adopt();
       this.#noteGap(`somebody else changed the file: it had ${expected} bytes, and has ${found}`);
     }
-  }
-
-  #noteIfRemoved(): FileState {
-    const state = this.#file.check();
-    if (state.kind === 'removed') {
-      this.#gaps.add(`the file was removed; it ended with record ${this.#head.seq}`);
-    }
-    return state;
   }
 
   #openNext(): void {
@@ -279,20 +275,13 @@ export class AuditLog {
     void old.close();
   }
 
+  get #removal(): string {
+    return `the file was removed; it ended with record ${this.#head.seq}`;
+  }
+
   #noteGap(reason: string): void {
     this.#gaps.add(reason);
     this.#outage.tell(reason);
-  }
-}
-
-/** Puts a record into a text; one that is too long is refused alone. */
-function addTo(text: ChainText, { entry, time, reject }: PendingRecord): boolean {
-  try {
-    text.add(entry, time);
-    return true;
-  } catch (error) {
-    reject(error);
-    return false;
   }
 }
 

@@ -5,6 +5,7 @@
 import { AppError } from '../lib/errors.js';
 import { EMPTY_CHAIN } from './audit-chain.js';
 import { AuditFile } from './audit-file.js';
+import type { NotedHead } from './audit-head.js';
 import { newestRotatedLog } from './rotated-logs.js';
 import { MAX_RECORD_BYTES, hashOfLine, parseRecord, type ChainHead } from './audit-record.js';
 
@@ -24,7 +25,7 @@ export interface ResumedChain {
  */
 export function resumeChain(
   file: AuditFile,
-  noted: ChainHead | undefined,
+  noted: NotedHead | undefined,
   path: string,
 ): ResumedChain {
   const end = readEnd(file);
@@ -43,14 +44,24 @@ export function resumeChain(
     const moved = resumeMovedChain(path, noted);
     return { head: moved.head, gaps: [...gaps, ...moved.gaps] };
   }
-  if (noted === undefined || last === undefined || last.seq > noted.seq || isSame(last, noted)) {
+  if (noted === undefined || last === undefined || isSame(last, noted)) {
     return { head: last ?? noted ?? EMPTY_CHAIN, gaps };
+  }
+  if (last.seq > noted.seq) {
+    return { head: last, gaps: [...gaps, ...tellForeignEnd(last, noted)] };
   }
   const problem =
     last.seq < noted.seq
       ? `the file ends at record ${last.seq}, but record ${noted.seq} had been written`
       : `record ${last.seq} of the file is not the one that had been written`;
   return { head: noted, gaps: [...gaps, problem] };
+}
+
+/** A daemon that was killed may have written more than it noted; one that has ended in order has not. */
+function tellForeignEnd(last: ChainHead, noted: NotedHead): readonly string[] {
+  return noted.pid === 0
+    ? [`the file goes on to record ${last.seq} after record ${noted.seq}, the last that was noted`]
+    : [];
 }
 
 /**

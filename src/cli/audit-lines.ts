@@ -35,9 +35,21 @@ function formatDecision(record: AuditRecord): string {
     shown(record.verdict).padEnd(WIDTHS.verdict),
     latencyOf(record),
   ].join('  ');
-  const why = [record.rule ?? record.code, record.reason].filter((part) => part !== undefined);
-  const isPlain = record.verdict === 'signed' || why.length === 0;
-  return isPlain ? line.trimEnd() : `${line.trimEnd()}  (${why.map(shown).join(': ')})`;
+  const why = [decisiveOf(record), record.reason].filter((part) => part !== undefined);
+  return why.length === 0 ? line.trimEnd() : `${line.trimEnd()}  (${why.map(shown).join(': ')})`;
+}
+
+/** The rule that refused; of what a rule allowed and was not signed, the code. */
+function decisiveOf({ verdict, rule, code }: AuditRecord): string | undefined {
+  switch (verdict) {
+    case 'signed':
+      return undefined;
+    case 'denied':
+    case 'rate-limited':
+      return rule;
+    default:
+      return code;
+  }
 }
 
 function formatEvent({ time, event, reason }: AuditRecord): string {

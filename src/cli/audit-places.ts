@@ -14,6 +14,8 @@ export interface AuditPlaces {
   readonly head: string | undefined;
 }
 
+const COMPRESSED = '.gz';
+
 /** @throws AppError CONFIG_INVALID when there is no audit log, or for what is wrong with the configuration. */
 export function loadAuditPlaces(config: string | undefined): AuditPlaces {
   const { auditLog, stateDirectory } = loadDaemonConfig({ config }, undefined).config;
@@ -37,8 +39,9 @@ export function filesOfLog(log: string): readonly string[] {
   const folder = dirname(log);
   const base = basename(log);
   try {
-    const paths = readdirSync(folder)
-      .filter((name) => name === base || isRotatedName(name, base))
+    const names = readdirSync(folder).filter((name) => name === base || isRotatedName(name, base));
+    const paths = names
+      .filter((name) => !isBeingMade(name, names))
       .map((name) => join(folder, name));
     return [...new Map(paths.map((path) => [identityOf(path), path])).values()];
   } catch (error) {
@@ -49,4 +52,9 @@ export function filesOfLog(log: string): readonly string[] {
 function identityOf(path: string): string {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats === undefined ? path : `${stats.dev}:${stats.ino}`;
+}
+
+/** Whoever compresses a file removes it when that is done: until then the compressed one may be a part. */
+function isBeingMade(name: string, names: readonly string[]): boolean {
+  return name.endsWith(COMPRESSED) && names.includes(name.slice(0, -COMPRESSED.length));
 }

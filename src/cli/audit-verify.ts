@@ -51,11 +51,18 @@ export async function verifyLog(
     // Before the files: the daemon may go on writing meanwhile.
     const note = head === undefined ? undefined : readHeadNote(head)?.head;
     const files = filesOfLog(log);
-    const verification = await verifyFiles(files, named ?? note);
-    // A rotation in the midst of it looks like a loss.
-    const isSame = JSON.stringify(filesOfLog(log)) === JSON.stringify(files);
-    if (verification.ok || isSame || tries === MAX_TRIES) {
-      return verification;
+    // A rotation in the midst of it looks like a loss, or like a file that is gone.
+    const isFinal = (): boolean =>
+      tries === MAX_TRIES || JSON.stringify(filesOfLog(log)) === JSON.stringify(files);
+    try {
+      const verification = await verifyFiles(files, named ?? note);
+      if (verification.ok || isFinal()) {
+        return verification;
+      }
+    } catch (error) {
+      if (isFinal()) {
+        throw error;
+      }
     }
   }
 }

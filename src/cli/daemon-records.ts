@@ -39,8 +39,12 @@ export async function openDaemonRecords(
       audit,
       ledger,
       close: async () => {
-        await Promise.all([audit?.close(), ledger?.close()]);
-        tellAuditHead(audit, log);
+        try {
+          await audit?.close();
+        } finally {
+          await ledger?.close();
+          tellAuditHead(audit, log);
+        }
       },
     };
   } catch (error) {

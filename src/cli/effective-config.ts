@@ -1,8 +1,10 @@
-// What `clavigerd --check` prints: the configuration as it takes effect, without secrets, as TOML.
+// What `clavigerd --check` prints: the configuration as it takes effect, without secrets, as TOML; and in comments
+// what of it takes none.
 
 import { stringify } from 'smol-toml';
 import { DEFAULT_ACCOUNT, type AccountConfig } from '../config/account-settings.js';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
+import { tellUnused } from '../config/config-references.js';
 import type { ListenConfig, ListenLimits, ListenPlace } from '../config/listen-settings.js';
 import { describePrivkey } from '../keys/open-account-key.js';
 
@@ -33,7 +35,8 @@ export function formatEffectiveConfig(config: ClavigerdConfig): string {
     listen: hasListenSections ? listeners.map(listenSettings) : undefined,
   });
   // Sections last: what follows a header belongs to it.
-  return `${stringify({ ...settings, ...sections })}\n`;
+  const unused = tellUnused(config).map((problem) => `# ${problem}\n`);
+  return `${stringify({ ...settings, ...sections })}\n${unused.join('')}`;
 }
 
 function accountSettings(account: AccountConfig): Section {

@@ -1,6 +1,7 @@
 // `clavigerd` without a subcommand: configuration, log, keys, then the daemon until a signal.
 
 import { servedListeners } from '../config/clavigerd-config.js';
+import { tellUnused } from '../config/config-references.js';
 import type { Start } from '../config/listen-settings.js';
 import { systemClock } from '../lib/clock.js';
 import { Log } from '../sys/log.js';
@@ -68,6 +69,9 @@ async function serveWith(
   passed: readonly PassedSocket[],
 ): Promise<void> {
   const listeners = servedListeners(config, start);
+  for (const message of tellUnused(config)) {
+    log.warning('unused', { message });
+  }
   // Before the records: from there on `audit rotate` and logrotate may signal this process.
   const stopped = stopSignal(log);
   const reopenToo = reopenOnHangup(log);

@@ -1,6 +1,7 @@
 // The daemon's settings: clavigerd.toml and the command line to one typed value. Pure.
 // The same names as lacme-accountd's where it has them. The command line wins over the file.
 
+import { normalize } from 'node:path';
 import { AppError } from '../lib/errors.js';
 import { DEFAULT_ACCOUNT, type AccountConfig } from './account-settings.js';
 import { settingsSchema, type Settings } from './clavigerd-schema.js';
@@ -94,10 +95,9 @@ export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConf
     limits,
     policies: readPolicies(reader, settings.policy, input.checkPolicy),
     stateDirectory: readStateDirectory(reader, input, settings['state-directory']),
-    logfile: reader.expand('logfile', settings.logfile),
     quiet: input.commandLine.quiet ?? settings.quiet ?? false,
     allowHttpOnLoopback: settings['allow-http-on-loopback'] ?? false,
-    ...readAudit(reader, settings),
+    ...readFiles(reader, settings),
   };
   problems.throwIfAny();
   assertOptionsFit(input, config);
@@ -190,16 +190,22 @@ function readStateDirectory(
   );
 }
 
-function readAudit(reader: SettingReader, settings: Settings) {
+function readFiles(reader: SettingReader, settings: Settings) {
   const path = settings['audit-log'];
+  const logfile = reader.expand('logfile', settings.logfile);
+  const auditLog = path === undefined ? undefined : reader.path('audit-log', path);
   const auditDurable = settings['audit-durable'] ?? false;
   if (auditDurable && path === undefined) {
     reader.refuse('audit-durable', 'there is no audit-log');
   }
-  return {
-    auditLog: path === undefined ? undefined : reader.path('audit-log', path),
-    auditDurable,
-  };
+  if (
+    auditLog !== undefined &&
+    logfile !== undefined &&
+    normalize(auditLog) === normalize(logfile)
+  ) {
+    reader.refuse('audit-log', 'is the logfile, whose lines would break its chain');
+  }
+  return { logfile, auditLog, auditDurable };
 }
 
 function assertOptionsFit(

@@ -68,10 +68,11 @@ export const listenSchema = v.strictObject({
   socket: v.optional(printable),
   descriptor: v.optional(printable),
   stdio: v.optional(v.literal(true, 'must be true, or be left out')),
+  // Not 0640: who connects to a socket writes to it, and reading alone gives a group nothing.
   mode: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^0?6[0246]0$/, 'must be "0600", or "0660" for a group: others get nothing'),
+      v.regex(/^0?6[026]0$/, 'must be "0600", or "0660" for a group: others get nothing'),
     ),
   ),
   group: v.optional(v.union([printable, count(0xff_ff_ff_fe)], 'expected a name or a number')),

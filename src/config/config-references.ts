@@ -1,7 +1,8 @@
 // What the sections of clavigerd.toml say of one another: accounts and policies that listeners name must be
-// there, and accounts that are used must have a key. Pure.
+// there, and accounts that are used must have a key; what is there for nobody is told. Pure.
 
 import { DEFAULT_ACCOUNT, type AccountConfig } from './account-settings.js';
+import type { ClavigerdConfig } from './clavigerd-config.js';
 import type { Settings } from './clavigerd-schema.js';
 import type { ListenConfig } from './listen-settings.js';
 import type { SettingReader } from './setting-reader.js';
@@ -64,4 +65,22 @@ export function refuseMissingKeys(reader: SettingReader, sections: Sections): vo
       }
     }
   }
+}
+
+/** Sections that nobody is held to or served by: right for a trial, and easily a name that was forgotten. */
+export function tellUnused({
+  accounts,
+  listeners,
+  policies,
+}: Pick<ClavigerdConfig, 'accounts' | 'listeners' | 'policies'>): readonly string[] {
+  const unusedPolicies = Object.keys(policies).filter(
+    (name) => !listeners.some(({ policy }) => policy === name),
+  );
+  const unusedAccounts = accounts.filter(
+    ({ name }) => name !== DEFAULT_ACCOUNT && !listeners.some(({ account }) => account === name),
+  );
+  return [
+    ...unusedPolicies.map((name) => `[policy.${name}]: no client of any listener is held to it`),
+    ...unusedAccounts.map(({ name }) => `[account.${name}]: no listener serves it`),
+  ];
 }

@@ -62,7 +62,7 @@ export class DecisionRecord {
 
   /** @throws AppError AUDIT_WRITE, SYS_FILE when it cannot be written: then the signature must not leave. */
   async signed(request: DecidedRequest, { queueMs, tokenMs }: SigningTimes): Promise<void> {
-    const sha256 = createHash('sha256').update(request.input.bytes).digest('hex');
+    const sha256 = hashOf(request);
     const durationMs = (queueMs + tokenMs).toFixed(2);
     const fields = { ...fieldsOf(request), 'duration-ms': durationMs, sha256 };
     if (this.#audit === undefined) {
@@ -70,7 +70,8 @@ export class DecisionRecord {
       return;
     }
     const times = { 'queue-ms': queueMs, 'token-ms': tokenMs };
-    await this.#audit.append({ ...this.#entryOf('signed', request), ...times, sha256 });
+    const entry = this.#entryOf('signed', request, sha256);
+    await this.#audit.append({ ...entry, reason: unknownNamesOf(request), ...times });
     this.#log.info('signed', fields);
   }
 
@@ -110,7 +111,8 @@ export class DecisionRecord {
     await this.#appendIfPossible({ ...this.#entryOf('failed', request), code, reason });
   }
 
-  #entryOf(verdict: AuditVerdict, { connection, input, decision }: DecidedRequest): AuditEntry {
+  #entryOf(verdict: AuditVerdict, decided: DecidedRequest, sha256 = hashOf(decided)): AuditEntry {
+    const { connection, input, decision } = decided;
     const { request } = decision;
     const names = request?.identifiers ?? [];
     return {
@@ -123,6 +125,7 @@ export class DecisionRecord {
       identifiers: names.length === 0 ? undefined : names.map(formatIdentifier),
       'csr-key': request?.csr?.keyHash,
       rule: decision.verdict.kind === 'approved' ? decision.verdict.rule : undefined,
+      sha256,
     };
   }
 
@@ -130,6 +133,17 @@ export class DecisionRecord {
   async #appendIfPossible(entry: AuditEntry): Promise<void> {
     await this.#audit?.append(entry).catch(() => undefined);
   }
+}
+
+/** Without a policy a CSR that is not understood is signed all the same: then no names are on record, and why. */
+function unknownNamesOf({ decision }: DecidedRequest): string | undefined {
+  const problem = decision.request?.problem;
+  return problem === undefined ? undefined : `for names that are not known: ${problem}`;
+}
+
+/** Of what was to be signed: it tells whether a signature somebody shows was made here, or refused. */
+function hashOf({ input }: DecidedRequest): string {
+  return createHash('sha256').update(input.bytes).digest('hex');
 }
 
 /** Nothing is left out or cut: the limit of a line is the limit of a record. */

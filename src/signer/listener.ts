@@ -2,7 +2,7 @@
 // start. It never removes what is at a path: a stale socket is told apart from a living daemon's and
 // left to the administrator.
 
-import { chmodSync, lchownSync } from 'node:fs';
+import { chmodSync, lchownSync, type Stats } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { assertSocketPath, existingEntry } from '../sys/safe-path.js';
@@ -62,14 +62,23 @@ export async function listenOnPath(
   return {
     server,
     stop(): void {
-      const now = existingEntry(path);
-      if (now === undefined || (now.ino === bound?.ino && now.dev === bound.dev)) {
+      if (isFreeOrOurs(path, bound)) {
         server.close(); // libuv removes what is at the path
       } else {
         server.unref(); // nobody can reach our socket any more; the path is another process's
       }
     },
   };
+}
+
+/** A place that cannot be looked at is left alone: the other listeners have to stop all the same. */
+function isFreeOrOurs(path: string, bound: Stats | undefined): boolean {
+  try {
+    const now = existingEntry(path);
+    return now === undefined || (now.ino === bound?.ino && now.dev === bound.dev);
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -81,6 +81,8 @@ function takeLock(fd: number, kind: string, waitSeconds: number, what: string): 
   if (status === 0 || status === HELD_EXIT_CODE) {
     return status === 0;
   }
-  const said = printable(stderr.trim()) || messageOf(error ?? signal ?? `exit status ${status}`);
-  throw new AppError('SYS_FILE', `${what}: cannot be locked: ${said}`, { cause: error });
+  // A program that could not be started has no output at all.
+  const said = error === undefined ? printable(stderr.trim()) : messageOf(error);
+  const problem = said || (signal ?? `exit status ${status}`);
+  throw new AppError('SYS_FILE', `${what}: cannot be locked: ${problem}`, { cause: error });
 }

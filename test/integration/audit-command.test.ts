@@ -1,13 +1,14 @@
 // `clavigerd audit verify`, `show` and `summary` on files: whole, damaged, compressed, in any order.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { type AuditEntry, type ChainHead } from '../../src/audit/audit-record.js';
 import { EMPTY_CHAIN } from '../../src/audit/audit-chain.js';
 import { headPathOf } from '../../src/audit/audit-head.js';
+import { verifyLog } from '../../src/cli/audit-verify.js';
 import { headOf, lineAfter, makeChain } from '../support/audit-chain.js';
 import { runClavigerd } from '../support/clavigerd.js';
 import { runCommand, type CommandResult } from '../support/process.js';
@@ -147,6 +148,29 @@ describe('clavigerd audit verify', () => {
     const { code, stdout, stderr } = await audit('verify', config);
     assert.equal(code, 0, stdout + stderr);
     assert.match(stdout, /^records 1 to 9, in 4 files: the chain holds$/m);
+  });
+
+  it('takes a file that is being compressed, and not what there is of the compressed one', async (t) => {
+    const { write, config, folder } = await makePlace(t);
+    write('audit.jsonl', LINES.slice(6));
+    write('audit.jsonl.1', LINES.slice(0, 6));
+    const half = gzipSync(Buffer.from(LINES.join('\n'))).subarray(0, -9);
+    writeFileSync(join(folder, 'audit.jsonl.1.gz'), half);
+    const { code, stdout, stderr } = await audit('verify', config);
+    assert.equal(code, 0, stdout + stderr);
+    assert.match(stdout, /^records 1 to 9, in 2 files: the chain holds$/m);
+  });
+
+  it('looks again when the log is rotated meanwhile', async (t) => {
+    const { write, log } = await makePlace(t);
+    const current = write('audit.jsonl', LINES.slice(6));
+    const rotated = write('audit.jsonl.1', LINES.slice(0, 6));
+    const verifying = verifyLog({ log, head: undefined }, undefined);
+    renameSync(rotated, `${log}.2`);
+    renameSync(current, `${log}.1`);
+    const { ok, files } = await verifying;
+    assert.ok(ok);
+    assert.deepEqual(files, [`${log}.2`, `${log}.1`]);
   });
 
   it('shows a log whose end was cut off, by the note of the daemon', async (t) => {

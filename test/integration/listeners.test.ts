@@ -2,7 +2,7 @@
 // are. And every way in which the daemon must not start with them. Real processes, real sockets.
 
 import assert from 'node:assert/strict';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { parse } from 'smol-toml';
 import { runClavigerd } from '../support/clavigerd.js';
@@ -92,10 +92,10 @@ describe('several listeners', () => {
       await daemon.stop();
     }
     const told = [
-      ...(await readFile(bed.logfile, 'utf8')).matchAll(/ policy-unused policy=(\S+)/g),
+      ...(await readFile(bed.logfile, 'utf8')).matchAll(/ unused message="\[policy\.(\w+)\]/g),
     ];
     assert.deepEqual(told.map(([, name]) => name).sort(), ['other', 'web']);
-    assert.doesNotMatch(await readFile(used.logfile, 'utf8'), /policy-unused/);
+    assert.doesNotMatch(await readFile(used.logfile, 'utf8'), / unused /);
   });
 
   it('have limits of their own', async (t) => {
@@ -121,6 +121,20 @@ describe('several listeners', () => {
     for (const name of ['admin', 'web']) {
       await assert.rejects(stat(bed.path(name)), /ENOENT/);
     }
+  });
+
+  it('are all gone, though the place of one of them is', async (t) => {
+    const bed = await makeSectionBed(
+      t,
+      'privkey = "file:@/account.pem"\n[[listen]]\nsocket = "@/a/S"\n[[listen]]\nname = "b"\nsocket = "@/b"\n',
+    );
+    await mkdir(bed.path('a'), { mode: 0o700 });
+    const daemon = await startInBed(t, bed, { waitFor: { socket: bed.path('b') } });
+    await rm(bed.path('a'), { recursive: true });
+    await writeFile(bed.path('a'), '');
+    await daemon.stop('SIGTERM');
+    assert.deepEqual(await daemon.exited, { code: 0, signal: null }, daemon.stderr);
+    await assert.rejects(stat(bed.path('b')), { code: 'ENOENT' });
   });
 
   it('are not left behind when one of them cannot be', async (t) => {
@@ -232,6 +246,15 @@ describe('sections that cannot be', () => {
     await writeFile(printed, first.stdout, { mode: 0o600 });
     const again = await runClavigerd([`--config=${printed}`, '--check']);
     assert.equal(again.stdout, first.stdout, again.stderr);
+  });
+
+  it('may leave a policy out, which is told', async (t) => {
+    const bed = await makeSectionBed(t, `${SECTIONS}[policy.forgotten]\noperations = ["read"]\n`);
+    const told = '[policy.forgotten]: no client of any listener is held to it';
+    const check = await runClavigerd([`--config=${bed.config}`, '--check']);
+    assert.equal(check.stdout.trimEnd().split('\n').at(-1), `# ${told}`);
+    const daemon = await startInBed(t, bed, { waitFor: { socket: bed.path('web') } });
+    assert.ok(daemon.stderr.includes(`unused message="${told}"`), daemon.stderr);
   });
 });
 

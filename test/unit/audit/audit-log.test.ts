@@ -168,6 +168,28 @@ describe('AuditLog', () => {
     assert.deepEqual(bed.breaks(), []);
   });
 
+  for (const isDurable of [false, true]) {
+    it(`records at its end that the file was removed (durable: ${isDurable})`, async (t) => {
+      const bed = await makeBed(t);
+      const log = bed.open(isDurable);
+      await log.append(DECISION);
+      rmSync(bed.path);
+      await log.close();
+      assert.deepEqual(bed.events(), ['gap: the file was removed; it ended with record 2', 'stop']);
+      assert.equal(bed.records()[0]?.seq, 3);
+      assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: 0 });
+    });
+  }
+
+  it('fails at its end where nothing can be written', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    rmSync(bed.path);
+    mkdirSync(bed.path);
+    await appErrorOf(() => log.close(), 'AUDIT_WRITE');
+    assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: 0 });
+  });
+
   it('is one process’s', async (t) => {
     const bed = await makeBed(t);
     const log = bed.open();
@@ -192,6 +214,22 @@ describe('AuditLog.open', () => {
       'stop',
     ]);
     assert.deepEqual(bed.breaks(), []);
+  });
+
+  it('goes on after a file that was moved with half a record at its end, which breaks nothing', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const [start = ''] = readFileSync(bed.path, 'latin1').split('\n');
+    appendFileSync(bed.path, start.slice(0, 40));
+    assert.deepEqual(bed.breaks(), ['truncated:4'], 'until the chain goes on');
+    renameSync(bed.path, bed.rotated);
+    await bed.fill(1);
+    const { findings, notes } = verifyFiles([bed.rotated, bed.path]);
+    assert.deepEqual(findings, []);
+    assert.deepEqual(
+      notes.map(({ file, line, message }) => [file, line, message]),
+      [[bed.rotated, 4, 'an incomplete record, which nobody got an answer on; the chain goes on']],
+    );
   });
 
   it('begins where there is only half a record', async (t) => {
@@ -239,23 +277,41 @@ describe('AuditLog.open', () => {
 
   it('goes on after the file where no head is noted, or an older one', async (t) => {
     const bed = await makeBed(t);
-    await bed.fill(1);
+    const log = bed.open();
     const older = readFileSync(bed.headPath);
-    await bed.fill(1);
-    writeFileSync(bed.headPath, older);
+    await log.append(DECISION);
+    await log.close();
+    writeFileSync(bed.headPath, older); // as by a daemon that was killed
     await bed.fill(1);
     rmSync(bed.headPath);
     await bed.fill(1);
-    assert.equal(bed.records().length, 12);
+    assert.equal(bed.records().length, 9);
     assert.deepEqual(bed.breaks(), []);
     assert.deepEqual(bed.troubles, []);
+  });
+
+  it('says when the file goes on after the end of a daemon that has ended in order', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const last = readFileSync(bed.path, 'latin1').trimEnd().split('\n').at(-1);
+    appendFileSync(bed.path, `${makeChain(2, headOf(last)).join('\n')}\n`);
+    await bed.fill(0);
+    assert.deepEqual(bed.events().slice(5), [
+      'gap: the file goes on to record 5 after record 3, the last that was noted',
+      'start: clavigerd 1.2.3',
+      'stop',
+    ]);
+    assert.deepEqual(bed.breaks(), []);
+    assert.equal(bed.troubles.length, 1);
   });
 
   it('says that the noted head is damaged', async (t) => {
     const bed = await makeBed(t);
     await bed.fill(1);
     writeFileSync(bed.headPath, '\0'.repeat(160));
-    await appErrorOf(() => readNotedHead(bed.headPath), 'AUDIT_RECORD');
+    const error = await appErrorOf(() => readNotedHead(bed.headPath), 'AUDIT_RECORD');
+    assert.equal(error.message, `audit head: ${bed.headPath} is damaged`);
+    assert.match(error.hint ?? '', /name the files/);
     await bed.fill(0);
     assert.match(bed.events()[3] ?? '', /^gap: the head noted in .* is damaged$/);
     assert.deepEqual(bed.breaks(), []);
@@ -390,6 +446,18 @@ describe('AuditLog.reopen', () => {
     log.reopen();
     assert.equal(readFileSync(bed.path, 'latin1'), '');
     await log.close();
+  });
+
+  it('says that the file was removed, and not moved', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    rmSync(bed.path);
+    log.reopen();
+    await log.append(DECISION);
+    await log.close();
+    const reason = 'the file was removed; it ended with record 1';
+    assert.deepEqual(bed.events(), [`gap: ${reason}`, 'decision', 'stop']);
+    assert.deepEqual(bed.troubles, [`error: audit log: ${reason}`]);
   });
 
   it('does nothing where no file was moved', async (t) => {

@@ -40,9 +40,14 @@ describe('record lines', () => {
   it('show the rule and the reason of what was not signed', () => {
     const denied = { ...SIGNED, verdict: 'denied', rule: 'web.operations', reason: 'no' } as const;
     assert.equal(fieldsOf(denied).at(-1), '(web.operations: no)');
-    const { rule, ...failed } = { ...SIGNED, code: 'TOKEN_ABSENT', reason: 'gone' } as const;
-    assert.equal(rule, 'web');
+    const failed = { ...SIGNED, code: 'TOKEN_ABSENT', reason: 'gone' } as const;
     assert.equal(fieldsOf({ ...failed, verdict: 'failed' }).at(-1), '(TOKEN_ABSENT: gone)');
+    const cancelled = { ...SIGNED, verdict: 'cancelled', reason: 'left' } as const;
+    assert.equal(fieldsOf(cancelled).at(-1), '(left)');
+    assert.equal(
+      fieldsOf({ ...SIGNED, reason: 'names are not known' }).at(-1),
+      '(names are not known)',
+    );
   });
 
   it('show a dash for what is not known', () => {

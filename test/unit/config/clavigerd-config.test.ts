@@ -6,6 +6,7 @@ import {
   type ClavigerdConfig,
   type ClavigerdConfigInput,
 } from '../../../src/config/clavigerd-config.js';
+import { tellUnused } from '../../../src/config/config-references.js';
 import type { Start } from '../../../src/config/listen-settings.js';
 import { AppError } from '../../../src/lib/errors.js';
 
@@ -99,6 +100,10 @@ describe('clavigerd.toml without sections', () => {
   for (const [text, problem] of [
     ['audit-log = "a.log"', 'f:2: audit-log: "a.log" is not an absolute path'],
     ['audit-durable = true', 'f:2: audit-durable: there is no audit-log'],
+    [
+      'audit-log = "/l//c"\nlogfile = "/l/c"',
+      'f:2: audit-log: is the logfile, whose lines would break its chain',
+    ],
     ['default-policy = "web"', 'f:2: default-policy: there is no [policy.web]'],
     ['default-policy = "constructor"', 'f:2: default-policy: there is no [policy.constructor]'],
     ['policy = "web"', 'f:2: policy: must be a table'],
@@ -315,6 +320,12 @@ stdio = true
     ['an unknown group', `${LISTEN}mode = "0660"\ngroup = "x"`, {}, 'f:5: listen.0.group: there'],
     ['a group that gets nothing', `${LISTEN}group = "acme"`, {}, 'f:4: listen.0.group: gets noth'],
     ['a mode for all', `${LISTEN}mode = "0666"`, {}, 'f:4: listen.0.mode: must be "0600", or'],
+    [
+      'a mode to read alone',
+      `${LISTEN}mode = "0640"`,
+      {},
+      'f:4: listen.0.mode: must be "0600", or',
+    ],
     ['a mode without its owner', `${LISTEN}mode = "0060"`, {}, 'f:4: listen.0.mode: must be'],
     ['a mode that is a number', `${LISTEN}mode = 0o600`, {}, 'f:4: listen.0.mode: expected string'],
     [
@@ -399,4 +410,23 @@ stdio = true
       );
     });
   }
+});
+
+describe('tellUnused', () => {
+  const sections = '[policy.web]\n[policy.try]\n[account.b]\nprivkey = "file:/b"\npolicy = "try"\n';
+
+  it('tells policies that hold for nobody, and accounts that nobody serves', () => {
+    assert.deepEqual(tellUnused(parse(`${KEY}default-policy = "web"\n${sections}`)), [
+      '[policy.try]: no client of any listener is held to it',
+      '[account.b]: no listener serves it',
+    ]);
+    assert.equal(tellUnused(parse(`${KEY}${sections}`)).length, 3);
+  });
+
+  it('says nothing where all of it is used', () => {
+    const listen = '[[listen]]\nsocket = "/run/b"\naccount = "b"\n';
+    const config = parse(`${KEY}default-policy = "web"\n${sections}${LISTEN}${listen}`);
+    assert.deepEqual(tellUnused(config), []);
+    assert.deepEqual(tellUnused(parse(KEY)), []);
+  });
 });

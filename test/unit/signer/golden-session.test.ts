@@ -45,7 +45,7 @@ for (const algorithm of ['RS256', 'ES256'] as const) {
               now: Date.now,
             },
             record: new DecisionRecord(log, undefined, SCOPE),
-      budgets: new BudgetGate(undefined, SCOPE),
+            budgets: new BudgetGate(undefined, SCOPE),
             maxQueuedRequests: 100,
           });
           const { output, closed } = await converse(transcript, chunks, service);
@@ -89,7 +89,10 @@ async function converse(
           });
           pending.push(answered);
         }
+        break;
       }
+      case 'no-line':
+        break; // there is no reply to it
     }
   });
   for (const chunk of chunks) {

@@ -45,7 +45,7 @@ function newService(
       now: Date.now,
     },
     record: new DecisionRecord(log, undefined, SCOPE),
-      budgets: new BudgetGate(undefined, SCOPE),
+    budgets: new BudgetGate(undefined, SCOPE),
     maxQueuedRequests,
   });
   return { service, log: () => stderr };

@@ -7,6 +7,9 @@ import { appErrorOf } from '../../support/app-error.js';
 import { runCommand, startProcess } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
+/** More than a process may have open. */
+const NO_FD = 0x7f_ff_ff_ff;
+
 describe('lockFile', () => {
   it('holds until the descriptor is closed, against everybody else', async (t) => {
     const path = join(await makeTempDir(t), 'file');
@@ -23,6 +26,13 @@ describe('lockFile', () => {
     lockFile(second, { waitSeconds: 0 });
     assert.ok(isLocked(path));
     closeSync(second);
+  });
+
+  it('says so where flock(1) cannot be started', async () => {
+    const error = await appErrorOf(() => {
+      lockFile(NO_FD, { waitSeconds: 0, what: 'audit log' });
+    }, 'SYS_FILE');
+    assert.match(error.message, /^audit log: cannot be locked: .*EBADF/);
   });
 
   it('may be taken again by who has it', async (t) => {
