@@ -4,7 +4,7 @@
 
 import type { Clock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
-import { AuditFile, type FileState } from './audit-file.js';
+import { AuditFile } from './audit-file.js';
 import { AuditHead } from './audit-head.js';
 import { AuditOutage, reasonOf, type TroubleListener } from './audit-outage.js';
 import type { AuditEntry, ChainHead } from './audit-record.js';

@@ -222,13 +222,29 @@ describe('AuditLog.open', () => {
     const [start = ''] = readFileSync(bed.path, 'latin1').split('\n');
     appendFileSync(bed.path, start.slice(0, 40));
     assert.deepEqual(bed.breaks(), ['truncated:4'], 'until the chain goes on');
+    const elsewhere = `${bed.path}.old`; // by a name that is not looked for
+    renameSync(bed.path, elsewhere);
+    await bed.fill(1);
+    const { findings, notes } = verifyFiles([elsewhere, bed.path]);
+    assert.deepEqual(findings, []);
+    assert.deepEqual(
+      notes.map(({ file, line, message }) => [file, line, message]),
+      [[elsewhere, 4, 'an incomplete record, which nobody got an answer on; the chain goes on']],
+    );
+  });
+
+  it('removes half a record from the end of a file that was moved by rotation', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const [start = ''] = readFileSync(bed.path, 'latin1').split('\n');
+    appendFileSync(bed.path, start.slice(0, 40));
     renameSync(bed.path, bed.rotated);
     await bed.fill(1);
     const { findings, notes } = verifyFiles([bed.rotated, bed.path]);
     assert.deepEqual(findings, []);
     assert.deepEqual(
       notes.map(({ file, line, message }) => [file, line, message]),
-      [[bed.rotated, 4, 'an incomplete record, which nobody got an answer on; the chain goes on']],
+      [[bed.path, 1, 'record 4: the signer noted: incomplete record of 40 bytes removed']],
     );
   });
 
