@@ -10,8 +10,8 @@ export interface ConnectionPoolOptions {
     'greeting' | 'service' | 'log' | 'lineTimeoutMs' | 'idleTimeoutMs' | 'lingerMs'
   >;
   readonly maxConnections: number;
-  /** Goes before the number of a connection, so that it is one in the whole daemon; `web/` for instance. */
-  readonly idPrefix: string;
+  /** Goes before the number of a connection, so that it is one in the whole daemon; undefined where there is one. */
+  readonly listener: string | undefined;
 }
 
 export class ConnectionPool {
@@ -32,6 +32,7 @@ export class ConnectionPool {
   add(stream: Duplex): void {
     if (this.#connections.size >= this.#options.maxConnections) {
       this.#log.warning('refused', {
+        listener: this.#options.listener,
         code: 'busy',
         reason: `${this.#connections.size} connections are open`,
       });
@@ -39,9 +40,10 @@ export class ConnectionPool {
       stream.destroy();
       return;
     }
+    const { listener, settings } = this.#options;
     const connection = new Connection({
-      ...this.#options.settings,
-      id: `${this.#options.idPrefix}${this.#nextNumber}`,
+      ...settings,
+      id: listener === undefined ? String(this.#nextNumber) : `${listener}/${this.#nextNumber}`,
       stream,
       onClosed: () => {
         this.#connections.delete(connection);

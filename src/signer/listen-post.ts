@@ -158,7 +158,7 @@ export class ListenPost {
     return new ConnectionPool({
       settings: { greeting, service, log, lineTimeoutMs, idleTimeoutMs, lingerMs },
       maxConnections,
-      idPrefix: this.#shownName === undefined ? '' : `${this.#shownName}/`,
+      listener: this.#shownName,
     });
   }
 

@@ -100,10 +100,11 @@ describe('several listeners', () => {
 
   it('have limits of their own', async (t) => {
     const bed = await makeSectionBed(t, `${SECTIONS}max-connections = 1\n`);
-    await startInBed(t, bed, { waitFor: { socket: bed.path('web') } });
+    const daemon = await startInBed(t, bed, { waitFor: { socket: bed.path('web') } });
     const first = await connectLineClient(bed.path('web'));
     await first.readGreeting();
     assert.equal(await askOnce(t, bed.path('web')), 'closed', 'one client was all');
+    await daemon.waitFor(/refused listener=web code=busy reason="1 connections are open"/);
     const others = [await connectLineClient(bed.path('admin'))];
     others.push(await connectLineClient(bed.path('admin')));
     for (const client of others) {
