@@ -11,8 +11,8 @@ import type { Admission, SigningService } from './signing-service.js';
 const LF = 0x0a;
 /** A chunk this large ends a client's turn; a request has a few hundred bytes. */
 const MAX_TURN_BYTES = 4096;
-/** Malformed requests after which a connection is closed, though it asked for !errors. */
-const MAX_MALFORMED_REQUESTS = 64;
+/** Malformed and denied requests after which a connection is closed, though it asked for !errors. */
+const MAX_REFUSED_REQUESTS = 64;
 /** How often a client that ended its side is looked for while it has a request in hand. */
 const LEAVING_CHECK_MS = 500;
 const WAITING: Notice = {
@@ -45,7 +45,7 @@ export class Connection {
   #idleTimer: NodeJS.Timeout | undefined;
   #lineTimer: NodeJS.Timeout | undefined;
   #goneTimer: NodeJS.Timeout | undefined;
-  #malformed = 0;
+  #refused = 0;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
@@ -162,9 +162,9 @@ export class Connection {
 
   /** Nobody sends nonsense by the dozen in good faith, and each line of it costs a line of the log. */
   #countRefusal(refusal: Refusal): void {
-    this.#malformed += refusal.code === 'malformed' ? 1 : 0;
-    if (this.#malformed >= MAX_MALFORMED_REQUESTS) {
-      this.#session.abandon('too many malformed requests');
+    this.#refused += refusal.code === 'malformed' || refusal.code === 'denied' ? 1 : 0;
+    if (this.#refused >= MAX_REFUSED_REQUESTS) {
+      this.#session.abandon('too many refused requests');
     }
   }
 

@@ -11,6 +11,10 @@ import type { Identifier } from '../policy/operation.js';
 import type { SigningInput } from '../jose/signing-input.js';
 import type { Log, LogFields } from '../sys/log.js';
 
+/** Of a request that is not signed: names on record, and characters of one of them or of its url. */
+const MAX_REFUSED_NAMES = 50;
+const MAX_REFUSED_TEXT = 1024;
+
 /** What is the same for all requests of a listener. */
 export interface DecisionScope {
   readonly account: string;
@@ -77,7 +81,7 @@ export class DecisionRecord {
 
   /** Written when it resolves, as far as that is possible. */
   async denied(request: DecidedRequest, { rule, reason }: Reason): Promise<void> {
-    this.#log.warning('refused', { ...fieldsOf(request), code: 'denied', rule, reason });
+    this.#log.warning('refused', { ...cutFieldsOf(request), code: 'denied', rule, reason });
     const entry = this.#entryOf('denied', request);
     await this.#appendIfPossible({ ...entry, rule, code: 'denied', reason });
   }
@@ -85,13 +89,14 @@ export class DecisionRecord {
   /** A budget is used up. Written when it resolves, as far as that is possible. */
   async rateLimited(request: DecidedRequest, { rule, reason }: Reason): Promise<void> {
     const code = 'rate-limited';
-    this.#log.warning('refused', { ...fieldsOf(request), code, rule, reason });
+    this.#log.warning('refused', { ...cutFieldsOf(request), code, rule, reason });
     await this.#appendIfPossible({ ...this.#entryOf(code, request), rule, code, reason });
   }
 
-  /** `url` is what the header said, if it could be read that far. */
-  async malformed(connection: string, reason: string, url: string | undefined): Promise<void> {
+  /** @param peeked the url that the header said, if it could be read that far. */
+  async malformed(connection: string, reason: string, peeked?: string): Promise<void> {
     const code = 'malformed';
+    const url = peeked === undefined ? undefined : cut(peeked);
     this.#log.warning('refused', { conn: connection, url, code, reason });
     const scope = { event: 'decision', verdict: code, ...this.#scope } as const;
     await this.#appendIfPossible({ ...scope, connection, url, code, reason });
@@ -101,28 +106,28 @@ export class DecisionRecord {
   async failed(request: DecidedRequest, error: unknown): Promise<void> {
     const reason = messageOf(error);
     if (isAppError(error, 'KEY_CANCELLED')) {
-      this.#log.info('cancelled', { ...fieldsOf(request), reason });
+      this.#log.info('cancelled', { ...cutFieldsOf(request), reason });
       await this.#appendIfPossible({ ...this.#entryOf('cancelled', request), reason });
       return;
     }
     const code = error instanceof AppError ? error.code : 'unexpected';
     const hint = error instanceof AppError ? error.hint : undefined;
-    this.#log.error('failed', { ...fieldsOf(request), code, reason, hint });
+    this.#log.error('failed', { ...cutFieldsOf(request), code, reason, hint });
     await this.#appendIfPossible({ ...this.#entryOf('failed', request), code, reason });
   }
 
   #entryOf(verdict: AuditVerdict, decided: DecidedRequest, sha256 = hashOf(decided)): AuditEntry {
     const { connection, input, decision } = decided;
     const { request } = decision;
-    const names = request?.identifiers ?? [];
+    const isSigned = verdict === 'signed';
     return {
       event: 'decision',
       verdict,
       ...this.#scope,
       connection,
       operation: request?.operation,
-      url: input.header.url,
-      identifiers: names.length === 0 ? undefined : names.map(formatIdentifier),
+      url: isSigned ? input.header.url : cut(input.header.url),
+      identifiers: isSigned ? namesOf(decided) : cutNamesOf(decided),
       'csr-key': request?.csr?.keyHash,
       rule: decision.verdict.kind === 'approved' ? decision.verdict.rule : undefined,
       sha256,
@@ -146,15 +151,40 @@ function hashOf({ input }: DecidedRequest): string {
   return createHash('sha256').update(input.bytes).digest('hex');
 }
 
-/** Nothing is left out or cut: the limit of a line is the limit of a record. */
-function fieldsOf({ connection, input, decision }: DecidedRequest): LogFields {
-  const names = decision.request?.identifiers ?? [];
+/** Of what is signed nothing is left out or cut: the limit of a line is the limit of a record. */
+function fieldsOf(decided: DecidedRequest): LogFields {
+  const { connection, input, decision } = decided;
   return {
     conn: connection,
     op: decision.request?.operation ?? 'unknown',
     url: input.header.url,
-    names: names.length === 0 ? undefined : names.map(formatIdentifier).join(','),
+    names: namesOf(decided)?.join(','),
   };
+}
+
+/** What is refused is cut: it is as long as whoever sends it likes, and there may be any number of it. */
+function cutFieldsOf(decided: DecidedRequest): LogFields {
+  const { url } = decided.input.header;
+  return { ...fieldsOf(decided), url: cut(url), names: cutNamesOf(decided)?.join(',') };
+}
+
+function namesOf({ decision }: DecidedRequest): readonly string[] | undefined {
+  const names = decision.request?.identifiers ?? [];
+  return names.length === 0 ? undefined : names.map(formatIdentifier);
+}
+
+function cutNamesOf({ decision }: DecidedRequest): readonly string[] | undefined {
+  const names = decision.request?.identifiers ?? [];
+  const first = names.slice(0, MAX_REFUSED_NAMES).map((name) => cut(formatIdentifier(name)));
+  const rest = names.length - first.length;
+  if (rest > 0) {
+    first.push(`...${rest} more`);
+  }
+  return first.length === 0 ? undefined : first;
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_REFUSED_TEXT ? text : `${text.slice(0, MAX_REFUSED_TEXT)}...`;
 }
 
 /** `dns:www.example.org`; whatever is not of a name is percent-encoded, the separators among it. */

@@ -163,7 +163,7 @@ describe('the audit log of a normal day', () => {
       sha256: hashOf(finalize),
     });
 
-    await ask(orderFor('www.example.org', 'www.example.net'));
+    const denied = await ask(orderFor('www.example.org', 'www.example.net'));
     assert.deepEqual(await record(), {
       ...inWeb,
       verdict: 'denied',
@@ -172,18 +172,20 @@ describe('the audit log of a normal day', () => {
       rule: 'web.identifiers',
       code: 'denied',
       reason: "policy 'web' does not allow new-order for www.example.net",
+      sha256: hashOf(denied),
     });
 
-    await ask({ payload: { status: 'deactivated', identifiers: [] } });
+    const unknown = await ask({ payload: { status: 'deactivated', identifiers: [] } });
     assert.deepEqual(await record(), {
       ...inWeb,
       verdict: 'denied',
       rule: 'known-operation',
       code: 'denied',
       reason: 'the request is none of the known ACME operations',
+      sha256: hashOf(unknown),
     });
 
-    await ask(orderFor('www.example.org'));
+    const limited = await ask(orderFor('www.example.org'));
     assert.deepEqual(await record(), {
       ...inWeb,
       verdict: 'rate-limited',
@@ -194,6 +196,7 @@ describe('the audit log of a normal day', () => {
       reason:
         `policy 'web' allows "1 new-order per 1d per identifier", which is used up; ` +
         'there is room again in 1 day',
+      sha256: hashOf(limited),
     });
 
     const [header = ''] = makeInput().split('.');
@@ -241,7 +244,7 @@ describe('the audit log of a normal day', () => {
       sha256: hashOf(order),
     });
     const url = 'https://ca.example/acct/1';
-    await admin.ask({ url, payload: { status: 'deactivated' } });
+    const deactivation = await admin.ask({ url, payload: { status: 'deactivated' } });
     assert.deepEqual(await record(), {
       ...scopeOf('admin', 1),
       url,
@@ -250,6 +253,7 @@ describe('the audit log of a normal day', () => {
       rule: 'key-id-only',
       code: 'denied',
       reason: 'deactivate-account is not allowed in key-ID-only mode',
+      sha256: hashOf(deactivation),
     });
   });
 
@@ -269,6 +273,7 @@ describe('the audit log of a normal day', () => {
       verdict: 'failed',
       code: 'TOKEN_FAILED',
       reason: 'token: C_Sign: CKR_KEY_FUNCTION_NOT_PERMITTED (0x68)',
+      sha256: hashOf(failed),
     });
 
     // One request is in the token and one may wait in its helper; the third waits in the daemon.
@@ -277,13 +282,15 @@ describe('the audit log of a normal day', () => {
     const slow = [card.ask(), other.ask()];
     const leaving = await connectLineClient(bed.path('card'));
     await leaving.readGreeting();
-    leaving.write(`${makeInput()}\r\n`);
+    const left = makeInput();
+    leaving.write(`${left}\r\n`);
     leaving.close();
     assert.deepEqual(await record(), {
       ...inCard,
       connection: 'card/4',
       verdict: 'cancelled',
       reason: 'the client is gone',
+      sha256: createHash('sha256').update(left).digest('hex'),
     });
     const answers = [first, failed, ...(await Promise.all(slow))];
     assert.deepEqual(

@@ -169,7 +169,32 @@ describe('limits', () => {
     assert.equal(refusals, 64);
     await signOnce(good, 1);
     const log = await readFile(daemon.logfile, 'utf8');
-    assert.match(log, /closed conn=\d+ reason="too many malformed requests"/);
+    assert.match(log, /closed conn=\d+ reason="too many refused requests"/);
+  });
+
+  it('close a connection that asks for what is denied by the dozen, and record that short', async (t) => {
+    const names = Array.from({ length: 100 }, (_, at) => `n${at}.${'x'.repeat(60)}.example`);
+    const daemon = await startClavigerd(t, { key, settings: 'keyid = "https://ca.example/a/1"' });
+    const client = await connectLineClient(daemon.socket);
+    await client.readGreeting();
+    const request = formatSigningInput({
+      alg: 'ES256',
+      kid: 'https://ca.example/a/2',
+      url: `https://ca.example/${'o'.repeat(5000)}`,
+      payload: { identifiers: names.map((value) => ({ type: 'dns', value })) },
+    });
+    client.write(`!errors\r\n${`${request}\r\n`.repeat(100)}`);
+    let refusals = 0;
+    for (let line = await client.readLine(); line !== undefined; line = await client.readLine()) {
+      assert.match(line, /^!error \{"code":"denied"/);
+      refusals += 1;
+    }
+    assert.ok(refusals >= 64 && refusals < 100, `${refusals} refusals`);
+    const log = await readFile(daemon.logfile, 'utf8');
+    assert.match(log, /closed conn=\d+ reason="too many refused requests"/);
+    const [record = ''] = log.split('\n').filter((line) => line.includes(' refused '));
+    assert.match(record, /dns:n49\.x+\.example,\.\.\.50 more/);
+    assert.ok(record.length < 6000, `${record.length} characters of ${request.length}`);
   });
 
   it('count the time of half a line only while the daemon reads', async (t) => {
