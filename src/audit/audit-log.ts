@@ -92,14 +92,16 @@ export class AuditLog {
    * Resolves when the record is in the file, and synced where the log is durable.
    * @throws AppError AUDIT_WRITE when it is not; AUDIT_RECORD when it is too long
    */
-  append(entry: AuditEntry): Promise<void> {
+  append(entry: AuditEntry, isAlone = false): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
         reject(closedError());
         return;
       }
       this.#queue.push({ entry, time: this.#options.clock.now(), resolve, reject });
-      if (this.#queue.length === 1) {
+      if (isAlone) {
+        this.#flush();
+      } else if (this.#queue.length === 1) {
         setImmediate(() => {
           this.#flush();
         });

@@ -30,11 +30,13 @@ export interface DecidedRequest {
   readonly decision: Decision;
 }
 
-/** How long a signature took, in milliseconds. */
-export interface SigningTimes {
+/** How a signature was made; times in milliseconds. */
+export interface SigningCourse {
   /** Until the key came to it: other requests, budgets, the start of a helper. */
   readonly queueMs: number;
   readonly tokenMs: number;
+  /** No other request waits for its signature. */
+  readonly isAlone: boolean;
 }
 
 /** Why a request that was understood is not signed. */
@@ -65,17 +67,20 @@ export class DecisionRecord {
   }
 
   /** @throws AppError AUDIT_WRITE, SYS_FILE when it cannot be written: then the signature must not leave. */
-  async signed(request: DecidedRequest, { queueMs, tokenMs }: SigningTimes): Promise<void> {
+  async signed(
+    request: DecidedRequest,
+    { queueMs, tokenMs, isAlone }: SigningCourse,
+  ): Promise<void> {
     const sha256 = hashOf(request);
     const durationMs = (queueMs + tokenMs).toFixed(2);
     const fields = { ...fieldsOf(request), 'duration-ms': durationMs, sha256 };
     if (this.#audit === undefined) {
-      this.#log.record('signed', fields);
+      await this.#log.record('signed', fields, isAlone);
       return;
     }
     const times = { 'queue-ms': queueMs, 'token-ms': tokenMs };
     const entry = this.#entryOf('signed', request, sha256);
-    await this.#audit.append({ ...entry, reason: unknownNamesOf(request), ...times });
+    await this.#audit.append({ ...entry, reason: unknownNamesOf(request), ...times }, isAlone);
     this.#log.info('signed', fields);
   }
 

@@ -136,8 +136,9 @@ export class SigningService {
     };
     const signature = await key.sign(request.input.bytes, asker);
     const times = { queueMs: begun - asked, tokenMs: performance.now() - begun };
+    const isAlone = this.#queued === 1;
     this.#assertVerifies(request.input.bytes, signature);
-    await record.signed(request, times);
+    await record.signed(request, { ...times, isAlone });
     return { kind: 'signature', signature: encodeBase64Url(signature) };
   }
 

@@ -34,10 +34,19 @@ export interface LogOptions {
   readonly file?: string | undefined;
 }
 
+interface PendingRecord {
+  readonly fileLine: string;
+  readonly stderrLine: string;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class Log {
   readonly #options: LogOptions;
   #fd: number | undefined;
   #fileFailed = false;
+  /** Of this turn of the event loop. */
+  #records: PendingRecord[] = [];
 
   /** @throws AppError SYS_FILE when the file cannot be opened. */
   constructor(options: LogOptions) {
@@ -70,44 +79,89 @@ export class Log {
     if (level === 'debug' && !this.#options.debug) {
       return;
     }
+    this.#flush(); // in the order in which it happened
+    const text = `${event}${formatFields(fields)}`;
     try {
-      this.#appendToFile(level, event, fields);
+      this.#appendToFile(level, text);
       this.#fileFailed = false;
     } catch (error) {
       if (!this.#fileFailed) {
         this.#fileFailed = true;
-        this.#tell('error', 'log-file-failed', { reason: messageOf(error) });
+        this.#tell('error', `log-file-failed${formatFields({ reason: messageOf(error) })}`);
       }
     }
-    this.#tell(level, event, fields);
+    this.#tell(level, text);
   }
 
   /**
    * Writes a line that must be there before what it tells of may have an effect: in the file, or on
-   * standard error where there is none.
-   * @throws AppError SYS_FILE when it cannot be written.
+   * standard error where there is none. Those of one turn of the event loop share a write.
+   * @param isAlone true writes at once: nobody else waits, and to wait for more costs 50 microseconds.
+   * @returns resolves when it is written. @throws AppError SYS_FILE when it cannot be.
    */
-  record(event: string, fields: LogFields): void {
-    this.#appendToFile('notice', event, fields);
-    if (!this.#tell('notice', event, fields) && this.#fd === undefined) {
-      throw new AppError('SYS_FILE', 'log: standard error takes no more, and there is no log file');
+  record(event: string, fields: LogFields, isAlone: boolean): Promise<void> {
+    const text = `${event}${formatFields(fields)}`;
+    const fileLine = this.#fileLine('notice', text);
+    const stderrLine = this.#stderrLine('notice', text);
+    return new Promise((resolve, reject) => {
+      this.#records.push({ fileLine, stderrLine, resolve, reject });
+      if (isAlone) {
+        this.#flush();
+      } else if (this.#records.length === 1) {
+        setImmediate(() => {
+          this.#flush();
+        });
+      }
+    });
+  }
+
+  #flush(): void {
+    const records = this.#records;
+    if (records.length === 0) {
+      return;
+    }
+    this.#records = [];
+    try {
+      if (this.#fd !== undefined) {
+        appendLine(this.#fd, records.map(({ fileLine }) => fileLine).join(''));
+      }
+      const told = records.map(({ stderrLine }) => stderrLine).join('');
+      if (!this.#options.writeStderr(told) && this.#fd === undefined) {
+        throw new AppError(
+          'SYS_FILE',
+          'log: standard error takes no more, and there is no log file',
+        );
+      }
+      records.forEach(({ resolve }) => {
+        resolve();
+      });
+    } catch (error) {
+      records.forEach(({ reject }) => {
+        reject(error);
+      });
     }
   }
 
-  #appendToFile(level: LogLevel, event: string, fields: LogFields): void {
+  #appendToFile(level: LogLevel, text: string): void {
     if (this.#fd !== undefined) {
-      const time = new Date(this.#options.clock.now()).toISOString();
-      appendLine(this.#fd, `${time} ${level} ${event}${formatFields(fields)}\n`);
+      appendLine(this.#fd, this.#fileLine(level, text));
     }
   }
 
-  #tell(level: LogLevel, event: string, fields: LogFields): boolean {
-    const { program, writeStderr, journal, quiet } = this.#options;
-    if (quiet && (level === 'info' || level === 'debug')) {
-      return true;
+  #tell(level: LogLevel, text: string): void {
+    const { writeStderr, quiet } = this.#options;
+    if (!quiet || (level !== 'info' && level !== 'debug')) {
+      writeStderr(this.#stderrLine(level, text));
     }
-    const severity = journal ? `<${SEVERITY[level]}>` : '';
-    return writeStderr(`${severity}${program}: ${event}${formatFields(fields)}\n`);
+  }
+
+  #fileLine(level: LogLevel, text: string): string {
+    return `${new Date(this.#options.clock.now()).toISOString()} ${level} ${text}\n`;
+  }
+
+  #stderrLine(level: LogLevel, text: string): string {
+    const { program, journal } = this.#options;
+    return `${journal ? `<${SEVERITY[level]}>` : ''}${program}: ${text}\n`;
   }
 
   /** Opens the file anew, after logrotate has moved it. Keeps the old one when that fails. */
@@ -121,6 +175,7 @@ export class Log {
   }
 
   close(): void {
+    this.#flush();
     if (this.#fd !== undefined) {
       closeSync(this.#fd);
       this.#fd = undefined;

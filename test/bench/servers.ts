@@ -77,6 +77,7 @@ export async function startServer(scope: Scope, folder: string, plan: ServerPlan
     command: plan.command,
     args: [...plan.args, `--socket=${socket}`],
     ...(plan.env === undefined ? {} : { env: plan.env }),
+    isHeard: false,
     waitFor: { socket },
   });
   return { name: plan.name, algorithm: plan.algorithm, socket, process: running };

@@ -30,6 +30,8 @@ export interface StartOptions {
   readonly timeoutMs?: number;
   /** True keeps standard input open, to be written by `stdin`. */
   readonly stdin?: boolean;
+  /** False throws standard error away: reading it costs what a benchmark measures. */
+  readonly isHeard?: boolean;
 }
 
 export interface ExitStatus {
@@ -249,7 +251,11 @@ function launch(options: StartOptions): RunningProcess {
   const child = spawn(options.command, args, {
     cwd: options.cwd,
     env: { ...process.env, STATE_DIRECTORY: stateDirectoryOfTest(), ...options.env },
-    stdio: [options.stdin === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    stdio: [
+      options.stdin === true ? 'pipe' : 'ignore',
+      'pipe',
+      options.isHeard === false ? 'ignore' : 'pipe',
+    ],
   });
   // Tools that make tokens take the PIN as an argument: only our own programs are held to the rule.
   return new RunningProcess(child, options.command === process.execPath ? name : options.command);

@@ -58,7 +58,7 @@ async function makeBed(t: TestContext): Promise<Bed> {
 describe('DecisionRecord', () => {
   it('has the hash of what was to be signed in every record of a request that was understood', async (t) => {
     const { record, end } = await makeBed(t);
-    await record.signed(REQUEST, { queueMs: 1, tokenMs: 2 });
+    await record.signed(REQUEST, { queueMs: 1, tokenMs: 2, isAlone: true });
     await record.denied(REQUEST, RULE);
     await record.rateLimited(REQUEST, RULE);
     await record.failed(REQUEST, new AppError('TOKEN_TIMEOUT', 'token: no answer'));
@@ -87,7 +87,7 @@ describe('DecisionRecord', () => {
       problem: 'CSR: not DER',
     } as const;
     const decision = { ...REQUEST.decision, request };
-    await record.signed({ ...REQUEST, decision }, { queueMs: 1, tokenMs: 2 });
+    await record.signed({ ...REQUEST, decision }, { queueMs: 1, tokenMs: 2, isAlone: true });
     const [signed] = await end();
     assert.equal(signed?.identifiers, undefined);
     assert.equal(signed?.reason, 'for names that are not known: CSR: not DER');

@@ -65,30 +65,67 @@ describe('Log', () => {
     assert.equal(readFileSync(file, 'utf8'), `${time} info i\n${time} notice n\n`);
   });
 
-  it('tells once that its file is full, goes on, and refuses a record', () => {
+  it('writes the records of one turn together, and in the order of all that happened', async (t) => {
+    const file = join(await makeTempDir(t), 'log');
+    const writes: string[] = [];
+    const { log } = newLog({
+      file,
+      writeStderr: (text) => {
+        writes.push(text);
+        return true;
+      },
+    });
+    const records = [
+      log.record('signed', { conn: 1 }, false),
+      log.record('signed', { conn: 2 }, false),
+    ];
+    assert.equal(readFileSync(file, 'utf8'), '');
+    await Promise.all(records);
+    const last = log.record('signed', { conn: 3 }, false);
+    log.notice('n');
+    await last;
+    assert.deepEqual(writes, [
+      'p: signed conn=1\np: signed conn=2\n',
+      'p: signed conn=3\n',
+      'p: n\n',
+    ]);
+    const events = [...readFileSync(file, 'utf8').matchAll(/ notice (.*)\n/g)].map(
+      ([, event]) => event,
+    );
+    assert.deepEqual(events, ['signed conn=1', 'signed conn=2', 'signed conn=3', 'n']);
+  });
+
+  it('writes the record of a request that is alone at once', async (t) => {
+    const file = join(await makeTempDir(t), 'log');
+    const { log } = newLog({ file });
+    const record = log.record('signed', {}, true);
+    assert.match(readFileSync(file, 'utf8'), / signed\n$/);
+    await record;
+  });
+
+  it('writes the records that wait when it is closed', async (t) => {
+    const file = join(await makeTempDir(t), 'log');
+    const { log } = newLog({ file });
+    const record = log.record('signed', {}, false);
+    log.close();
+    await record;
+    assert.match(readFileSync(file, 'utf8'), / signed\n$/);
+  });
+
+  it('tells once that its file is full, goes on, and refuses a record', async () => {
     const { log, stderr } = newLog({ file: '/dev/full' });
     log.info('one');
     log.info('two');
     assert.equal(stderr().match(/log-file-failed/g)?.length, 1);
     assert.match(stderr(), /p: one\n[^]*p: two\n/);
-    assert.throws(
-      () => {
-        log.record('signed', {});
-      },
-      { code: 'SYS_FILE' },
-    );
+    await assert.rejects(log.record('signed', {}, false), { code: 'SYS_FILE' });
     assert.doesNotMatch(stderr(), /signed/);
   });
 
-  it('refuses a record when standard error is all there is, and takes no more', () => {
+  it('refuses a record when standard error is all there is, and takes no more', async () => {
     const { log } = newLog({ writeStderr: () => false });
     log.info('lost');
-    assert.throws(
-      () => {
-        log.record('signed', {});
-      },
-      { code: 'SYS_FILE' },
-    );
+    await assert.rejects(log.record('signed', {}, false), { code: 'SYS_FILE' });
   });
 
   it('fails at once when the file cannot be opened', () => {
