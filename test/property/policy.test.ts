@@ -16,6 +16,7 @@ import { OPERATIONS } from '../../src/policy/operation.js';
 import type { PolicySettings } from '../../src/policy/policy-settings.js';
 import { makeCsrDer, makeSubjectKey, spkiHash } from '../support/certificate-request.js';
 import { fuzzed } from '../support/fuzz.js';
+import { someOperations } from '../support/some-operations.js';
 import { makeKey } from '../support/keys.js';
 import { suiteScope } from '../support/scope.js';
 import { makeTempDir } from '../support/temp-dir.js';
@@ -145,11 +146,6 @@ describe('a pattern', () => {
 });
 
 const some = <T>(items: readonly T[]): fc.Arbitrary<T[]> => fc.subarray([...items]);
-/** Allowed together, or not at all: a CA may take the one for the other. */
-const DEACTIVATIONS = ['deactivate-account', 'deactivate-authorization'];
-const someOperations = fc
-  .tuple(some(OPERATIONS.filter((each) => !DEACTIVATIONS.includes(each))), some([DEACTIVATIONS]))
-  .map((lists): readonly string[] => lists.flat(2));
 const ENOUGH = ['read', 'new-order', 'new-authorization', 'finalize'];
 const hashes = KEYS.map(({ key }) => spkiHash(key).toString('hex'));
 const SERVERS = ['https://ca.example', 'https://other.example:14000'];
