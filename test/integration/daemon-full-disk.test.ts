@@ -41,6 +41,19 @@ async function askUntilRefused({ ask }: AskingClient): Promise<Answer[]> {
   return answers;
 }
 
+/** Asks until the disk is full, and then some more: each of these is told the same, and nothing else. */
+async function askWhileFull(
+  client: AskingClient,
+  detail: string,
+): Promise<{ readonly filling: readonly Answer[]; readonly refused: readonly Answer[] }> {
+  const filling = await askUntilRefused(client);
+  const refused = [...filling.slice(-1), ...(await askTimes(client, REFUSED_WHILE_FULL))];
+  for (const { reply } of refused) {
+    assert.equal(reply, `!error {"code":"internal","detail":"${detail}"}`);
+  }
+  return { filling, refused };
+}
+
 async function askTimes({ ask }: AskingClient, times: number): Promise<Answer[]> {
   const answers: Answer[] = [];
   for (let count = 0; count < times; count += 1) {
@@ -74,14 +87,10 @@ describe('a full disk of the audit log', () => {
       const client = await connectTo(t, daemon);
       const before = await askTimes(client, 5);
       daemon.fill();
-      const filling = await askUntilRefused(client);
-      const refused = [...filling.slice(-1), ...(await askTimes(client, REFUSED_WHILE_FULL))];
-      for (const { reply } of refused) {
-        assert.equal(
-          reply,
-          '!error {"code":"internal","detail":"the signer cannot write its audit log"}',
-        );
-      }
+      const { filling, refused } = await askWhileFull(
+        client,
+        'the signer cannot write its audit log',
+      );
       // What is not allowed is refused all the same, and a client without the extension is cut off.
       assert.equal((await client.ask(orderFor('www.example.net'))).outcome, 'denied');
       const plain = await connectLineClient(daemon.bed.path('S'));
@@ -134,14 +143,7 @@ describe('a full disk of the budgets', () => {
     const client = await connectTo(t, daemon);
     const before = await askTimes(client, 5);
     daemon.fill();
-    const filling = await askUntilRefused(client);
-    const refused = [...filling.slice(-1), ...(await askTimes(client, REFUSED_WHILE_FULL))];
-    for (const { reply } of refused) {
-      assert.equal(
-        reply,
-        '!error {"code":"internal","detail":"the signer cannot keep its budgets"}',
-      );
-    }
+    const { filling, refused } = await askWhileFull(client, 'the signer cannot keep its budgets');
     assert.equal((await client.ask()).outcome, 'signed', 'a read');
     daemon.makeRoom();
     const after = await askTimes(client, LIMIT);
