@@ -3,6 +3,7 @@
 
 import { ChainVerifier, type ChainReport } from '../audit/audit-chain.js';
 import { MAX_RECORD_BYTES, type ChainHead } from '../audit/audit-record.js';
+import { formatHead } from '../audit/head-text.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { readFileLines } from './audit-file.js';
@@ -86,11 +87,6 @@ function resultOf({ ok, records, first, head, files, findings }: Verification): 
   const which = `records ${first} to ${head.seq}, in ${where}`;
   const places = findings.length === 1 ? 'one place' : `${findings.length} places`;
   return ok ? `${which}: the chain holds` : `${which}: the chain is broken, in ${places}`;
-}
-
-/** `120:2c26b46b...`, as `--head` takes it. */
-function formatHead({ seq, hash }: ChainHead): string {
-  return `${seq}:${hash}`;
 }
 
 /** @throws AppError CONFIG_USAGE */

@@ -3,6 +3,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { AuditLog } from '../audit/audit-log.js';
+import { formatHead } from '../audit/head-text.js';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import type { ListenConfig } from '../config/listen-settings.js';
 import { systemClock } from '../lib/clock.js';
@@ -42,8 +43,8 @@ export async function openDaemonRecords(
         try {
           await audit?.close();
         } finally {
-          await ledger?.close();
           tellAuditHead(audit, log);
+          await ledger?.close();
         }
       },
     };
@@ -56,7 +57,7 @@ export async function openDaemonRecords(
 /** Somewhere else than beside the audit log: a head noted there shows that a chain was cut, or rewritten whole. */
 export function tellAuditHead(audit: AuditLog | undefined, log: Log): void {
   if (audit !== undefined) {
-    log.notice('audit', { head: `${audit.head.seq}:${audit.head.hash}` });
+    log.notice('audit', { head: formatHead(audit.head) });
   }
 }
 
