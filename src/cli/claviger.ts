@@ -49,6 +49,10 @@ function addCommonOptions(command: Command): Command {
     )
     .option('--signer-command <command>', 'talk to the signer over this command instead; no shell')
     .option('--timeout <seconds>', 'most time for one certificate (default: 300)', wholeNumber)
+    .option(
+      '--state-directory <directory>',
+      'where to remember unfinished orders (default: %S/claviger-client)',
+    )
     .option('-q, --quiet', 'tell errors only')
     .helpOption('-h, --help', 'print this help and exit')
     .allowExcessArguments(false);

@@ -8,11 +8,12 @@ import {
 } from '../config/claviger-config.js';
 import { specifierValues } from '../config/specifiers.js';
 import type { ClientContext } from '../client/acme-access.js';
+import { ClientState } from '../client/client-state.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { readConfigFile } from './config-file.js';
 import { EXIT_FAILURE, EXIT_OK, reportFailure } from './failure.js';
-import { readSpecifierEnvironment } from './process-environment.js';
+import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
 import { writeStderr } from './standard-error.js';
 import { packageVersion } from './version.js';
 
@@ -33,15 +34,17 @@ export type ClientTask =
 /** Runs the command; gives the exit code. @throws AppError of any folder */
 export async function runClient(task: ClientTask): Promise<number> {
   const config = loadConfig(task);
+  const report = (line: string): void => {
+    if (!config.quiet) {
+      writeStderr(`claviger: ${printable(line)}\n`);
+    }
+  };
   const context: ClientContext = {
     config,
     version: packageVersion(),
     signal: abortOnSignals(),
-    report: (line) => {
-      if (!config.quiet) {
-        writeStderr(`claviger: ${printable(line)}\n`);
-      }
-    },
+    state: new ClientState({ directory: config.stateDirectory, report }),
+    report,
   };
   // Imported when the configuration is known to be right: a usage error is told at once.
   if (task.kind === 'renew') {
@@ -85,6 +88,7 @@ function loadConfig(task: ClientTask): ClavigerConfig {
     ),
     names: task.kind === 'issue' ? task.names : undefined,
     specifiers,
+    stateDirectory: readStateDirectory(process.env),
   });
 }
 

@@ -6,6 +6,7 @@ import { openSession, type AcmeSession } from '../acme/session.js';
 import { systemTiming } from '../acme/timing.js';
 import type { ClavigerConfig } from '../config/claviger-config.js';
 import { AppError, messageOf } from '../lib/errors.js';
+import type { ClientState } from './client-state.js';
 import { readBoundedFile } from './bounded-file.js';
 import { SharedSigner } from './shared-signer.js';
 
@@ -18,6 +19,8 @@ export interface ClientContext {
   readonly version: string;
   /** Aborted by SIGHUP, SIGINT and SIGTERM, with the AppError to show. */
   readonly signal: AbortSignal;
+  /** What is remembered from one run to the next. */
+  readonly state: ClientState;
   /** One line on what is being done or waited for; silent with --quiet. */
   report(line: string): void;
 }

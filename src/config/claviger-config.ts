@@ -1,6 +1,7 @@
 // The client's settings: claviger.toml and the command line to one typed value. Pure.
 // Options and settings have the same names; the command line wins over the file.
 
+import { isAbsolute } from 'node:path';
 import { splitCommand } from '../lib/command-words.js';
 import {
   readRequested,
@@ -18,6 +19,11 @@ export const DEFAULT_CLAVIGER_CONFIG_PATH = '%E/claviger/claviger.toml';
 export const DEFAULT_SERVER = 'https://acme-v02.api.letsencrypt.org/directory';
 export const DEFAULT_SIGNER_SOCKET = '%t/S.claviger';
 const DEFAULT_TIMEOUT_S = 300;
+/**
+ * Unless systemd names the folder by STATE_DIRECTORY. Not the daemon's: that one belongs to the daemon's user, and
+ * root must not believe what another user can write.
+ */
+const DEFAULT_STATE_DIRECTORY = '%S/claviger-client';
 
 export type SignerConfig =
   | { readonly kind: 'socket'; readonly path: string }
@@ -32,6 +38,8 @@ export interface ClavigerConfig {
   readonly agreeTos: boolean;
   readonly timeoutMs: number;
   readonly quiet: boolean;
+  /** Where the client remembers things from one run to the next; undefined: nowhere. */
+  readonly stateDirectory: string | undefined;
   /** The certificate of `issue`; undefined when no names were given. */
   readonly requested: CertificateConfig | undefined;
   /** The [[certificate]] sections, for `renew`. */
@@ -47,6 +55,8 @@ export interface ClavigerConfigInput {
   /** The names on the command line of `issue`. */
   readonly names?: readonly string[] | undefined;
   readonly specifiers: SpecifierValues;
+  /** The folder systemd made for the service, STATE_DIRECTORY. */
+  readonly stateDirectory?: string | undefined;
 }
 
 /**
@@ -66,6 +76,7 @@ export function parseClavigerConfig(input: ClavigerConfigInput): ClavigerConfig 
     agreeTos: settings['agree-tos'] ?? false,
     timeoutMs: (settings.timeout ?? DEFAULT_TIMEOUT_S) * 1000,
     quiet: settings.quiet ?? false,
+    stateDirectory: readStateDirectory(reader, input, settings['state-directory']),
     requested: input.names === undefined ? undefined : readRequested(reader, input.names, settings),
     certificates: readSections(
       reader,
@@ -111,6 +122,22 @@ function inheritDefaults(
     ...(hasChallenge ? {} : { listen: settings.listen, webroot: settings.webroot }),
     ...entry,
   };
+}
+
+function readStateDirectory(
+  reader: ValueReader,
+  { stateDirectory, specifiers }: ClavigerConfigInput,
+  named: string | undefined,
+): string | undefined {
+  if (named === undefined) {
+    const hasDefault = specifiers.get('S') !== undefined;
+    return stateDirectory ?? (hasDefault ? reader.expand(DEFAULT_STATE_DIRECTORY) : undefined);
+  }
+  const path = reader.path('state-directory', named);
+  if (path !== undefined && !isAbsolute(path)) {
+    reader.refuse(`state-directory: ${JSON.stringify(path)} is not an absolute path`);
+  }
+  return path;
 }
 
 function readSigner(reader: ValueReader, settings: ClavigerSettings): SignerConfig {

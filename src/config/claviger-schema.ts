@@ -57,6 +57,7 @@ export const clavigerSchema = v.strictObject({
     ),
   ),
   quiet: v.optional(v.boolean()),
+  'state-directory': v.optional(printable),
   ...certificateEntries,
   certificate: v.optional(v.array(certificateSchema)),
 });

@@ -35,6 +35,7 @@ export async function prepareIssue(
     server: server.directoryUrl,
     'server-ca-file': server.caFile,
     socket: signer.socket,
+    'state-directory': join(folder, 'state'),
     listen: `127.0.0.1:${await freePort()}`,
     'ca-file': root,
   };

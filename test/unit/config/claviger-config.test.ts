@@ -186,6 +186,18 @@ describe('parseClavigerConfig', () => {
     );
   });
 
+  it("has a state directory of its own, systemd's, or the one named; never a relative one", () => {
+    const onlyHome = new Map([...specifiers, ['S', undefined]] as const);
+    assert.equal(parse('').stateDirectory, '/var/lib/claviger-client');
+    assert.equal(parse('', { specifiers: onlyHome }).stateDirectory, undefined);
+    assert.equal(parse('', { stateDirectory: '/run/made' }).stateDirectory, '/run/made');
+    const named = 'state-directory = "%S/other"';
+    assert.equal(parse(named, { stateDirectory: '/run/made' }).stateDirectory, '/var/lib/other');
+    assert.deepEqual(problemsOf('state-directory = "state"'), [
+      'claviger.toml: state-directory: "state" is not an absolute path',
+    ]);
+  });
+
   it('refuses webroot and listen together', () => {
     const problems = problemsOf('key = "/a"\ncert = "/b"\nwebroot = "/w"\nlisten = ":80"', {
       names: ['a.example'],
