@@ -26,6 +26,9 @@ export const AUDIT_VERDICTS = [
 ] as const;
 export type AuditVerdict = (typeof AUDIT_VERDICTS)[number];
 
+/** Parts of a request that a refusal may have been made without: the policy's own words for them. */
+const UNREAD_PARTS = ['payload', 'names', 'csr', 'certificate'] as const;
+
 /** What is known of an event; the log adds number, time and hash. Times are milliseconds. */
 export interface AuditEntry {
   readonly event: AuditEvent;
@@ -40,6 +43,8 @@ export interface AuditEntry {
   readonly identifiers?: readonly string[] | undefined;
   /** SHA-256 of the CSR's public key, lower-case hex. */
   readonly 'csr-key'?: string | undefined;
+  /** What nobody looked at in a request that was refused for something cheaper to judge. */
+  readonly unread?: (typeof UNREAD_PARTS)[number] | undefined;
   readonly rule?: string | undefined;
   readonly code?: string | undefined;
   readonly reason?: string | undefined;
@@ -78,6 +83,7 @@ export const RECORD_MEMBERS = [
   'url',
   'identifiers',
   'csr-key',
+  'unread',
   'rule',
   'code',
   'reason',
@@ -108,6 +114,7 @@ const recordSchema = v.strictObject({
   url: text,
   identifiers: v.exactOptional(v.array(v.string())),
   'csr-key': v.exactOptional(sha256Hex),
+  unread: v.exactOptional(v.picklist(UNREAD_PARTS)),
   rule: text,
   code: text,
   reason: text,

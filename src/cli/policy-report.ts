@@ -12,6 +12,7 @@ import { messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { chargesOf, type BudgetScope } from '../policy/budget.js';
 import { decideRequest, type Decision, type PolicyContext } from '../policy/decide.js';
+import type { RequestPart } from '../policy/operation.js';
 import { parseRequestLine } from './policy-requests.js';
 
 /** More than any line of the protocol can hold. */
@@ -34,6 +35,8 @@ export interface RequestReport {
   readonly operation?: string;
   /** `dns:www.example.org` */
   readonly identifiers: readonly string[];
+  /** What was not looked at, as something cheaper refused the request. */
+  readonly unread?: RequestPart;
   readonly verdict: 'allowed' | 'denied' | 'malformed' | 'failed';
   readonly rule?: string;
   readonly reason?: string;
@@ -86,12 +89,13 @@ function jwkOf(header: ProtectedHeader): PublicJwk | undefined {
 }
 
 function reportOfDecision(
-  { verdict, request, budgets }: Decision,
+  { verdict, request, unread, budgets }: Decision,
   scope: BudgetScope,
 ): Omit<RequestReport, 'line'> {
   const about = {
     ...(request === undefined ? {} : { operation: request.operation }),
     identifiers: (request?.identifiers ?? []).map(({ type, value }) => `${type}:${value}`),
+    ...(unread === undefined ? {} : { unread }),
   };
   switch (verdict.kind) {
     case 'approved': {

@@ -1,13 +1,15 @@
-// Whether a named policy allows a request that the mode allows: a row for each setting, all have to agree.
+// Whether a named policy allows a request that the mode allows: all settings have to agree, asked in order of what
+// the answer costs, since a client may send any number of requests that it knows to be refused.
 // Pure; daemon and clavigerd policy. What the request says comes from the client; it is shown escaped.
 
 import type { ProtectedHeader } from '../jose/signing-input.js';
+import { isAppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { jsonMember } from '../lib/strict-json.js';
 import { allowsKey, formatKey, MIN_RSA_BITS } from './csr-keys.js';
 import { allowsName, deniesName } from './name-pattern.js';
 import type { NamedPolicy } from './named-policy.js';
-import { canonicalText, readName, type Name, type NameReading } from './names.js';
+import { canonicalText, readName, type Name } from './names.js';
 import { NAMING_OPERATIONS, type ClassifiedRequest } from './operation.js';
 import { originOf } from './request-url.js';
 import { validityProblem } from './validity.js';
@@ -21,136 +23,181 @@ export interface PolicyQuestion {
   readonly now: number;
 }
 
-interface Subject extends PolicyQuestion {
-  /** Each identifier, as it stands there and as it is read. */
-  readonly names: readonly (NameReading & { readonly text: string })[];
-}
+/** What the names of a request and its CSR are judged by. */
+type ContentQuestion = Pick<PolicyQuestion, 'policy' | 'request'>;
 
 /** Why the request is not allowed, to follow `policy 'web'`; undefined when it is. */
-type Check = (subject: Subject) => string | undefined;
+type Check<Question> = (question: Question) => string | undefined;
 
-/** The settings in the order they are asked; each is the last part of the rule that denies. */
-const CHECKS: readonly (readonly [string, Check])[] = [
+/** The settings in the order they are asked, the cheap ones first; each is the last part of the rule that denies. */
+const OPERATION_CHECKS: readonly (readonly [string, Check<PolicyQuestion>])[] = [
   [
     'deny.operations',
-    (subject) =>
-      checkOperation(subject, (own) => !own.deny.operations.has(subject.request.operation)),
+    (asked) => checkOperation(asked, (own) => !own.deny.operations.has(asked.request.operation)),
   ],
   [
     'operations',
-    (subject) => checkOperation(subject, (own) => own.operations.has(subject.request.operation)),
+    (asked) => checkOperation(asked, (own) => own.operations.has(asked.request.operation)),
   ],
-  [
-    'deny.servers',
-    (subject) => checkServer(subject, (own, origin) => !own.deny.servers.has(origin)),
-  ],
-  ['servers', (subject) => checkServer(subject, (own, origin) => own.servers?.has(origin) ?? true)],
-  ['csr', checkCsr],
-  ['certificate', checkCertificate],
-  ['identifiers', checkReadable],
-  ['max-identifiers', checkCount],
-  ['deny.identifiers', (subject) => checkNames(subject, isNotDenied)],
-  ['identifiers', (subject) => checkNames(subject, isListed)],
-  ['allow-wildcards', checkWildcards],
-  ['deny.csr-keys', (subject) => checkKey(subject, (own, hash) => !own.deny.csrKeys.has(hash))],
-  ['csr-keys', (subject) => checkKey(subject, (own, hash) => own.csrKeys?.has(hash) ?? true)],
-  ['csr-key-types', checkKeyType],
+  ['deny.servers', (asked) => checkServer(asked, (own, origin) => !own.deny.servers.has(origin))],
+  ['servers', (asked) => checkServer(asked, (own, origin) => own.servers?.has(origin) ?? true)],
   ['profiles', checkProfile],
   ['validity', checkValidity],
 ];
 
-/** The verdict of the policy alone: approved under its name, or denied under the setting that refuses. */
-export function applyPolicy(question: PolicyQuestion): Verdict {
-  const { name } = question.policy;
-  const names = question.request.identifiers.map((each) => ({
-    ...readName(each),
-    text: each.value,
-  }));
-  const subject = { ...question, names };
-  for (const [setting, check] of CHECKS) {
-    const problem = check(subject);
-    if (problem !== undefined) {
-      return denied(`${name}.${setting}`, `policy '${name}' ${problem}`);
-    }
-  }
+const CONTENT_CHECKS: readonly (readonly [string, Check<ContentQuestion>])[] = [
+  ['csr', checkCsr],
+  ['certificate', checkCertificate],
+  ['identifiers', checkPresence],
+  ['max-identifiers', checkCount],
+  ['deny.csr-keys', (asked) => checkKey(asked, (own, hash) => !own.deny.csrKeys.has(hash))],
+  ['csr-keys', (asked) => checkKey(asked, (own, hash) => own.csrKeys?.has(hash) ?? true)],
+  ['csr-key-types', checkKeyType],
+];
+
+/** What the policy says of operation and header, before names are read: approved, or the setting that refuses. */
+export function applyToOperation(question: PolicyQuestion): Verdict {
+  return firstDenial(OPERATION_CHECKS, question) ?? approvedBy(question.policy);
+}
+
+/** What it says of the names, the key and at last the signature, once `readContent` has read them. */
+export function applyToContent(policy: NamedPolicy, request: ClassifiedRequest): Verdict {
+  const question = { policy, request };
+  return (
+    firstDenial(CONTENT_CHECKS, question) ??
+    judgeNames(question) ??
+    firstDenial([['csr', checkSignature]], question) ??
+    approvedBy(policy)
+  );
+}
+
+function approvedBy({ name }: NamedPolicy): Verdict {
   return { kind: 'approved', rule: name };
 }
 
+function firstDenial<Question extends ContentQuestion>(
+  checks: readonly (readonly [string, Check<Question>])[],
+  question: Question,
+): Verdict | undefined {
+  for (const [setting, check] of checks) {
+    const problem = check(question);
+    if (problem !== undefined) {
+      return deniedBy(question.policy, setting, problem);
+    }
+  }
+  return undefined;
+}
+
+function deniedBy({ name }: NamedPolicy, setting: string, problem: string): Verdict {
+  return denied(`${name}.${setting}`, `policy '${name}' ${problem}`);
+}
+
 function checkOperation(
-  { policy, request }: Subject,
+  { policy, request }: PolicyQuestion,
   isAllowed: (policy: NamedPolicy) => boolean,
 ): string | undefined {
   return isAllowed(policy) ? undefined : `does not allow ${request.operation}`;
 }
 
 function checkServer(
-  { policy, header }: Subject,
+  { policy, header }: PolicyQuestion,
   isAllowed: (policy: NamedPolicy, origin: string) => boolean,
 ): string | undefined {
   const origin = originOf(header.url) ?? '';
   return isAllowed(policy, origin) ? undefined : `does not allow the server ${shown(origin)}`;
 }
 
-function checkCsr({ request }: Subject): string | undefined {
-  if (request.operation !== 'finalize' || request.csr !== undefined) {
-    return undefined;
-  }
-  return `does not allow a finalize whose CSR it does not understand: ${shown(request.problem)}`;
+function checkCsr({ request }: ContentQuestion): string | undefined {
+  return request.operation === 'finalize' && request.csr === undefined
+    ? csrProblem(request.problem)
+    : undefined;
 }
 
-function checkCertificate({ request }: Subject): string | undefined {
+/** It proves that whoever made the CSR had its key; it costs more than all the rest. */
+function checkSignature({ request: { csr } }: ContentQuestion): string | undefined {
+  try {
+    csr?.assertSignature();
+    return undefined;
+  } catch (error) {
+    if (!isAppError(error)) {
+      throw error;
+    }
+    return csrProblem(error.message);
+  }
+}
+
+function csrProblem(problem: string | undefined): string {
+  return `does not allow a finalize whose CSR it does not understand: ${shown(problem)}`;
+}
+
+function checkCertificate({ request }: ContentQuestion): string | undefined {
   return request.operation === 'revoke-certificate' && request.problem !== undefined
     ? `does not allow revoke-certificate of what it does not understand: ${shown(request.problem)}`
     : undefined;
 }
 
-/** A name twice, as the common name and subjectAltName of a CSR, is one name. */
-function checkCount({ policy, names }: Subject): string | undefined {
-  const spelled = names.map((each) => ('name' in each ? canonicalText(each.name) : each.text));
-  const count = new Set(spelled).size;
-  return policy.maxIdentifiers !== undefined && count > policy.maxIdentifiers
-    ? `allows at most ${policy.maxIdentifiers} names in a request, not ${count}`
+function checkPresence({
+  request: { operation, identifiers },
+}: ContentQuestion): string | undefined {
+  return NAMING_OPERATIONS.has(operation) && identifiers.length === 0
+    ? `does not allow ${operation} without a name`
     : undefined;
 }
 
-function checkReadable({ request, names }: Subject): string | undefined {
-  if (NAMING_OPERATIONS.has(request.operation) && names.length === 0) {
-    return `does not allow ${request.operation} without a name`;
+/** A name twice, as the common name and subjectAltName of a CSR, is one name. Counted no further than needed. */
+function checkCount({ policy, request: { identifiers } }: ContentQuestion): string | undefined {
+  const { maxIdentifiers = Infinity } = policy;
+  const spelled = new Set<string>();
+  for (const each of identifiers.length > maxIdentifiers ? identifiers : []) {
+    const reading = readName(each);
+    spelled.add('name' in reading ? canonicalText(reading.name) : each.value);
+    if (spelled.size > maxIdentifiers) {
+      return `allows at most ${maxIdentifiers} names in a request, and this has more`;
+    }
   }
-  const bad = names.find((each) => 'problem' in each);
-  return bad === undefined || !('problem' in bad)
+  return undefined;
+}
+
+/** One name after the other, each once however often it stands there: the first that is not allowed ends it. */
+function judgeNames({ policy, request }: ContentQuestion): Verdict | undefined {
+  const judged = new Set<string>();
+  for (const each of request.identifiers) {
+    const refusedBy = (setting: string, why = ''): Verdict =>
+      deniedBy(
+        policy,
+        setting,
+        `does not allow ${request.operation} for ${shown(each.value)}${why}`,
+      );
+    const reading = readName(each);
+    if (!('name' in reading)) {
+      return refusedBy('identifiers', `: ${reading.problem}`);
+    }
+    const { name } = reading;
+    const spelling = canonicalText(name);
+    const setting = judged.has(spelling) ? undefined : settingAgainst(policy, name);
+    if (setting !== undefined) {
+      return refusedBy(setting, setting === 'allow-wildcards' ? ': it allows no wildcards' : '');
+    }
+    judged.add(spelling);
+  }
+  return undefined;
+}
+
+/** The setting that refuses a name; undefined when it is allowed. */
+function settingAgainst(policy: NamedPolicy, name: Name): string | undefined {
+  if (policy.deny.identifiers.some((pattern) => deniesName(pattern, name))) {
+    return 'deny.identifiers';
+  }
+  if (!policy.identifiers.some((pattern) => allowsName(pattern, name))) {
+    return 'identifiers';
+  }
+  return policy.allowWildcards || name.type === 'ip' || !name.isWildcard
     ? undefined
-    : `does not allow ${request.operation} for ${shown(bad.text)}: ${bad.problem}`;
-}
-
-function checkNames(
-  { policy, request, names }: Subject,
-  isAllowed: (policy: NamedPolicy, name: Name) => boolean,
-): string | undefined {
-  const bad = names.find((each) => !('name' in each) || !isAllowed(policy, each.name));
-  return bad === undefined
-    ? undefined
-    : `does not allow ${request.operation} for ${shown(bad.text)}`;
-}
-
-function isNotDenied({ deny }: NamedPolicy, name: Name): boolean {
-  return !deny.identifiers.some((pattern) => deniesName(pattern, name));
-}
-
-function isListed({ identifiers }: NamedPolicy, name: Name): boolean {
-  return identifiers.some((pattern) => allowsName(pattern, name));
-}
-
-function checkWildcards(subject: Subject): string | undefined {
-  const problem = checkNames(
-    subject,
-    ({ allowWildcards }, name) => allowWildcards || name.type === 'ip' || !name.isWildcard,
-  );
-  return problem === undefined ? undefined : `${problem}: it allows no wildcards`;
+    : 'allow-wildcards';
 }
 
 function checkKey(
-  { policy, request: { csr } }: Subject,
+  { policy, request: { csr } }: ContentQuestion,
   isAllowed: (policy: NamedPolicy, hash: string) => boolean,
 ): string | undefined {
   return csr === undefined || isAllowed(policy, csr.keyHash)
@@ -158,7 +205,7 @@ function checkKey(
     : `does not allow the key of the CSR, ${csr.keyHash}`;
 }
 
-function checkKeyType({ policy, request: { csr } }: Subject): string | undefined {
+function checkKeyType({ policy, request: { csr } }: ContentQuestion): string | undefined {
   if (csr === undefined) {
     return undefined;
   }
@@ -168,7 +215,7 @@ function checkKeyType({ policy, request: { csr } }: Subject): string | undefined
   return isAllowed && !isShort ? undefined : `does not allow a CSR with a key ${formatKey(key)}`;
 }
 
-function checkProfile({ policy, request }: Subject): string | undefined {
+function checkProfile({ policy, request }: PolicyQuestion): string | undefined {
   if (request.operation !== 'new-order' || request.payload === undefined) {
     return undefined;
   }
@@ -181,7 +228,7 @@ function checkProfile({ policy, request }: Subject): string | undefined {
     : `does not allow the profile ${shown(JSON.stringify(profile))}`;
 }
 
-function checkValidity({ policy, request, now }: Subject): string | undefined {
+function checkValidity({ policy, request, now }: PolicyQuestion): string | undefined {
   return request.operation === 'new-order' && request.payload !== undefined
     ? validityProblem(request.payload, policy.validity, now)
     : undefined;

@@ -19,36 +19,22 @@ export interface CertificateRequest {
   readonly key: SubjectKey;
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
   readonly keyHash: string;
+  /**
+   * Verifies the CSR's own signature: up to a millisecond, a hundred times what reading it takes.
+   * @throws AppError POLICY_CSR when it is wrong, or by an algorithm that is weak or not the key's
+   */
+  readonly assertSignature: () => void;
 }
 
 const WHAT = 'csr';
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
 
 /**
- * Reads a CSR and verifies its own signature.
- * @throws AppError POLICY_CSR when it is no CSR in DER, its signature is wrong, it names nothing, or has
- *   subject attributes, attributes, extensions, keys or algorithms other than those of a server's certificate
+ * Reads a CSR; its own signature is verified when `assertSignature` is called.
+ * @throws AppError POLICY_CSR when it is no CSR in DER, names nothing, or has subject attributes, attributes,
+ *   extensions or keys other than those of a server's certificate
  */
 export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
-  const { request, assertSignature } = read(der);
-  assertSignature();
-  return request;
-}
-
-/**
- * Reads a CSR for the record alone: its own signature, a tenth of a millisecond, is not looked at.
- * @throws AppError POLICY_CSR as `parseCertificateRequest` does, but for the signature
- */
-export function readUnverifiedRequest(der: Uint8Array): CertificateRequest {
-  return read(der).request;
-}
-
-interface Reading {
-  readonly request: CertificateRequest;
-  readonly assertSignature: () => void;
-}
-
-function read(der: Uint8Array): Reading {
   const request = new Fields(parseDer(der, WHAT), WHAT);
   const info = request.next(TAG.sequence);
   const algorithm = request.next(TAG.sequence);
@@ -69,12 +55,10 @@ function read(der: Uint8Array): Reading {
   if (names.length === 0) {
     throw refused(WHAT, 'names nothing');
   }
-  return {
-    request: { names, key, keyHash },
-    assertSignature: () => {
-      assertOwnSignature({ info, algorithm, signature }, key, importKey());
-    },
+  const assertSignature = (): void => {
+    assertOwnSignature({ info, algorithm, signature }, key, importKey());
   };
+  return { names, key, keyHash, assertSignature };
 }
 
 /** The names in the one attribute a request may have, extensionRequest (RFC 2985 §5.4.2). */

@@ -39,20 +39,17 @@ const BY_KID: readonly Row[] = [
   ['keyChange', 'key-change'],
 ];
 
-/**
- * The operation a request is, or undefined when it fits none: such a request is never signed.
- * @param readRequest how the CSR of a finalize is read; without a policy to judge it, it need not be verified.
- */
-export function classifyRequest(
-  input: SigningInput,
-  readRequest = parseCertificateRequest,
-): ClassifiedRequest | undefined {
+/** The operation a request is, or undefined when it fits none: such a request is never signed. Nothing else is read. */
+export function classifyRequest(input: SigningInput): ClassifiedRequest | undefined {
   const operation = operationOf(input);
-  if (operation === undefined) {
-    return undefined;
-  }
-  const { payload } = input;
-  return { operation, payload, identifiers: [], ...contentOf(operation, payload, readRequest) };
+  return operation === undefined
+    ? undefined
+    : { operation, payload: input.payload, identifiers: [] };
+}
+
+/** The same with what it is about: its names, its CSR without a look at the signature, or why these cannot be read. */
+export function readContent(request: ClassifiedRequest): ClassifiedRequest {
+  return { ...request, ...contentOf(request) };
 }
 
 function operationOf({ header, payload }: SigningInput): Operation | undefined {
@@ -76,12 +73,7 @@ function firstFit(rows: readonly Row[], payload: JsonObject): Operation | undefi
   return rows.find(([shape]) => hasShape(payload, shape))?.[1];
 }
 
-/** What the request is about: names, a CSR, or why these cannot be read. */
-function contentOf(
-  operation: Operation,
-  payload: JsonObject | undefined,
-  readRequest: typeof parseCertificateRequest,
-): Partial<ClassifiedRequest> {
+function contentOf({ operation, payload }: ClassifiedRequest): Partial<ClassifiedRequest> {
   switch (operation) {
     case 'new-order': {
       const list = jsonMember(payload ?? {}, 'identifiers');
@@ -90,12 +82,12 @@ function contentOf(
     case 'new-authorization':
       return { identifiers: identifierOf(jsonMember(payload ?? {}, 'identifier')) };
     case 'finalize':
-      return readContent(jsonMember(payload ?? {}, 'csr'), (der) => {
-        const csr = readRequest(der);
+      return readDer(jsonMember(payload ?? {}, 'csr'), (der) => {
+        const csr = parseCertificateRequest(der);
         return { csr, identifiers: csr.names };
       });
     case 'revoke-certificate':
-      return readContent(jsonMember(payload ?? {}, 'certificate'), (der) => ({
+      return readDer(jsonMember(payload ?? {}, 'certificate'), (der) => ({
         identifiers: parseCertificateNames(der),
       }));
     default:
@@ -104,7 +96,7 @@ function contentOf(
 }
 
 /** Not to understand a CSR or a certificate is for the policy to judge; there may be none. */
-function readContent(
+function readDer(
   encoded: JsonValue | undefined,
   read: (der: Buffer) => Partial<ClassifiedRequest>,
 ): Partial<ClassifiedRequest> {

@@ -6,12 +6,17 @@ import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
 import type { ProtectedHeader, SigningInput } from '../jose/signing-input.js';
 import type { JsonObject } from '../lib/strict-json.js';
-import { applyPolicy } from './apply-policy.js';
+import { applyToContent, applyToOperation } from './apply-policy.js';
 import type { Budget } from './budget.js';
-import { parseCertificateRequest, readUnverifiedRequest } from './certificate-request.js';
-import { classifyRequest } from './classify.js';
+import { classifyRequest, readContent } from './classify.js';
 import type { NamedPolicy } from './named-policy.js';
-import { KEY_ID_ONLY_OPERATIONS, type ClassifiedRequest, type Operation } from './operation.js';
+import {
+  KEY_ID_ONLY_OPERATIONS,
+  partWithNames,
+  type ClassifiedRequest,
+  type Operation,
+  type RequestPart,
+} from './operation.js';
 import { checkUrl, originOf } from './request-url.js';
 import { denied, NO_RULE, type Verdict } from './verdict.js';
 
@@ -30,25 +35,40 @@ export interface PolicyContext {
 
 export interface Decision {
   readonly verdict: Verdict;
-  /** Undefined when the request is none of the known operations. */
+  /** Undefined when the request is none of the known operations, or was refused before its payload was looked at. */
   readonly request: ClassifiedRequest | undefined;
+  /** What nobody looked at, as something cheaper to judge refused the request; undefined when all of it was read. */
+  readonly unread: RequestPart | undefined;
   /** What an approved request has to be charged to (`chargesOf`) before it is signed; else empty. */
   readonly budgets: readonly Budget[];
 }
 
-/** Decides on one request. Never throws: an internal failure is the verdict `failed`. */
+/**
+ * Decides on one request, in order of cost: header, shape, operation, server and dates, names, last the signature
+ * of a CSR. The first denial ends it. Never throws: an internal failure is the verdict `failed`.
+ */
 export function decideRequest(input: SigningInput, context: PolicyContext): Decision {
   let request: ClassifiedRequest | undefined;
+  let unread: RequestPart | undefined = 'payload';
   let verdict = NO_RULE;
   try {
-    const isJudged = context.named !== undefined;
-    request = classifyRequest(input, isJudged ? parseCertificateRequest : readUnverifiedRequest);
-    verdict = decide(input.header, request, context);
+    const problem = checkHeader(input.header, context);
+    if (problem !== undefined) {
+      return { verdict: problem, request, unread, budgets: [] };
+    }
+    request = classifyRequest(input);
+    unread = request === undefined ? undefined : partWithNames(request.operation);
+    verdict = decideUnread(input.header, request, context);
+    if (request !== undefined && verdict.kind === 'approved') {
+      request = readContent(request);
+      unread = undefined;
+      verdict = context.named === undefined ? verdict : applyToContent(context.named, request);
+    }
   } catch (error) {
     verdict = { kind: 'failed', error };
   }
   const budgets = verdict.kind === 'approved' ? budgetsFor(request, context) : [];
-  return { verdict, request, budgets };
+  return { verdict, request, unread, budgets };
 }
 
 function budgetsFor(
@@ -58,14 +78,14 @@ function budgetsFor(
   return named?.budgets.filter(({ operation }) => operation === request?.operation) ?? [];
 }
 
-function decide(
+/** What header and operation tell; approved, the names remain to be judged where there is a policy. */
+function decideUnread(
   header: ProtectedHeader,
   request: ClassifiedRequest | undefined,
   context: PolicyContext,
 ): Verdict {
-  const headerVerdict = checkHeader(header, request, context);
-  if (headerVerdict !== undefined) {
-    return headerVerdict;
+  if (header.nonce === undefined && request?.operation !== 'key-change-inner') {
+    return denied('nonce', 'nonce is missing');
   }
   if (request === undefined) {
     return denied('known-operation', 'the request is none of the known ACME operations');
@@ -73,24 +93,17 @@ function decide(
   const modeVerdict = decideByMode(header, request.operation, context.keyId);
   const { named: policy, now } = context;
   return modeVerdict.kind === 'approved' && policy !== undefined
-    ? applyPolicy({ policy, request, header, now: now() })
+    ? applyToOperation({ policy, request, header, now: now() })
     : modeVerdict;
 }
 
-/** The checks that hold whatever the policy: a denial, or undefined. */
-function checkHeader(
-  header: ProtectedHeader,
-  request: ClassifiedRequest | undefined,
-  context: PolicyContext,
-): Verdict | undefined {
+/** The checks of the header that hold whatever the policy and the operation: a denial, or undefined. */
+function checkHeader(header: ProtectedHeader, context: PolicyContext): Verdict | undefined {
   if (header.alg !== context.algorithm) {
     return denied('algorithm', `alg is not ${context.algorithm}`);
   }
   if (header.jwk !== undefined && !isSameJwk(header.jwk, context.jwk)) {
     return denied('own-key', "jwk is not this signer's key");
-  }
-  if (header.nonce === undefined && request?.operation !== 'key-change-inner') {
-    return denied('nonce', 'nonce is missing');
   }
   const urlProblem = checkUrl(header.url, context.allowHttpOnLoopback);
   return urlProblem === undefined ? undefined : denied('url', urlProblem);

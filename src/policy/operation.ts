@@ -36,12 +36,9 @@ export const KEY_ID_ONLY_OPERATIONS: ReadonlySet<Operation> = new Set([
 ]);
 
 /** The operations whose requests carry names, in the open or in a CSR or certificate. */
-export const NAMING_OPERATIONS: ReadonlySet<Operation> = new Set([
-  'new-order',
-  'new-authorization',
-  'finalize',
-  'revoke-certificate',
-]);
+export const NAMING_OPERATIONS: ReadonlySet<Operation> = new Set(
+  OPERATIONS.filter((operation) => partWithNames(operation) !== undefined),
+);
 
 /** @throws AppError POLICY_INVALID for what is no operation. */
 export function parseOperation(text: string): Operation {
@@ -64,14 +61,35 @@ export interface Identifier {
   readonly value: string;
 }
 
-/** A request understood as exactly one operation. */
+/** A request understood as exactly one operation; what it is about is read when all that is cheaper allows it. */
 export interface ClassifiedRequest {
   readonly operation: Operation;
-  /** The names it is for, as they stand in the order, the CSR or the certificate; empty for other operations. */
-  readonly identifiers: readonly Identifier[];
   readonly payload: JsonObject | undefined;
+  /**
+   * The names it is for, as they stand in the order, the CSR or the certificate; empty for other operations, and
+   * until they are read.
+   */
+  readonly identifiers: readonly Identifier[];
   /** Of a finalize, when its CSR could be read. */
   readonly csr?: CertificateRequest | undefined;
   /** Why the CSR of a finalize or the certificate of a revocation could not be read: nobody knows its names. */
   readonly problem?: string | undefined;
+}
+
+/** What nobody has looked at in a request that was refused for something cheaper. */
+export type RequestPart = 'payload' | 'names' | 'csr' | 'certificate';
+
+/** Where the names of a request stand; undefined for an operation that carries none. */
+export function partWithNames(operation: Operation): RequestPart | undefined {
+  switch (operation) {
+    case 'new-order':
+    case 'new-authorization':
+      return 'names';
+    case 'finalize':
+      return 'csr';
+    case 'revoke-certificate':
+      return 'certificate';
+    default:
+      return undefined;
+  }
 }

@@ -134,6 +134,7 @@ export class DecisionRecord {
       url: isSigned ? input.header.url : cut(input.header.url),
       identifiers: isSigned ? namesOf(decided) : cutNamesOf(decided),
       'csr-key': request?.csr?.keyHash,
+      unread: decision.unread,
       rule: decision.verdict.kind === 'approved' ? decision.verdict.rule : undefined,
       sha256,
     };
@@ -159,18 +160,20 @@ function hashOf({ input }: DecidedRequest): string {
 /** Of what is signed nothing is left out or cut: the limit of a line is the limit of a record. */
 function fieldsOf(decided: DecidedRequest): LogFields {
   const { connection, input, decision } = decided;
-  return {
-    conn: connection,
-    op: decision.request?.operation ?? 'unknown',
-    url: input.header.url,
-    names: namesOf(decided)?.join(','),
-  };
+  const op = decision.request?.operation ?? 'unknown';
+  return { conn: connection, op, url: input.header.url, names: namesOf(decided)?.join(',') };
 }
 
 /** What is refused is cut: it is as long as whoever sends it likes, and there may be any number of it. */
 function cutFieldsOf(decided: DecidedRequest): LogFields {
-  const { url } = decided.input.header;
-  return { ...fieldsOf(decided), url: cut(url), names: cutNamesOf(decided)?.join(',') };
+  const { connection, input, decision } = decided;
+  return {
+    conn: connection,
+    op: decision.request?.operation ?? 'unknown',
+    url: cut(input.header.url),
+    names: cutNamesOf(decided)?.join(','),
+    unread: decision.unread,
+  };
 }
 
 function namesOf({ decision }: DecidedRequest): readonly string[] | undefined {

@@ -29,6 +29,7 @@ const FULL = {
   url: 'https://ca.example/order',
   identifiers: ['dns:www.example.org', 'ip:192.0.2.1'],
   'csr-key': 'ab'.repeat(32),
+  unread: 'csr',
   rule: 'web.identifiers',
   code: 'denied',
   reason: 'why',
@@ -48,7 +49,7 @@ describe('formatRecord', () => {
       '{"seq":17,"time":"2026-11-22T01:02:03.004Z","event":"decision","verdict":"signed",' +
         '"account":"default","listener":"admin","connection":"admin/3","policy":"web",' +
         '"operation":"new-order","url":"https://ca.example/order",' +
-        `"identifiers":["dns:www.example.org","ip:192.0.2.1"],"csr-key":"${'ab'.repeat(32)}",` +
+        `"identifiers":["dns:www.example.org","ip:192.0.2.1"],"csr-key":"${'ab'.repeat(32)}","unread":"csr",` +
         '"rule":"web.identifiers","code":"denied","reason":"why","queue-ms":0.10,' +
         `"token-ms":12.35,"sha256":"${'cd'.repeat(32)}","prev":"${'0'.repeat(64)}"}`,
     );
@@ -170,6 +171,7 @@ describe('parseRecord', () => {
     url: text,
     identifiers: fc.option(fc.array(fc.string({ unit: 'binary' })), { nil: undefined }),
     'csr-key': fc.option(hash, { nil: undefined }),
+    unread: fc.constantFrom(undefined, 'payload', 'names', 'csr', 'certificate'),
     rule: text,
     code: text,
     reason: text,

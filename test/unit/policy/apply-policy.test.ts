@@ -3,7 +3,7 @@ import { before, describe, it } from 'node:test';
 import { createCsr } from '../../../src/client/csr.js';
 import { parseSigningInput } from '../../../src/jose/signing-input.js';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
-import { applyPolicy } from '../../../src/policy/apply-policy.js';
+import { applyToContent } from '../../../src/policy/apply-policy.js';
 import { decideRequest, type Decision } from '../../../src/policy/decide.js';
 import { parseNamedPolicy, type NamedPolicy } from '../../../src/policy/named-policy.js';
 import type { PolicySettings } from '../../../src/policy/policy-settings.js';
@@ -194,7 +194,7 @@ describe('a policy', () => {
       'too many names',
       { 'max-identifiers': 2 },
       { payload: order('www.example.org', 'a.example.net', 'b.example.net') },
-      /^web\.max-identifiers: policy 'web' allows at most 2 names in a request, not 3$/,
+      /^web\.max-identifiers: policy 'web' allows at most 2 names in a request, and this has more$/,
     ],
     [
       'as many as there may be, one of them twice',
@@ -365,17 +365,85 @@ describe('the names of a certificate to revoke', () => {
 
 describe('a request that carries names', () => {
   it('is not allowed without one', () => {
-    const verdict = applyPolicy({
-      policy: policyOf({ ...WEB, identifiers: ['**'] }),
-      request: { operation: 'new-order', identifiers: [], payload: {} },
-      header: { alg: 'ES256', url: KEY_ID, nonce: 'AAAA', kid: KEY_ID, jwk: undefined },
-      now: NOW,
+    const verdict = applyToContent(policyOf({ ...WEB, identifiers: ['**'] }), {
+      operation: 'new-order',
+      identifiers: [],
+      payload: {},
     });
     assert.deepEqual(verdict, {
       kind: 'denied',
       rule: 'web.identifiers',
       reason: "policy 'web' does not allow new-order without a name",
     });
+  });
+});
+
+describe('a refusal', () => {
+  const garbage = { csr: 'AAAA' };
+  const readOnly: PolicySettings = { ...WEB, operations: ['read'] };
+
+  async function forged(names: RequestedNames): Promise<object> {
+    const csr = await makeCsrDer(folder, P256, names);
+    csr[csr.length - 1] = (csr.at(-1) ?? 0) ^ 1;
+    return { csr: csr.toString('base64url') };
+  }
+
+  for (const [name, settings, asked, rule, unread] of [
+    ['header', {}, { header: { alg: 'RS256' }, payload: garbage }, 'algorithm', 'payload'],
+    ['header', {}, { header: { url: 'http://a' }, payload: { no: 1 } }, 'url', 'payload'],
+    ['mode', {}, { payload: garbage, keyId: `${KEY_ID}2` }, 'key-id-only', 'csr'],
+    ['operation', readOnly, { payload: garbage }, 'web.operations', 'csr'],
+    ['operation', readOnly, { payload: { certificate: 'AAAA' } }, 'web.operations', 'certificate'],
+    ['operation', readOnly, { payload: order('-') }, 'web.operations', 'names'],
+    [
+      'operation',
+      readOnly,
+      { payload: { identifier: { type: 'dns', value: '-' } } },
+      'web.operations',
+      'names',
+    ],
+    ['server', { servers: ['https://b.example'] }, { payload: garbage }, 'web.servers', 'csr'],
+    ['profile', {}, { payload: { ...order('-'), profile: 'x' } }, 'web.profiles', 'names'],
+    ['dates', {}, { payload: { ...order('-'), notAfter: 'x' } }, 'web.validity', 'names'],
+    [
+      'count',
+      { 'max-identifiers': 1 },
+      { payload: order('-', '_') },
+      'web.max-identifiers',
+      undefined,
+    ],
+    ['first name', {}, { payload: order('mail.example.org', '-') }, 'web.identifiers', undefined],
+    ['unknown operation', {}, { payload: { no: 1 } }, 'known-operation', undefined],
+    ['lack of a nonce', {}, { header: { nonce: undefined }, payload: {} }, 'nonce', undefined],
+  ] as const) {
+    it(`for its ${name} comes before what costs more is looked at: ${rule}, unread ${unread ?? 'nothing'}`, () => {
+      const decision = decide({ ...WEB, ...settings }, asked);
+      assert.equal(decision.verdict.kind === 'denied' && decision.verdict.rule, rule);
+      assert.equal(decision.unread, unread);
+      assert.equal(decision.request?.problem, undefined);
+    });
+  }
+
+  it('for a name comes before the signature of the CSR, and has the names all the same', async () => {
+    const payload = await forged({ alternatives: ['DNS:mail.example.org'] });
+    const { verdict, request, unread } = decide(WEB, { payload });
+    assert.equal(verdict.kind === 'denied' && verdict.rule, 'web.identifiers');
+    assert.deepEqual(request?.identifiers, [{ type: 'dns', value: 'mail.example.org' }]);
+    assert.equal(unread, undefined);
+  });
+
+  it('for the key comes before that too, and the signature is looked at when all else is allowed', async () => {
+    const payload = await forged({ alternatives: ['DNS:www.example.org'] });
+    assert.match(
+      verdictOf({ ...WEB, 'csr-key-types': ['rsa'] }, { payload }),
+      /^web\.csr-key-types/,
+    );
+    assert.match(verdictOf(WEB, { payload }), /^web\.csr: .*csr signature: wrong$/);
+  });
+
+  it('names the first name that is not allowed', () => {
+    const payload = order('www.example.org', 'mail.example.org', 'a.example.net', '-');
+    assert.match(verdictOf(WEB, { payload }), /^web\.identifiers: .* for mail\.example\.org$/);
   });
 });
 

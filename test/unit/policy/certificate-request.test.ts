@@ -6,7 +6,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createCsr } from '../../../src/client/csr.js';
-import { parseCertificateRequest } from '../../../src/policy/certificate-request.js';
+import {
+  parseCertificateRequest,
+  type CertificateRequest,
+} from '../../../src/policy/certificate-request.js';
 import { appErrorOf } from '../../support/app-error.js';
 import {
   bits,
@@ -73,6 +76,13 @@ subjectAltName = DNS:www.example.org, DNS:*.example.org, IP:192.0.2.1
 tlsfeature = status_request
 `;
 
+/** As a policy does when it allows all else: the request, when its signature is right too. */
+function readVerified(der: Uint8Array): Omit<CertificateRequest, 'assertSignature'> {
+  const { assertSignature, ...request } = parseCertificateRequest(der);
+  assertSignature();
+  return request;
+}
+
 describe('parseCertificateRequest', () => {
   describe('reads what openssl makes', () => {
     const KEYS: Readonly<Record<string, { args: readonly string[]; key: object; hash?: string }>> =
@@ -116,7 +126,7 @@ describe('parseCertificateRequest', () => {
           ...['req', '-new', '-batch', '-utf8', '-config', file('cnf'), '-key', file('key')],
           ...['-outform', 'DER', '-out', file('csr'), ...(hash === undefined ? [] : [`-${hash}`])],
         ]);
-        const request = parseCertificateRequest(await readFile(file('csr')));
+        const request = readVerified(await readFile(file('csr')));
         const spki = createPublicKey(await readFile(file('key'))).export({
           format: 'der',
           type: 'spki',
@@ -148,7 +158,7 @@ describe('parseCertificateRequest', () => {
           { type: 'ip', value: '192.0.2.1' },
           { type: 'ip', value: '2001:db8::1' },
         ] as const;
-        const request = parseCertificateRequest(await createCsr(key, names));
+        const request = readVerified(await createCsr(key, names));
         assert.deepEqual(request.names, names);
         assert.equal(request.key.type, type);
       });
@@ -176,7 +186,7 @@ describe('parseCertificateRequest', () => {
     });
     const longHash = createHash('sha256').update(encodeDer(long)).digest('hex');
     assert.deepEqual(
-      parseCertificateRequest(request).names.map(({ type, value }) => `${type} ${value}`),
+      readVerified(request).names.map(({ type, value }) => `${type} ${value}`),
       [
         ...['dns EXAMPLE.org', 'ip 192.0.2.7', 'dns example.org', 'email a@example.org'],
         ...['uri https://example.org/', 'ip 192.0.2.1'],
@@ -201,7 +211,7 @@ describe('parseCertificateRequest', () => {
     const names = Object.keys(ADDRESSES).map((hex) => addressName(...Buffer.from(hex, 'hex')));
     const request = makeRequest(KEY, { extensions: [altNames(...names)] });
     assert.deepEqual(
-      parseCertificateRequest(request).names.map(({ value }) => value),
+      readVerified(request).names.map(({ value }) => value),
       Object.values(ADDRESSES),
     );
   });
@@ -213,7 +223,7 @@ describe('parseCertificateRequest', () => {
       attributes: [],
     });
     assert.deepEqual(
-      parseCertificateRequest(request).names.map(({ type }) => type),
+      readVerified(request).names.map(({ type }) => type),
       ['ip', 'dns', 'ip', 'dns'],
     );
   });
@@ -257,7 +267,7 @@ describe('parseCertificateRequest', () => {
     };
     for (const [name, parts] of Object.entries(READ)) {
       it(name, () => {
-        const { names } = parseCertificateRequest(makeRequest(KEY, parts));
+        const { names } = readVerified(makeRequest(KEY, parts));
         assert.ok(names.some(({ type, value }) => type === 'dns' && value === 'a.example'));
       });
     }
@@ -529,10 +539,7 @@ describe('parseCertificateRequest', () => {
     };
     for (const [name, [parts, problem]] of Object.entries(REFUSED)) {
       it(name, async () => {
-        const error = await appErrorOf(
-          () => parseCertificateRequest(makeRequest(KEY, parts)),
-          'POLICY_CSR',
-        );
+        const error = await appErrorOf(() => readVerified(makeRequest(KEY, parts)), 'POLICY_CSR');
         assert.match(error.message, problem);
       });
     }
@@ -629,17 +636,14 @@ describe('parseCertificateRequest', () => {
     };
     for (const [name, [key, problem]] of Object.entries(REFUSED)) {
       it(name, async () => {
-        const error = await appErrorOf(
-          () => parseCertificateRequest(makeRequest(KEY, { key })),
-          'POLICY_CSR',
-        );
+        const error = await appErrorOf(() => readVerified(makeRequest(KEY, { key })), 'POLICY_CSR');
         assert.match(error.message, problem);
       });
     }
 
     it('RSA of 1024 bits, whole and signed', async () => {
       const request = makeRequest(rsa(1024));
-      const error = await appErrorOf(() => parseCertificateRequest(request), 'POLICY_CSR');
+      const error = await appErrorOf(() => readVerified(request), 'POLICY_CSR');
       assert.match(error.message, /RSA of 1024 bits/);
     });
   });
@@ -680,7 +684,7 @@ describe('parseCertificateRequest', () => {
     };
     for (const [name, [make, problem]] of Object.entries(REFUSED)) {
       it(name, async () => {
-        const error = await appErrorOf(() => parseCertificateRequest(make()), 'POLICY_CSR');
+        const error = await appErrorOf(() => readVerified(make()), 'POLICY_CSR');
         assert.match(error.message, problem);
       });
     }
@@ -703,20 +707,20 @@ describe('parseCertificateRequest', () => {
       Buffer.from(`-----BEGIN CERTIFICATE REQUEST-----\n`),
     ];
     for (const request of wrong) {
-      await appErrorOf(() => parseCertificateRequest(request), 'POLICY_CSR');
+      await appErrorOf(() => readVerified(request), 'POLICY_CSR');
     }
   });
 
   it('refuses a request cut anywhere, and with anything behind it', async () => {
     for (const key of [KEY, RSA_KEY, ED_KEY]) {
       const request = makeRequest(key);
-      parseCertificateRequest(request);
+      readVerified(request);
       for (let length = 0; length < request.length; length += 1) {
-        await appErrorOf(() => parseCertificateRequest(request.subarray(0, length)), 'POLICY_CSR');
+        await appErrorOf(() => readVerified(request.subarray(0, length)), 'POLICY_CSR');
       }
       for (let octet = 0; octet < 256; octet += 1) {
         const longer = Buffer.concat([request, Buffer.of(octet)]);
-        await appErrorOf(() => parseCertificateRequest(longer), 'POLICY_CSR');
+        await appErrorOf(() => readVerified(longer), 'POLICY_CSR');
       }
     }
   });
@@ -727,7 +731,7 @@ describe('parseCertificateRequest', () => {
       for (let at = 0; at < request.length * 8; at += 1) {
         const changed = Buffer.from(request);
         changed.writeUInt8(changed.readUInt8(at >> 3) ^ (1 << (at & 7)), at >> 3);
-        await appErrorOf(() => parseCertificateRequest(changed), 'POLICY_CSR');
+        await appErrorOf(() => readVerified(changed), 'POLICY_CSR');
       }
     }
   });
