@@ -1,7 +1,7 @@
 // Single settings of clavigerd.toml to values. What is wrong with one is noted, and the others are read all the
 // same, so that every problem is told at once. Pure.
 
-import { splitCommand } from '../lib/command-words.js';
+import { assertProgramName, splitCommand } from '../lib/command-words.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import type { ProblemList } from './problems.js';
 import { expandSpecifiers, type SpecifierValues } from './specifiers.js';
@@ -78,10 +78,12 @@ export class SettingReader {
     return path ?? '';
   }
 
-  /** Program and options. */
+  /** Program and options; the program by a bare name or an absolute path. */
   command(key: string, text: string): Command {
     try {
-      return splitCommand(text);
+      const words = splitCommand(text);
+      assertProgramName(words);
+      return words;
     } catch (error) {
       this.refuse(key, messageOf(error));
       return [text];

@@ -1,9 +1,12 @@
 // The environment of gpg: what gpg, gpg-agent and pinentry read, and nothing else of the daemon's. Pure.
-// A PIN in a variable, NODE_OPTIONS, LD_PRELOAD, systemd's sockets: none of those is gpg's business.
+// A PIN in a variable, NODE_OPTIONS, LD_PRELOAD, systemd's sockets, the caller's search path: none of those is
+// gpg's business.
+
+import { PROGRAM_PATH } from '../sys/program.js';
 
 /** Passed on by their exact names. */
 const NAMES: ReadonlySet<string> = new Set([
-  ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'TMPDIR', 'TZ', 'LANG', 'LANGUAGE'],
+  ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'TMPDIR', 'TZ', 'LANG', 'LANGUAGE'],
   // How pinentry finds whom to ask: a terminal, a screen, a session.
   ...['TERM', 'COLORTERM', 'GPG_TTY', 'INSIDE_EMACS', 'DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY'],
   ...['DBUS_SESSION_BUS_ADDRESS', 'SSH_TTY', 'SSH_CONNECTION'],
@@ -27,6 +30,7 @@ export function gpgEnvironment(
     ([name]) => NAMES.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix)),
   );
   return {
+    PATH: PROGRAM_PATH,
     ...(terminal === undefined ? {} : { GPG_TTY: terminal }),
     ...Object.fromEntries(allowed),
   };

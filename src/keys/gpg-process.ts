@@ -4,8 +4,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { AppError } from '../lib/errors.js';
+import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import { locateProgram } from '../sys/program.js';
 import { gpgEnvironment } from './gpg-environment.js';
 import type { KeyLog } from './key-context.js';
 import { WipedOutput } from './wiped-output.js';
@@ -32,10 +33,14 @@ export interface GpgRun {
  */
 export async function runGpg(run: GpgRun): Promise<Buffer> {
   const [program, ...options] = run.command;
-  const child = spawn(program, [...options, '--decrypt', '--output', '-', '--', run.path], {
-    env: gpgEnvironment(run.env, terminalPath()),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    located(program, run),
+    [...options, '--decrypt', '--output', '-', '--', run.path],
+    {
+      env: gpgEnvironment(run.env, terminalPath()),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const output = new WipedOutput(MAX_OUTPUT_BYTES);
   const kill = (): void => {
     child.kill('SIGKILL');
@@ -121,9 +126,17 @@ function failure(run: GpgRun, problem: string): AppError {
   });
 }
 
-function notStarted(run: GpgRun, error: Error): AppError {
-  return new AppError('KEY_DECRYPT', `account key: ${run.path}: gpg: ${error.message}`, {
-    hint: 'install GnuPG, or name its program by the setting gpg; openpgp:PATH does without',
+function located(program: string, run: GpgRun): string {
+  try {
+    return locateProgram(program);
+  } catch (error) {
+    throw notStarted(run, error);
+  }
+}
+
+function notStarted(run: GpgRun, error: unknown): AppError {
+  return new AppError('KEY_DECRYPT', `account key: ${run.path}: gpg: ${messageOf(error)}`, {
+    hint: 'install GnuPG, or name its program by its absolute path in the setting gpg; openpgp:PATH does without',
     cause: error,
   });
 }

@@ -1,14 +1,14 @@
 // The environment of a token helper: what PKCS#11 modules read, and nothing else of the daemon's.
 // The variables of a module stand in its profile. None that makes Node or the loader run foreign code
-// (NODE_OPTIONS, LD_PRELOAD) is passed on.
+// (NODE_OPTIONS, LD_PRELOAD) is passed on, nor the caller's search path.
 
+import { PROGRAM_PATH } from '../sys/program.js';
 import { moduleProfiles } from './module-profile.js';
 
 /** For every module, by their exact names. */
 const NAMES: ReadonlySet<string> = new Set([
   // Where modules and their libraries look for users' files, and in which language they complain.
   'HOME',
-  'PATH',
   'LANG',
   'LC_ALL',
   'TZ',
@@ -30,7 +30,7 @@ export function helperEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const allowed = Object.entries(env).filter(
     ([name]) => isHelperVariable(name) && (hasSpyOutput || name !== SPY),
   );
-  return Object.fromEntries(allowed);
+  return { PATH: PROGRAM_PATH, ...Object.fromEntries(allowed) };
 }
 
 /** True for what a helper may get, and shows to others of its user in /proc: no place for a PIN. */

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { Secret } from '../lib/secret.js';
+import { locateProgram } from '../sys/program.js';
 import { terminalPath } from '../sys/terminal.js';
 import { AssuanClient } from './assuan-client.js';
 import { gpgEnvironment } from './gpg-environment.js';
@@ -26,7 +27,7 @@ export async function askPinentry(
 ): Promise<Secret> {
   const [program, ...args] = command;
   const terminal = env['GPG_TTY'] ?? terminalPath();
-  const child = spawn(program, args, {
+  const child = spawn(located(program), args, {
     env: gpgEnvironment(env, terminal),
     stdio: ['pipe', 'pipe', 'ignore'],
   });
@@ -42,15 +43,27 @@ export async function askPinentry(
     await dialogue.ask('SETPROMPT', 'PIN:');
     return await dialogue.askSecret('GETPIN');
   } catch (error) {
-    throw new AppError('KEY_PIN', `PIN: ${printable(program, 200)}: ${messageOf(error)}`, {
-      hint: 'pinentry needs a display, or a terminal named by GPG_TTY=$(tty); the setting pinentry names its program',
-    });
+    throw failure(program, error);
   } finally {
     clearTimeout(timer);
     child.stdin.destroy();
     child.stdout.destroy();
     child.kill('SIGKILL');
   }
+}
+
+function located(program: string): string {
+  try {
+    return locateProgram(program);
+  } catch (error) {
+    throw failure(program, error);
+  }
+}
+
+function failure(program: string, error: unknown): AppError {
+  return new AppError('KEY_PIN', `PIN: ${printable(program, 200)}: ${messageOf(error)}`, {
+    hint: 'pinentry needs a display, or a terminal named by GPG_TTY=$(tty); the setting pinentry names its program, by its absolute path where it is not in /usr/bin',
+  });
 }
 
 async function describeWhereToAsk(

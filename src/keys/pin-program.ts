@@ -2,13 +2,16 @@
 // No shell; bounded in time and size. What it says on standard error is thrown away: it may hold the PIN.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { AppError } from '../lib/errors.js';
+import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { Secret } from '../lib/secret.js';
+import { locateProgram, PROGRAM_PATH } from '../sys/program.js';
 import { withoutLineEnd } from './pin-line.js';
 import { WipedOutput } from './wiped-output.js';
 
 const MAX_OUTPUT_BYTES = 4 * 1024;
+/** Variables that make Node, the loader, or a shell run what they name. */
+const FOREIGN_CODE = /^(?:NODE_OPTIONS|LD_.*|IFS|CDPATH|ENV|BASH_ENV|BASH_FUNC_.*)$/;
 /** A password manager may ask a person. */
 const COMMAND_TIMEOUT_MS = 120_000;
 
@@ -23,7 +26,7 @@ export async function readPinFromCommand(
 ): Promise<Secret> {
   const [program, ...args] = words;
   // A group of its own, so that what the command starts ends with it.
-  const child = spawn(program, args, {
+  const child = spawn(located(program), args, {
     env: environmentOfCommand(env),
     stdio: ['ignore', 'pipe', 'ignore'],
     detached: true,
@@ -83,16 +86,27 @@ function endGroup({ pid, stdout }: ChildProcess): void {
   }
 }
 
-/** Everything but what makes Node or the loader run foreign code, and what is systemd's for us alone. */
+/**
+ * Everything but what makes Node, the loader or a shell run foreign code, and what is systemd's for us alone.
+ * PATH is ours.
+ */
 function environmentOfCommand(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(
-    ([name]) => !/^(?:NODE_OPTIONS|LD_.*|LISTEN_.*|NOTIFY_SOCKET|WATCHDOG_.*)$/.test(name),
+    ([name]) => !FOREIGN_CODE.test(name) && !/^(?:LISTEN_.*|NOTIFY_SOCKET|WATCHDOG_.*)$/.test(name),
   );
-  return Object.fromEntries(kept);
+  return { ...Object.fromEntries(kept), PATH: PROGRAM_PATH };
+}
+
+function located(program: string): string {
+  try {
+    return locateProgram(program);
+  } catch (error) {
+    throw failure(program, `cannot be started: ${messageOf(error)}`);
+  }
 }
 
 function failure(program: string, problem: string): AppError {
   return new AppError('KEY_PIN', `PIN: command ${printable(program, 200)}: ${problem}`, {
-    hint: 'run the command of pin-source by hand, as the same user; it must print the PIN alone',
+    hint: 'run the command of pin-source by hand, as the same user; it must print the PIN alone. What is not in /usr/bin or /bin has to be named by its absolute path',
   });
 }

@@ -3,15 +3,15 @@
 // ever part of an error.
 
 import { isAbsolute, join } from 'node:path';
-import { splitCommand } from '../lib/command-words.js';
-import { AppError } from '../lib/errors.js';
+import { assertProgramName, splitCommand } from '../lib/command-words.js';
+import { AppError, messageOf } from '../lib/errors.js';
 import { Secret } from '../lib/secret.js';
 import { eraseEnvironmentVariable } from '../sys/environment-block.js';
 import { readPrivateFile } from '../sys/private-file.js';
 import { isHelperVariable } from './helper-environment.js';
 import type { KeyContext } from './key-context.js';
 import { askPinentry } from './pin-entry.js';
-import { withoutLineEnd } from './pin-line.js';
+import { oddityOf, withoutLineEnd } from './pin-line.js';
 import { readPinFromCommand } from './pin-program.js';
 
 export type PinSource =
@@ -71,11 +71,12 @@ export function parsePinSource(text: string): PinSource {
 
 function parseCommand(text: string): readonly [string, ...string[]] {
   try {
-    return splitCommand(text);
+    const words = splitCommand(text);
+    assertProgramName(words);
+    return words;
   } catch (error) {
-    throw new AppError('KEY_PIN', 'pin-source: the command has no program, or an unclosed quote', {
-      cause: error,
-    });
+    // What it says is never a part of the command, which may hold what should not be told.
+    throw new AppError('KEY_PIN', `pin-source: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -97,7 +98,7 @@ export async function readPin(
     case 'credential':
       return readCredential(source.name, context.env);
     case 'command':
-      return checked(await readPinFromCommand(source.words, context.env), 'what it prints');
+      return stored(await readPinFromCommand(source.words, context.env), 'what it prints');
     case 'pinentry':
       return checked(
         await askPinentry(context.pinentry ?? DEFAULT_PINENTRY, question, context.env),
@@ -121,7 +122,7 @@ function readFile(path: string): Secret {
   const bytes = readPrivateFile(path, 'PIN file');
   const secret = new Secret(Buffer.from(withoutLineEnd(bytes)));
   bytes.fill(0);
-  return checked(secret, path);
+  return stored(secret, path);
 }
 
 function readCredential(name: string, env: NodeJS.ProcessEnv): Secret {
@@ -151,7 +152,19 @@ function readVariable(
       `PIN: environment variable ${name} stays visible in /proc/${process.pid}/environ`,
     );
   }
-  return checked(Secret.fromText(value), `environment variable ${name}`);
+  return stored(Secret.fromText(value), `environment variable ${name}`);
+}
+
+/** What nobody typed just now may be more than a PIN: an editor or a script has added to it. */
+function stored(secret: Secret, where: string): Secret {
+  const oddity = checked(secret, where).use(oddityOf);
+  if (oddity !== undefined) {
+    secret.wipe();
+    throw new AppError('KEY_PIN', `PIN: ${where} ${oddity}: it is not tried`, {
+      hint: 'the PIN or passphrase alone belongs there, and one line end; one that has such characters can be typed, with the source prompt or pinentry',
+    });
+  }
+  return secret;
 }
 
 /** What a token helper takes; an empty secret or a longer one is a wrong file or a wrong variable. */

@@ -42,3 +42,16 @@ export function splitCommand(text: string): readonly [string, ...string[]] {
   }
   return [program, ...rest];
 }
+
+/**
+ * Checks the program of a command that is run with no working directory or search path of the caller's in mind.
+ * @throws AppError CONFIG_INVALID when it is a relative path
+ */
+export function assertProgramName([program]: readonly [string, ...string[]]): void {
+  if (program.includes('/') && !program.startsWith('/')) {
+    throw new AppError(
+      'CONFIG_INVALID',
+      'the program of the command is neither a bare name nor an absolute path',
+    );
+  }
+}

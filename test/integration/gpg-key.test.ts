@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { jwkOfKey } from '../../src/jose/public-jwk.js';
@@ -273,8 +280,16 @@ describe('gpg key', () => {
 
     it('tells when there is none', async () => {
       const error = await assertFails(path, { gpg: ['no-such-gpg', '--quiet'] }, 'KEY_DECRYPT');
-      assert.match(error.message, /no-such-gpg ENOENT/);
+      assert.match(error.message, /no-such-gpg is not in \/usr\/bin or \/bin/);
       assert.match(error.hint ?? '', /install GnuPG.*openpgp:/);
+    });
+
+    it('runs the gpg of the system, and not one of that name in the search path', async () => {
+      const ran = join(gnupg.folder, 'false-gpg-ran');
+      script('gpg', `touch ${ran}; exit 1`);
+      const env = { PATH: `${gnupg.folder}:${process.env['PATH'] ?? ''}` };
+      await assertOpens(path, key.publicKey, { gpg: gpgCommand(passphrase), env });
+      assert.ok(!existsSync(ran));
     });
 
     it('ends one that hangs, though a child of it holds the pipes', async () => {

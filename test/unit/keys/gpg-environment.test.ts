@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { gpgEnvironment } from '../../../src/keys/gpg-environment.js';
 
+const PATH = '/usr/bin:/bin';
+
 describe('environment of gpg', () => {
   it('has what gpg, gpg-agent and pinentry read', () => {
     const env = {
       HOME: '/root',
-      PATH: '/bin',
       GNUPGHOME: '/h',
       GPG_TTY: '/dev/pts/1',
       TERM: 'xterm',
@@ -18,12 +19,13 @@ describe('environment of gpg', () => {
       PINENTRY_USER_DATA: 'x',
       QUBES_GPG_DOMAIN: 'vault',
     };
-    assert.deepEqual(gpgEnvironment(env, undefined), env);
-    assert.deepEqual(gpgEnvironment(env, '/dev/pts/2'), env);
+    assert.deepEqual(gpgEnvironment(env, undefined), { ...env, PATH });
+    assert.deepEqual(gpgEnvironment(env, '/dev/pts/2'), { ...env, PATH });
   });
 
   it('names the terminal of the daemon where GPG_TTY does not', () => {
     assert.deepEqual(gpgEnvironment({ HOME: '/' }, '/dev/pts/2'), {
+      PATH,
       HOME: '/',
       GPG_TTY: '/dev/pts/2',
     });
@@ -31,6 +33,7 @@ describe('environment of gpg', () => {
 
   it('has nothing else: no PIN, no credentials, no way into the loader, none of systemd’s sockets', () => {
     const env = {
+      PATH: '/home/mallory/bin:/usr/bin',
       MY_PIN: '1234',
       CREDENTIALS_DIRECTORY: '/run/credentials/x',
       NODE_OPTIONS: '--inspect',
@@ -38,6 +41,6 @@ describe('environment of gpg', () => {
       NOTIFY_SOCKET: '/run/x',
       LISTEN_FDS: '1',
     };
-    assert.deepEqual(gpgEnvironment(env, undefined), {});
+    assert.deepEqual(gpgEnvironment(env, undefined), { PATH });
   });
 });

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { helperEnvironment } from '../../../src/keys/helper-environment.js';
 
+const PATH = '/usr/bin:/bin';
+
 describe('environment of a token helper', () => {
   it('has what modules read', () => {
     const env = {
       HOME: '/root',
-      PATH: '/bin',
       SOFTHSM2_CONF: '/c',
       TPM2_PKCS11_STORE: '/s',
       P11_KIT_SERVER_ADDRESS: 'unix:path=/x',
@@ -16,19 +17,20 @@ describe('environment of a token helper', () => {
       YUBIHSM_PKCS11_CONF: '/y',
       ChrystokiConfigurationPath: '/l',
     };
-    assert.deepEqual(helperEnvironment(env), env);
+    assert.deepEqual(helperEnvironment(env), { ...env, PATH });
   });
 
   it('has PKCS11SPY only with a file for what the spy sees', () => {
     const spied = { PKCS11SPY: '/m.so', PKCS11SPY_OUTPUT: '/spy.txt' };
-    assert.deepEqual(helperEnvironment(spied), spied);
-    assert.deepEqual(helperEnvironment({ PKCS11SPY: '/m.so' }), {});
+    assert.deepEqual(helperEnvironment(spied), { ...spied, PATH });
+    assert.deepEqual(helperEnvironment({ PKCS11SPY: '/m.so' }), { PATH });
     const empty = helperEnvironment({ PKCS11SPY: '/m.so', PKCS11SPY_OUTPUT: '' });
     assert.equal(empty['PKCS11SPY'], undefined);
   });
 
-  it('has nothing else: no credentials, no way into Node or the loader', () => {
+  it('has nothing else: no credentials, no way into Node or the loader, no search path of the caller', () => {
     const env = {
+      PATH: '/home/mallory/bin:/usr/bin',
       CREDENTIALS_DIRECTORY: '/run/credentials/x',
       MY_PIN: '1234',
       CLOUDHSM_PIN: 'user:1234',
@@ -40,6 +42,6 @@ describe('environment of a token helper', () => {
       LISTEN_FDS: '1',
       SSH_AUTH_SOCK: '/x',
     };
-    assert.deepEqual(helperEnvironment(env), {});
+    assert.deepEqual(helperEnvironment(env), { PATH });
   });
 });

@@ -70,14 +70,35 @@ describe('PIN from a command', () => {
   });
 
   it('does not see what is for the daemon alone', async () => {
-    const full = { ...env, NODE_OPTIONS: '--x', LD_PRELOAD: '', NOTIFY_SOCKET: '/x', KEPT: 'yes' };
+    const loaders = { NODE_OPTIONS: '--x', LD_PRELOAD: '', BASH_ENV: '/x', ENV: '/x', IFS: 'x' };
+    const full = { ...env, ...loaders, NOTIFY_SOCKET: '/x', KEPT: 'yes' };
     const shown = textOf(await readPinFromCommand(['env'], full));
     assert.match(shown, /^KEPT=yes$/m);
-    assert.doesNotMatch(shown, /NODE_OPTIONS|LD_PRELOAD|NOTIFY_SOCKET/);
+    assert.doesNotMatch(shown, /NODE_OPTIONS|LD_PRELOAD|NOTIFY_SOCKET|ENV=|IFS/);
+    assert.match(shown, /^PATH=\/usr\/bin:\/bin$/m);
   });
 
-  it('is refused without a program, or with an unclosed quote', async () => {
-    for (const text of ['|', '|  ', "|echo 'x"]) {
+  it('is not the program of that name in the search path of the caller', async (t) => {
+    const folder = await makeTempDir(t);
+    for (const name of ['printf', 'true']) {
+      writeFileSync(join(folder, name), '#!/bin/sh\necho false-one\n', { mode: 0o700 });
+    }
+    const foreign = { PATH: `${folder}:/usr/bin:/bin` };
+    assert.equal(textOf(await readPinFromCommand(['printf', '4711'], foreign)), '4711');
+    const script = join(folder, 'script');
+    writeFileSync(script, '#!/bin/sh\nexec env printf 4712\n', { mode: 0o700 });
+    assert.equal(textOf(await readPinFromCommand([script], foreign)), '4712');
+    const pinentry = join(folder, 'pinentry-false');
+    writeFileSync(pinentry, '#!/bin/sh\necho OK\n', { mode: 0o700 });
+    const error = await appErrorOf(
+      () => askPinentry(['pinentry-false'], 'PIN', foreign),
+      'KEY_PIN',
+    );
+    assert.match(error.message, /pinentry-false is not in \/usr\/bin or \/bin/);
+  });
+
+  it('is refused without a program, with an unclosed quote, or by a relative path', async () => {
+    for (const text of ['|', '|  ', "|echo 'x", '|./pin', '|bin/pin']) {
       await appErrorOf(() => parsePinSource(text), 'KEY_PIN');
     }
   });

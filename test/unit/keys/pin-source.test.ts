@@ -65,14 +65,44 @@ describe('PIN source', () => {
       ['1234', '1234'],
       ['1234\n', '1234'],
       ['1234\r\n', '1234'],
-      ['1234\n\n', '1234\n'],
-      [' 12 34 ', ' 12 34 '],
+      ['12 34', '12 34'],
       ['ключ\n', 'ключ'],
     ] as const) {
       writeFileSync(path, content, { mode: 0o600 });
       assert.equal(await pinOf(`file:${path}`), pin);
     }
   });
+
+  for (const [content, reason] of [
+    ['\ufeff1234\n', /begins with a byte order mark: it is not tried$/],
+    ['1234\n\n', /has a second line, or a second line end: it is not tried$/],
+    ['1234\r\n\r\n', /has a second line/],
+    ['1234\r', /has a second line/],
+    ['1234\n5678\n', /has a second line/],
+    ['12\u000034\n', /holds a NUL: it is not tried$/],
+    ['1234\u0000', /holds a NUL/],
+    ['1234 \n', /ends with a blank: it is not tried$/],
+    ['1234\t', /ends with a blank/],
+    ['1234\u00a0\n', /ends with a blank/],
+    [' 1234\n', /begins with a blank: it is not tried$/],
+    ['\t1234', /begins with a blank/],
+  ] as const) {
+    it(`holds the PIN alone: ${JSON.stringify(content)} is refused, whatever it comes from`, async (t) => {
+      const folder = await makeTempDir(t);
+      const path = join(folder, 'pin');
+      writeFileSync(path, content, { mode: 0o600 });
+      const env = { CREDENTIALS_DIRECTORY: folder, PATH: process.env['PATH'] };
+      for (const source of [`file:${path}`, 'credential:pin', `|cat ${path}`]) {
+        const error = await appErrorOf(() => pinOf(source, { env }), 'KEY_PIN');
+        assert.match(error.message, reason);
+        assert.doesNotMatch(`${error.message}${error.hint ?? ''}`, /1234/);
+      }
+      const variable = { MY_PIN: content };
+      await appErrorOf(() => pinOf('env:MY_PIN', { env: variable }), 'KEY_PIN');
+      const prompt = (): Promise<Secret> => Promise.resolve(Secret.fromText(content));
+      assert.equal(await pinOf('prompt', { env: {}, prompt }), content, 'typed as it is meant');
+    });
+  }
 
   it('file: is refused when empty, missing, a folder, or open to others', async (t) => {
     const folder = await makeTempDir(t);
