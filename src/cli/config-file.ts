@@ -3,19 +3,21 @@
 import { closeSync, readSync } from 'node:fs';
 import { expandSpecifiers, type SpecifierValues } from '../config/specifiers.js';
 import { MAX_CONFIG_BYTES } from '../config/toml-settings.js';
-import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { AppError, systemCodeOf } from '../lib/errors.js';
+import { pathTrouble } from '../sys/path-trouble.js';
 import { openUnwritableByOthers } from '../sys/safe-path.js';
 
 export interface ConfigFile {
   readonly path: string;
   /** Empty when the default file does not exist. */
   readonly text: string;
+  readonly exists: boolean;
 }
 
 /**
  * Reads `named`, or the default file, which may be missing.
- * @throws AppError CONFIG_FILE when the file is missing though named, unreadable or too large;
- *   SYS_UNSAFE_PATH when others can write it; CONFIG_INVALID for a bad specifier.
+ * @throws AppError SYS_PATH when the file is missing though named, or closed to this user; CONFIG_FILE when it is
+ *   too large; SYS_UNSAFE_PATH when others can write it; CONFIG_INVALID for a bad specifier.
  */
 export function readConfigFile(
   named: string | undefined,
@@ -24,18 +26,18 @@ export function readConfigFile(
 ): ConfigFile {
   const path = defaultOrNamed(named, defaultPath, specifiers);
   if (path === undefined) {
-    return { path: defaultPath, text: '' };
+    return { path: defaultPath, text: '', exists: false };
   }
   try {
-    return { path, text: readBounded(path) };
+    return { path, text: readBounded(path), exists: true };
   } catch (error) {
     if (named === undefined && systemCodeOf(error) === 'ENOENT') {
-      return { path, text: '' };
+      return { path, text: '', exists: false };
     }
     if (error instanceof AppError) {
       throw error;
     }
-    throw new AppError('CONFIG_FILE', `configuration file: ${messageOf(error)}`, { cause: error });
+    throw pathTrouble('configuration file', path, error, 'correct --config, or write the file');
   }
 }
 

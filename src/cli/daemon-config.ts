@@ -18,6 +18,7 @@ import { parseNamedPolicy, type NamedPolicy } from '../policy/named-policy.js';
 import { findGroupId } from '../sys/group.js';
 import { readConfigFile } from './config-file.js';
 import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
+import { packageFile } from './version.js';
 
 export interface DaemonConfigOptions {
   readonly config?: string | undefined;
@@ -49,6 +50,9 @@ export function loadDaemonConfig(
   }
   const specifiers = specifierValues(readSpecifierEnvironment(process.env));
   const file = readConfigFile(options.config, DEFAULT_CONFIG_PATH, specifiers);
+  if (!file.exists && options.privkey === undefined) {
+    throw noConfiguration(file.path);
+  }
   const policies = new Map<string, NamedPolicy>();
   const config = parseClavigerdConfig({
     source: file.path,
@@ -67,6 +71,13 @@ export function loadDaemonConfig(
     assertUsableKeyId(account, config.allowHttpOnLoopback, file.path);
   }
   return { config, policies };
+}
+
+/** The default file is not there, and nothing else says which key there is. */
+function noConfiguration(path: string): AppError {
+  return new AppError('CONFIG_FILE', `there is no configuration file ${path}`, {
+    hint: `copy ${packageFile('docs/examples/clavigerd.toml')} there and adapt it (clavigerd.toml(5)), or name another file with --config`,
+  });
 }
 
 /** A key ID that no request may name would have the daemon refuse them all. */

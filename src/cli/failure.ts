@@ -22,10 +22,21 @@ export function reportFailure(program: string, error: unknown): number {
     ...(hint?.split('\n') ?? []).map((line) => `${severity}${program}: hint: ${printable(line)}\n`),
   ];
   writeStderr(told.join(''));
-  return isAppError(error) && isConfigurationProblem(error.code) ? EXIT_USAGE : EXIT_FAILURE;
+  return isAppError(error) && OF_CONFIGURATION.has(error.code) ? EXIT_USAGE : EXIT_FAILURE;
 }
 
-/** Paths that others could change are a matter of configuration too. */
-function isConfigurationProblem(code: ErrorCode): boolean {
-  return code.startsWith('CONFIG_') || code === 'SYS_UNSAFE_PATH' || code === 'KEY_URI';
-}
+/**
+ * What the same start would fail over again, until somebody changes a file: the shipped unit does not try again
+ * over these (RestartPreventExitStatus=).
+ */
+const OF_CONFIGURATION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CONFIG_FILE',
+  'CONFIG_INVALID',
+  'CONFIG_USAGE',
+  'SYS_UNSAFE_PATH',
+  'SYS_PATH',
+  'KEY_URI',
+  'KEY_FILE',
+  'KEY_UNSUPPORTED',
+  'TOKEN_MODULE',
+]);

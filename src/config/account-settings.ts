@@ -81,7 +81,7 @@ function readPrivkeys(reader: SettingReader, input: AccountInput): readonly stri
   const { settings, privkeyOption } = input;
   if (privkeyOption !== undefined) {
     const isVerbatim = isUri(privkeyOption);
-    return [isVerbatim ? privkeyOption : (reader.expandOption('privkey', privkeyOption) ?? '')];
+    return [isVerbatim ? privkeyOption : (reader.expand('privkey', privkeyOption) ?? '')];
   }
   return [settings.privkey ?? []]
     .flat()

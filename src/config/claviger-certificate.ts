@@ -3,8 +3,8 @@
 
 import { isAbsolute, resolve } from 'node:path';
 import type { CertificateEntry, ServerKeyType } from './claviger-schema.js';
-import type { ValueReader } from './claviger-values.js';
 import { DEFAULT_LISTEN, parseListenAddress, type ListenAddress } from './listen-address.js';
+import type { SettingReader } from './setting-reader.js';
 
 export type ChallengeConfig =
   | { readonly kind: 'listen'; readonly address: ListenAddress }
@@ -23,26 +23,34 @@ export interface CertificateConfig {
   readonly caFile: string | undefined;
 }
 
-export type CertificateSettings = Omit<CertificateEntry, 'names'>;
+export type CertificateSettings = CertificateEntry;
 
-/** The certificate of the command line: its files may be named from the working directory. */
+/**
+ * The certificate of the command line: its files may be named from the working directory. What is missing
+ * is missing there.
+ */
 export function readRequested(
-  reader: ValueReader,
+  reader: SettingReader,
   names: readonly string[],
   settings: CertificateSettings,
 ): CertificateConfig {
-  return readCertificate(reader, '', names, settings);
+  return readCertificate(reader, names, settings, (key, problem) => {
+    reader.refuseOption(key, problem);
+  });
 }
 
 /** The [[certificate]] sections: a timer has another working directory, so paths are absolute. */
 export function readSections(
-  reader: ValueReader,
-  sections: readonly (CertificateSettings & { readonly names: readonly string[] })[],
+  reader: SettingReader,
+  sections: readonly CertificateSettings[],
 ): readonly CertificateConfig[] {
   const certificates = sections.map((section, at) => {
-    const prefix = `certificate ${at + 1}: `;
-    const certificate = readCertificate(reader, prefix, section.names, section);
-    refuseRelativePaths(reader, prefix, certificate);
+    const own = reader.in(`certificate.${at}`);
+    const refuseMissing = (key: string, problem: string): void => {
+      own.refuse(key, problem);
+    };
+    const certificate = readCertificate(own, section.names ?? [], section, refuseMissing);
+    refuseRelativePaths(own, certificate);
     return certificate;
   });
   refuseSharedFiles(reader, certificates);
@@ -50,19 +58,19 @@ export function readSections(
 }
 
 function readCertificate(
-  reader: ValueReader,
-  prefix: string,
+  reader: SettingReader,
   names: readonly string[],
   settings: CertificateSettings,
+  refuseMissing: (key: string, problem: string) => void,
 ): CertificateConfig {
-  const path = (key: keyof CertificateSettings): string | undefined =>
-    reader.path(prefix + key, settings[key]);
   if (settings.key === undefined) {
-    reader.refuse(`${prefix}key is missing: name the file of the private key`);
+    refuseMissing('key', 'is missing: name the file of the private key');
   }
   if (settings.cert === undefined && settings.fullchain === undefined) {
-    reader.refuse(`${prefix}cert or fullchain is missing: name a file for the certificate`);
+    refuseMissing('cert', 'is missing, and fullchain too: name a file for the certificate');
   }
+  const path = (key: 'key' | 'cert' | 'chain' | 'fullchain' | 'ca-file'): string | undefined =>
+    reader.expand(key, settings[key]);
   const config = {
     names,
     key: path('key') ?? '',
@@ -70,68 +78,85 @@ function readCertificate(
     cert: path('cert'),
     chain: path('chain'),
     fullchain: path('fullchain'),
-    challenge: readChallenge(reader, prefix, settings),
+    challenge: readChallenge(reader, settings),
     caFile: path('ca-file'),
   };
-  const files = [config.key, ...outputsOf(config)].filter((file) => file !== '');
-  if (new Set(files.map((file) => resolve(file))).size !== files.length) {
-    reader.refuse(`${prefix}key, cert, chain and fullchain must be different files`);
-  }
+  refuseOneFileTwice(reader, config);
   return config;
 }
 
-function readChallenge(
-  reader: ValueReader,
-  prefix: string,
-  settings: CertificateSettings,
-): ChallengeConfig {
+/** Outputs and key of one certificate: the later of two that are one file is the mistake. */
+function refuseOneFileTwice(
+  reader: SettingReader,
+  { key, cert, chain, fullchain }: Pick<CertificateConfig, 'key' | 'cert' | 'chain' | 'fullchain'>,
+): void {
+  const takenBy = new Map<string, string>();
+  for (const [name, path] of Object.entries({ key, cert, chain, fullchain })) {
+    if (path === undefined || path === '') {
+      continue;
+    }
+    const other = takenBy.get(resolve(path));
+    if (other !== undefined) {
+      reader.refuse(
+        name,
+        `is the file of ${other} too; key, cert, chain and fullchain must differ`,
+      );
+    }
+    takenBy.set(resolve(path), name);
+  }
+}
+
+function readChallenge(reader: SettingReader, settings: CertificateSettings): ChallengeConfig {
   if (settings.webroot !== undefined) {
     if (settings.listen !== undefined) {
-      reader.refuse(`${prefix}listen and webroot exclude one another`);
+      reader.refuse('listen', 'does not go with webroot: one of them answers the challenges');
     }
-    const directory = reader.path(`${prefix}webroot`, settings.webroot) ?? '';
-    return { kind: 'webroot', directory };
+    return { kind: 'webroot', directory: reader.expand('webroot', settings.webroot) ?? '' };
   }
   const fallback: ListenAddress = { host: undefined, port: 80 };
-  const address = reader.attempt(`${prefix}listen`, fallback, () =>
+  const address = reader.attempt('listen', fallback, () =>
     parseListenAddress(settings.listen ?? DEFAULT_LISTEN),
   );
   return { kind: 'listen', address };
 }
 
+const OUTPUTS = ['chain', 'cert', 'fullchain'] as const;
+
 /** The files a certificate is written to, in the order in which they are replaced. */
 export function outputsOf(
-  config: Pick<CertificateConfig, 'cert' | 'chain' | 'fullchain'>,
+  config: Pick<CertificateConfig, (typeof OUTPUTS)[number]>,
 ): readonly string[] {
-  return [config.chain, config.cert, config.fullchain].filter((path) => path !== undefined);
+  return OUTPUTS.map((name) => config[name]).filter((path) => path !== undefined);
 }
 
 function refuseRelativePaths(
-  reader: ValueReader,
-  prefix: string,
+  reader: SettingReader,
   { key, cert, chain, fullchain, caFile, challenge }: CertificateConfig,
 ): void {
   const webroot = challenge.kind === 'webroot' ? challenge.directory : undefined;
   const paths = { key, cert, chain, fullchain, 'ca-file': caFile, webroot };
   for (const [name, path] of Object.entries(paths)) {
     if (path !== undefined && path !== '' && !isAbsolute(path)) {
-      reader.refuse(`${prefix}${name}: ${JSON.stringify(path)} is not an absolute path`);
+      reader.refuse(name, `${JSON.stringify(path)} is not an absolute path`);
     }
   }
 }
 
 /** Two certificates in one file would replace one another at every renewal. A key may serve several. */
-function refuseSharedFiles(reader: ValueReader, certificates: readonly CertificateConfig[]): void {
+function refuseSharedFiles(
+  reader: SettingReader,
+  certificates: readonly CertificateConfig[],
+): void {
   for (const [at, certificate] of certificates.entries()) {
     for (const [otherAt, other] of certificates.entries()) {
-      const outputs = at === otherAt ? [] : outputsOf(certificate);
       // Two outputs are told once, by the later section; an output and a key only here.
       const taken = [other.key, ...(otherAt < at ? outputsOf(other) : [])].filter(Boolean);
-      const shared = outputs.find((path) => taken.some((file) => resolve(file) === resolve(path)));
-      if (shared !== undefined) {
-        reader.refuse(
-          `certificate ${at + 1}: ${shared} is a file of certificate ${otherAt + 1} too`,
-        );
+      for (const name of at === otherAt ? [] : OUTPUTS) {
+        const { [name]: path } = certificate;
+        if (path !== undefined && taken.some((file) => resolve(file) === resolve(path))) {
+          const key = `certificate.${at}.${name}`;
+          reader.refuse(key, `${path} is a file of certificate ${otherAt + 1} too`);
+        }
       }
     }
   }

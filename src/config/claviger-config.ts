@@ -1,17 +1,15 @@
 // The client's settings: claviger.toml and the command line to one typed value. Pure.
 // Options and settings have the same names; the command line wins over the file.
 
-import { isAbsolute } from 'node:path';
-import { splitCommand } from '../lib/command-words.js';
 import {
   readRequested,
   readSections,
   type CertificateConfig,
   type CertificateSettings,
 } from './claviger-certificate.js';
-import { clavigerSchema, type CertificateEntry, type ClavigerSettings } from './claviger-schema.js';
-import { ValueReader } from './claviger-values.js';
+import { certificateSchema, clavigerSchema, type ClavigerSettings } from './claviger-schema.js';
 import { ProblemList } from './problems.js';
+import { SettingReader } from './setting-reader.js';
 import type { SpecifierValues } from './specifiers.js';
 import { checkSettings, parseTomlSettings } from './toml-settings.js';
 
@@ -65,12 +63,13 @@ export interface ClavigerConfigInput {
  */
 export function parseClavigerConfig(input: ClavigerConfigInput): ClavigerConfig {
   const problems = new ProblemList(input.source, input.text);
-  const reader = new ValueReader(problems, input.specifiers);
+  const given = new Set(Object.keys(input.commandLine));
+  const reader = new SettingReader(problems, input.specifiers, given);
   const file = parseTomlSettings(input.source, input.text, clavigerSchema, problems);
   const settings = overrideSettings(file, readCommandLine(input.commandLine, problems));
   const config: ClavigerConfig = {
     server: new URL(settings.server ?? DEFAULT_SERVER),
-    serverCaFile: reader.path('server-ca-file', settings['server-ca-file']),
+    serverCaFile: reader.expand('server-ca-file', settings['server-ca-file']),
     signer: readSigner(reader, settings),
     contacts: settings.contact ?? [],
     agreeTos: settings['agree-tos'] ?? false,
@@ -80,7 +79,13 @@ export function parseClavigerConfig(input: ClavigerConfigInput): ClavigerConfig 
     requested: input.names === undefined ? undefined : readRequested(reader, input.names, settings),
     certificates: readSections(
       reader,
-      (settings.certificate ?? []).map((entry) => inheritDefaults(settings, entry)),
+      (settings.certificate ?? []).map((section, at) => {
+        const own = reader.in(`certificate.${at}`);
+        if (section['names'] === undefined) {
+          own.refuse('names', 'is missing: name the hosts that the certificate is for');
+        }
+        return inheritDefaults(settings, own.check(section, certificateSchema));
+      }),
     ),
   };
   problems.throwIfAny();
@@ -93,7 +98,7 @@ function readCommandLine(
   problems: ProblemList,
 ): ClavigerSettings {
   return checkSettings(options, clavigerSchema, ({ setting, problem }) => {
-    problems.add({ source: 'command line', problem: `--${setting}: ${problem}` });
+    problems.add({ key: setting, problem, isOption: true });
   });
 }
 
@@ -113,8 +118,8 @@ function overrideSettings(file: ClavigerSettings, line: ClavigerSettings): Clavi
 /** Where a section is silent, the top level speaks; paths of keys and certificates never mix. */
 function inheritDefaults(
   settings: ClavigerSettings,
-  entry: CertificateEntry,
-): CertificateSettings & { readonly names: readonly string[] } {
+  entry: CertificateSettings,
+): CertificateSettings {
   const hasChallenge = entry.listen !== undefined || entry.webroot !== undefined;
   return {
     'key-type': settings['key-type'],
@@ -125,36 +130,26 @@ function inheritDefaults(
 }
 
 function readStateDirectory(
-  reader: ValueReader,
+  reader: SettingReader,
   { stateDirectory, specifiers }: ClavigerConfigInput,
   named: string | undefined,
 ): string | undefined {
-  if (named === undefined) {
-    const hasDefault = specifiers.get('S') !== undefined;
-    return stateDirectory ?? (hasDefault ? reader.expand(DEFAULT_STATE_DIRECTORY) : undefined);
+  if (named !== undefined) {
+    return reader.path('state-directory', named);
   }
-  const path = reader.path('state-directory', named);
-  if (path !== undefined && !isAbsolute(path)) {
-    reader.refuse(`state-directory: ${JSON.stringify(path)} is not an absolute path`);
-  }
-  return path;
+  const hasDefault = specifiers.get('S') !== undefined;
+  const fallback = hasDefault ? DEFAULT_STATE_DIRECTORY : undefined;
+  return stateDirectory ?? reader.expand('state-directory', fallback);
 }
 
-function readSigner(reader: ValueReader, settings: ClavigerSettings): SignerConfig {
+function readSigner(reader: SettingReader, settings: ClavigerSettings): SignerConfig {
   const command = settings['signer-command'];
   if (command === undefined) {
-    const path = reader.path('socket', settings.socket ?? DEFAULT_SIGNER_SOCKET);
+    const path = reader.expand('socket', settings.socket ?? DEFAULT_SIGNER_SOCKET);
     return { kind: 'socket', path: path ?? '' };
   }
   if (settings.socket !== undefined) {
-    reader.refuse('socket and signer-command exclude one another');
+    reader.refuse('socket', 'does not go with signer-command');
   }
-  const fallback: SignerConfig = { kind: 'socket', path: '' };
-  return reader.attempt<SignerConfig>('signer-command', fallback, () => {
-    const [program, ...rest] = splitCommand(command);
-    return {
-      kind: 'command',
-      words: [reader.expand(program), ...rest.map((word) => reader.expand(word))],
-    };
-  });
+  return { kind: 'command', words: reader.expandedCommand('signer-command', command) };
 }

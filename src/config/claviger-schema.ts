@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import { readWebUrl } from '../lib/web-url.js';
+import { table } from './setting-types.js';
 
 export const KEY_TYPES = ['p256', 'p384', 'rsa2048', 'rsa3072', 'rsa4096'] as const;
 export type ServerKeyType = (typeof KEY_TYPES)[number];
@@ -37,7 +38,7 @@ const certificateEntries = {
 };
 
 export const certificateSchema = v.strictObject({
-  names: v.pipe(v.array(printable), v.minLength(1, 'must name at least one host')),
+  names: v.optional(v.pipe(v.array(printable), v.minLength(1, 'must name at least one host'))),
   ...certificateEntries,
 });
 
@@ -59,7 +60,8 @@ export const clavigerSchema = v.strictObject({
   quiet: v.optional(v.boolean()),
   'state-directory': v.optional(printable),
   ...certificateEntries,
-  certificate: v.optional(v.array(certificateSchema)),
+  // The sections are checked one by one, so that a mistake in one does not hide those of the others.
+  certificate: v.optional(v.array(table)),
 });
 
 export type ClavigerSettings = v.InferOutput<typeof clavigerSchema>;

@@ -82,7 +82,9 @@ export interface ClavigerdConfigInput {
 export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConfig {
   const problems = new ProblemList(input.source, input.text);
   const settings = parseTomlSettings(input.source, input.text, settingsSchema, problems);
-  const reader = new SettingReader(problems, input.specifiers);
+  const options = Object.entries(input.commandLine).filter(([, value]) => value !== undefined);
+  const given = new Set(options.map(([name]) => name));
+  const reader = new SettingReader(problems, input.specifiers, given);
   const accounts = readAccounts(reader, settings, input.commandLine.privkey);
   const limits = readLimits(settings, DEFAULT_LIMITS);
   const listeners = readPlaces({ reader, input, settings, accounts, limits });
@@ -170,9 +172,7 @@ function readSocketPath(
   option: string | undefined,
   setting = DEFAULT_SOCKET_PATH,
 ): string {
-  const path =
-    option === undefined ? reader.expand('socket', setting) : reader.expandOption('socket', option);
-  return reader.absolute('socket', path);
+  return reader.path('socket', option ?? setting);
 }
 
 /** Empty for a user without a home who names none: then no PIN is tried. */

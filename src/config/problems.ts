@@ -4,11 +4,11 @@ import { AppError } from '../lib/errors.js';
 import { lineOfKey } from './config-lines.js';
 
 export interface ConfigProblem {
-  /** The setting, or undefined for a problem of the whole file. */
+  /** The setting, dotted, `listen.0.mode`; undefined for a problem of the whole file. */
   readonly key?: string | undefined;
   readonly problem: string;
-  /** Where the problem is, when that is not the file. */
-  readonly source?: string;
+  /** True where the setting was given on the command line: the key is the option's name. */
+  readonly isOption?: boolean;
 }
 
 /** Collects problems and turns them into one error. */
@@ -32,7 +32,10 @@ export class ProblemList {
     if (this.#problems.length > 0) {
       const located = this.#problems.map((problem) => ({
         ...problem,
-        line: problem.key === undefined ? undefined : lineOfKey(this.#text, problem.key),
+        line:
+          problem.key === undefined || problem.isOption === true
+            ? undefined
+            : lineOfKey(this.#text, problem.key),
       }));
       located.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
       throw new AppError('CONFIG_INVALID', located.map((p) => this.#format(p)).join('\n'));
@@ -40,8 +43,28 @@ export class ProblemList {
   }
 
   #format(told: ConfigProblem & { line: number | undefined }): string {
-    const { key, line, problem, source = this.#source } = told;
-    const place = line === undefined ? source : `${source}:${line}`;
-    return `${place}: ${key === undefined ? '' : `${key}: `}${problem}`;
+    const { key, line, problem, isOption = false } = told;
+    if (isOption) {
+      return `command line: --${key ?? ''}: ${problem}`;
+    }
+    const place = line === undefined ? this.#source : `${this.#source}:${line}`;
+    return `${place}: ${key === undefined ? '' : `${shownKey(key)}: `}${problem}`;
   }
+}
+
+/** Of these the second part is a name, whatever it looks like. */
+const NAMED_SECTIONS: ReadonlySet<string> = new Set(['account', 'policy']);
+
+/** A key as people count: `listen.0.mode` is `listen 1: mode`, `contact.1` is `contact 2`. */
+function shownKey(key: string): string {
+  const [first = '', ...others] = key.split('.');
+  let shown = first;
+  let separator = '.';
+  for (const [at, part] of others.entries()) {
+    const isName = at === 0 && NAMED_SECTIONS.has(first);
+    const isPlace = !isName && /^\d+$/.test(part);
+    shown += isPlace ? ` ${Number(part) + 1}` : `${separator}${part}`;
+    separator = isPlace ? ': ' : '.';
+  }
+  return shown;
 }

@@ -1,5 +1,5 @@
-// Single settings of clavigerd.toml to values. What is wrong with one is noted, and the others are read all the
-// same, so that every problem is told at once. Pure.
+// Single settings of a file and of the command line to values. What is wrong with one is noted, where it was
+// written, and the others are read all the same, so that every problem is told at once. Pure.
 
 import { assertProgramName, splitCommand } from '../lib/command-words.js';
 import { AppError, messageOf } from '../lib/errors.js';
@@ -15,16 +15,25 @@ export class SettingReader {
   readonly #problems: ProblemList;
   readonly #specifiers: SpecifierValues;
   readonly #section: string;
+  readonly #options: ReadonlySet<string>;
 
-  constructor(problems: ProblemList, specifiers: SpecifierValues, section = '') {
+  /** @param options the settings of the top that the command line gives, and not the file. */
+  constructor(
+    problems: ProblemList,
+    specifiers: SpecifierValues,
+    options: ReadonlySet<string> = new Set(),
+    section = '',
+  ) {
     this.#problems = problems;
     this.#specifiers = specifiers;
     this.#section = section;
+    this.#options = options;
   }
 
   /** A reader for a section below, `account.web` for instance. */
   in(section: string): SettingReader {
-    return new SettingReader(this.#problems, this.#specifiers, `${this.#section}${section}.`);
+    const path = `${this.#section}${section}.`;
+    return new SettingReader(this.#problems, this.#specifiers, this.#options, path);
   }
 
   /** Notes what is wrong with the section itself. */
@@ -32,9 +41,15 @@ export class SettingReader {
     this.#problems.add({ key: this.#section.slice(0, -1), problem });
   }
 
-  /** Notes what is wrong with a setting of the section. */
+  /** Notes what is wrong with a setting of the section, or with the option that stands in its place. */
   refuse(key: string, problem: string): void {
-    this.#problems.add({ key: `${this.#section}${key}`, problem });
+    const isOption = this.#section === '' && this.#options.has(key);
+    this.#problems.add({ key: `${this.#section}${key}`, problem, isOption });
+  }
+
+  /** Notes what is wrong with an option, or that it is missing. */
+  refuseOption(key: string, problem: string): void {
+    this.#problems.add({ key, problem, isOption: true });
   }
 
   /** Notes what is wrong with no single setting. */
@@ -52,18 +67,11 @@ export class SettingReader {
     });
   }
 
-  /** A text with its %-specifiers replaced. */
+  /** A text with its %-specifiers replaced; undefined also where that fails. */
   expand(key: string, value: string | undefined): string | undefined {
-    return this.#expand(value, (problem) => {
-      this.refuse(key, problem);
-    });
-  }
-
-  /** The same for an option of the command line. */
-  expandOption(option: string, value: string | undefined): string | undefined {
-    return this.#expand(value, (problem) => {
-      this.refuseAll(`--${option}: ${problem}`);
-    });
+    return value === undefined
+      ? undefined
+      : this.attempt(key, undefined, () => expandSpecifiers(value, this.#specifiers));
   }
 
   /** A path that must be absolute; empty when it cannot be read. */
@@ -80,23 +88,30 @@ export class SettingReader {
 
   /** Program and options; the program by a bare name or an absolute path. */
   command(key: string, text: string): Command {
-    try {
+    return this.attempt<Command>(key, [text], () => {
       const words = splitCommand(text);
       assertProgramName(words);
       return words;
-    } catch (error) {
-      this.refuse(key, messageOf(error));
-      return [text];
-    }
+    });
   }
 
-  #expand(value: string | undefined, onProblem: (problem: string) => void): string | undefined {
+  /** Program and options, the %-specifiers of each word replaced. */
+  expandedCommand(key: string, text: string): Command {
+    return this.attempt<Command>(key, [text], () => {
+      const [program, ...rest] = splitCommand(text);
+      const expand = (word: string): string => expandSpecifiers(word, this.#specifiers);
+      return [expand(program), ...rest.map(expand)];
+    });
+  }
+
+  /** What `read` gives; when it throws, that is a problem of `key`, and the fallback goes on. */
+  attempt<T>(key: string, fallback: T, read: () => T): T {
     try {
-      return value === undefined ? undefined : expandSpecifiers(value, this.#specifiers);
+      return read();
     } catch (error) {
       const hint = error instanceof AppError && error.hint !== undefined ? ` (${error.hint})` : '';
-      onProblem(`${messageOf(error)}${hint}`);
-      return undefined;
+      this.refuse(key, `${messageOf(error)}${hint}`);
+      return fallback;
     }
   }
 }

@@ -3,7 +3,9 @@
 import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { AppError, messageOf } from '../lib/errors.js';
+import { nearestName } from '../lib/nearest-name.js';
 import type { ProblemList } from './problems.js';
+import { isTable } from './setting-types.js';
 
 /** Largest configuration file read; the caller's read enforces it too. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -45,7 +47,17 @@ export function checkSettings<Schema extends SettingsSchema>(
   for (const [setting, value] of Object.entries(settings)) {
     const entry = Object.hasOwn(schema.entries, setting) ? schema.entries[setting] : undefined;
     if (entry === undefined) {
-      onProblem({ setting, key: setting, problem: 'unknown setting' });
+      onProblem({ setting, key: setting, problem: describeUnknown(setting, schema) });
+      continue;
+    }
+    const inner = sectionSchemaOf(entry);
+    if (inner !== undefined && isTable(value)) {
+      let isGood = true;
+      const read = checkSettings(value, inner, ({ key, problem }) => {
+        isGood = false;
+        onProblem({ setting, key: `${setting}.${key}`, problem });
+      });
+      Object.assign(good, isGood ? { [setting]: read } : {});
       continue;
     }
     const result = v.safeParse(v.object({ [setting]: entry }), { [setting]: value });
@@ -58,6 +70,21 @@ export function checkSettings<Schema extends SettingsSchema>(
     }
   }
   return v.parse(schema, good);
+}
+
+/** The schema of a table below a setting: it is checked setting by setting too. */
+function sectionSchemaOf(entry: v.ObjectEntries[string]): SettingsSchema | undefined {
+  const schema = v.is(v.object({ wrapped: v.any() }), entry) ? (entry.wrapped as unknown) : entry;
+  return isSettingsSchema(schema) ? schema : undefined;
+}
+
+function isSettingsSchema(schema: unknown): schema is SettingsSchema {
+  return isTable(schema) && schema['type'] === 'strict_object';
+}
+
+function describeUnknown(setting: string, schema: SettingsSchema): string {
+  const meant = nearestName(setting, Object.keys(schema.entries));
+  return meant === undefined ? 'unknown setting' : `unknown setting; is ${meant} meant?`;
 }
 
 function readToml(source: string, text: string): Readonly<Record<string, unknown>> {
@@ -76,7 +103,12 @@ function readToml(source: string, text: string): Readonly<Record<string, unknown
 
 function describeIssue(issue: v.BaseIssue<unknown>): string {
   // The received value may be a secret put at the wrong place: only its type is told.
-  return issue.message.startsWith('Invalid ')
-    ? `expected ${issue.expected ?? 'another value'}, got ${typeof issue.input}`
-    : issue.message;
+  if (!issue.message.startsWith('Invalid ')) {
+    return issue.message;
+  }
+  return `expected ${issue.expected ?? 'another value'}, got ${typeName(issue.input)}`;
+}
+
+function typeName(value: unknown): string {
+  return Array.isArray(value) ? 'an array' : value instanceof Date ? 'a date' : typeof value;
 }

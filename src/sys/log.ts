@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import type { Clock } from '../lib/clock.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import { pathTrouble } from './path-trouble.js';
 
 export type LogLevel = 'error' | 'warning' | 'notice' | 'info' | 'debug';
 export type LogFields = Readonly<Record<string, string | number | undefined>>;
@@ -48,7 +49,7 @@ export class Log {
   /** Of this turn of the event loop. */
   #records: PendingRecord[] = [];
 
-  /** @throws AppError SYS_FILE when the file cannot be opened. */
+  /** @throws AppError SYS_PATH or SYS_FILE when the file cannot be opened. */
   constructor(options: LogOptions) {
     this.#options = options;
     this.#fd = options.file === undefined ? undefined : openLogFile(options.file);
@@ -191,11 +192,12 @@ function openLogFile(path: string): number {
     const stats = fstatSync(fd);
     if (!stats.isFile() && !stats.isCharacterDevice()) {
       closeSync(fd);
-      throw new Error(`${path}: not a regular file`);
+      throw new AppError('SYS_PATH', `log file: ${path} is not a regular file`);
     }
     return fd;
   } catch (error) {
-    throw new AppError('SYS_FILE', `log file: ${messageOf(error)}`, { cause: error });
+    const hint = 'make the folder, for the user this runs as (a systemd unit has LogsDirectory=)';
+    throw error instanceof AppError ? error : pathTrouble('log file', path, error, hint);
   }
 }
 

@@ -3,7 +3,9 @@
 // may be read by others, but not replaced.
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
-import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { AppError, messageOf } from '../lib/errors.js';
+import { foreignOwnerAdvice, privateFileAdvice, userName } from './file-owner.js';
+import { pathTrouble } from './path-trouble.js';
 
 /** Keys and PINs are far smaller; anything larger is not one. */
 const MAX_PRIVATE_FILE_BYTES = 64 * 1024;
@@ -15,8 +17,8 @@ const WRITABLE_BY_OTHERS = 0o022;
  * Reads a whole regular file that only its owner, root or this process's user, can read or write.
  * The buffer is the caller's to wipe.
  * @param what names the file's purpose in errors: `account key`, `PIN file`.
- * @throws AppError SYS_FILE when it cannot be read or is no such file; SYS_UNSAFE_PATH when others have
- *   access to it.
+ * @throws AppError SYS_PATH when it is missing, closed to this user, or no such file; SYS_FILE when reading fails;
+ *   SYS_UNSAFE_PATH when others have access to it.
  */
 export function readPrivateFile(path: string, what: string): Buffer {
   return readChecked(path, what, assertPrivate);
@@ -25,7 +27,7 @@ export function readPrivateFile(path: string, what: string): Buffer {
 /**
  * Reads a whole regular file that others may read but not write: an encrypted key.
  * @param what names the file's purpose in errors.
- * @throws AppError SYS_FILE or SYS_UNSAFE_PATH, as `readPrivateFile`
+ * @throws AppError SYS_PATH, SYS_FILE or SYS_UNSAFE_PATH, as `readPrivateFile`
  */
 export function readUnwritableFile(path: string, what: string): Buffer {
   return readChecked(path, what, assertUnwritable);
@@ -39,7 +41,7 @@ function readChecked(path: string, what: string, check: Check): Buffer {
     // On the open file: what is checked is what is read.
     const stats = fstatSync(fd);
     if (!stats.isFile()) {
-      throw new AppError('SYS_FILE', `${what}: ${path} is not a regular file`);
+      throw new AppError('SYS_PATH', `${what}: ${path} is not a regular file`);
     }
     check(path, what, stats);
     assertOwner(path, what, stats);
@@ -54,9 +56,12 @@ function openFile(path: string, what: string): number {
     // Not blocking: a FIFO without a writer would hold us for ever.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    const hint =
-      systemCodeOf(error) === 'EACCES' ? 'it must be readable by the user this runs as' : undefined;
-    throw new AppError('SYS_FILE', `${what}: ${messageOf(error)}`, { hint, cause: error });
+    throw pathTrouble(
+      what,
+      path,
+      error,
+      `correct the path, or put the file there: readable by ${userName()} alone`,
+    );
   }
 }
 
@@ -65,9 +70,7 @@ function assertPrivate(path: string, what: string, stats: Stats): void {
     throw new AppError(
       'SYS_UNSAFE_PATH',
       `${what}: ${path} has mode ${shownMode(stats)}: others have access`,
-      {
-        hint: `chmod 0600 ${path}; if others could read it, replace the secret`,
-      },
+      { hint: `${privateFileAdvice(path, stats)}; if others could read it, replace the secret` },
     );
   }
 }
@@ -77,7 +80,7 @@ function assertUnwritable(path: string, what: string, stats: Stats): void {
     throw new AppError(
       'SYS_UNSAFE_PATH',
       `${what}: ${path} has mode ${shownMode(stats)}: others can write it`,
-      { hint: `chmod go-w ${path}` },
+      { hint: `chmod go-w ${path}, after a look at what is in it now` },
     );
   }
 }
@@ -88,6 +91,7 @@ function assertOwner(path: string, what: string, stats: Stats): void {
     throw new AppError(
       'SYS_UNSAFE_PATH',
       `${what}: ${path} belongs to user ID ${stats.uid}, neither root nor this process's user`,
+      { hint: foreignOwnerAdvice(stats) },
     );
   }
 }
@@ -113,7 +117,7 @@ function readAll(fd: number, path: string, what: string): Buffer {
       const count = readSync(fd, buffer, length, buffer.length - length, null);
       length += count;
       if (length > MAX_PRIVATE_FILE_BYTES) {
-        throw new AppError('SYS_FILE', `${what}: ${path} is larger than 64 KiB`);
+        throw new AppError('SYS_PATH', `${what}: ${path} is larger than 64 KiB`);
       }
       if (count === 0) {
         return Buffer.from(buffer.subarray(0, length));

@@ -13,6 +13,8 @@ import {
 } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { foreignOwnerAdvice, sharedFolderAdvice, userName } from './file-owner.js';
+import { pathTrouble } from './path-trouble.js';
 
 /** sockaddr_un holds 108 bytes with the NUL; Node cuts a longer path silently. */
 export const MAX_SOCKET_PATH_BYTES = 107;
@@ -46,12 +48,12 @@ export function assertSocketPath(path: string, userId: number): void {
  * Checks a directory: owned by root or `userId` and not writable by others, not even with the sticky
  * bit; every directory and symbolic link on the way to it likewise, where the sticky bit is enough
  * for a directory (as for /tmp).
- * @throws AppError SYS_UNSAFE_PATH naming what is wrong with which of them.
+ * @throws AppError SYS_UNSAFE_PATH naming what is wrong with which of them; SYS_PATH for what is not there.
  */
 export function assertPrivateDirectory(directory: string, userId: number): void {
   assertUnreplaceable(directory, userId);
   if ((statSync(directory).mode & WRITABLE_BY_OTHERS) !== 0) {
-    throw unsafe(directory, 'others can write it', `chmod go-w ${directory}`);
+    throw unsafe(directory, 'others can write it', sharedFolderAdvice(directory));
   }
 }
 
@@ -88,7 +90,11 @@ function assertStep(path: string, stats: Stats, userId: number): void {
   assertOwner(path, stats, userId);
   const writable = !stats.isSymbolicLink() && (stats.mode & WRITABLE_BY_OTHERS) !== 0;
   if (stats.isDirectory() && writable && (stats.mode & STICKY) === 0) {
-    throw unsafe(path, 'others can write it, and so replace what is in it');
+    throw unsafe(
+      path,
+      'others can write it, and so replace what is in it',
+      sharedFolderAdvice(path),
+    );
   }
 }
 
@@ -96,18 +102,20 @@ function entryOf(step: string, path: string): Stats {
   try {
     return lstatSync(step);
   } catch (error) {
-    const missing = systemCodeOf(error) === 'ENOENT';
-    throw new AppError('SYS_UNSAFE_PATH', `${path}: ${messageOf(error)}`, {
-      hint: missing ? `create it: install -d -m 0700 ${path}` : undefined,
-      cause: error,
-    });
+    throw pathTrouble(
+      '',
+      path,
+      error,
+      `correct the path, or make the folder: install -d -m 0700 -o ${userName()} ${path}`,
+    );
   }
 }
 
 /**
  * Opens a file that only root and `userId` may change, for reading: a regular one, in directories that
  * nobody else could put another one into. What is checked is what is read.
- * @throws AppError SYS_UNSAFE_PATH; a system error (ENOENT, ...) when it cannot be opened.
+ * @throws AppError SYS_UNSAFE_PATH; SYS_PATH for what is no file; a system error (ENOENT, ...) when it cannot
+ *   be opened.
  */
 export function openUnwritableByOthers(path: string, userId: number): number {
   // Not blocking: a FIFO at the path must not hold us up.
@@ -115,10 +123,16 @@ export function openUnwritableByOthers(path: string, userId: number): number {
   try {
     const stats = fstatSync(fd);
     if (!stats.isFile()) {
-      throw unsafe(path, 'it is not a regular file');
+      throw new AppError('SYS_PATH', `${path} is not a regular file`, {
+        hint: 'it must be a file, whose owner and mode can be checked, and no folder or pipe',
+      });
     }
     if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
-      throw unsafe(path, 'others can write it', `chmod go-w ${path}`);
+      throw unsafe(
+        path,
+        'others can write it',
+        `chmod go-w ${path}, after a look at what is in it now`,
+      );
     }
     assertOwner(path, stats, userId);
     assertUnreplaceable(resolve(path), userId);
@@ -143,7 +157,11 @@ export function existingEntry(path: string): Stats | undefined {
 
 function assertOwner(path: string, stats: Stats, userId: number): void {
   if (stats.uid !== 0 && stats.uid !== userId) {
-    throw unsafe(path, `it belongs to user ID ${stats.uid}, neither root nor this process's user`);
+    throw unsafe(
+      path,
+      `it belongs to user ID ${stats.uid}, neither root nor this process's user`,
+      foreignOwnerAdvice(stats),
+    );
   }
 }
 

@@ -114,7 +114,7 @@ describe('the configuration of clavigerd', () => {
   it('that is named must exist', async () => {
     await assertFails(['--config=/nonexistent/x.toml'], {
       code: 2,
-      error: /clavigerd: error: configuration file: ENOENT/,
+      error: /clavigerd: error: configuration file: there is no \//,
     });
   });
 
@@ -243,7 +243,7 @@ describe('the configuration of clavigerd', () => {
     const { folder, config } = await prepare(t);
     const fifo = join(folder, 'fifo');
     await mustRun('mkfifo', ['-m', '600', fifo]);
-    await assertFails([`--config=${fifo}`], { code: 2, error: /fifo: it is not a regular file/ });
+    await assertFails([`--config=${fifo}`], { code: 2, error: /fifo is not a regular file/ });
     const open = join(folder, 'open');
     await mkdir(open);
     await chmod(open, 0o777);
@@ -256,7 +256,7 @@ describe('the configuration of clavigerd', () => {
     const fifo = join(folder, 'fifo');
     await mustRun('mkfifo', ['-m', '600', fifo]);
     const { config } = await prepare(t, `logfile = "${fifo}"`);
-    await assertFails([`--config=${config}`, '--stdio'], { code: 1, error: /log file: / });
+    await assertFails([`--config=${config}`, '--stdio'], { code: 2, error: /log file: / });
   });
 
   it('must not belong to somebody else', async (t) => {
@@ -363,7 +363,7 @@ describe('the socket of clavigerd', () => {
     const { folder, config } = await prepare(t);
     await assertFails([`--config=${config}`, `--socket=${folder}/none/S`], {
       code: 2,
-      error: /ENOENT/,
+      error: /there is no \/.*none$/m,
       hint: /install -d -m 0700/,
     });
     await assertFails([`--config=${config}`, '--socket=S'], { code: 2, error: /not an absolute/ });

@@ -259,11 +259,11 @@ describe('gpg key', () => {
 
   it('refuses a file that is missing, no file, or writable by others', async () => {
     const opening = { gpg: gpgCommand(passphrase) };
-    await assertFails(join(gnupg.folder, 'none'), opening, 'SYS_FILE');
+    await assertFails(join(gnupg.folder, 'none'), opening, 'SYS_PATH');
     await assertFails('key.gpg', opening, 'KEY_FILE');
     const folder = join(gnupg.folder, 'folder');
     mkdirSync(folder);
-    await assertFails(folder, opening, 'SYS_FILE');
+    await assertFails(folder, opening, 'SYS_PATH');
     const path = await gnupg.encrypt(key.pem, '--recipient', user, '--encrypt');
     chmodSync(path, 0o664);
     const error = await assertFails(path, opening, 'SYS_UNSAFE_PATH');

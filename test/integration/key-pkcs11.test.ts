@@ -307,7 +307,7 @@ describe('account key in a token', () => {
 
   it('is refused when the PIN file is missing, or others can read it', async () => {
     const uri = hsm.uri(token, { label: 'p256' });
-    await refusal(`${uri}-none`, 'SYS_FILE');
+    await refusal(`${uri}-none`, 'SYS_PATH');
     const open = join(hsm.folder, 'open-pin');
     writeFileSync(open, token.pin, { mode: 0o644 });
     await refusal(uri.replace(token.pinFile, open), 'SYS_UNSAFE_PATH');

@@ -194,20 +194,20 @@ describe('a stdio section', () => {
 
 describe('sections that cannot be', () => {
   for (const [name, toml, args, error] of [
-    ['an unknown policy', '[[listen]]\nsocket = "@/S"\npolicy = "no"', [], /listen\.0\.policy: th/],
+    ['an unknown policy', '[[listen]]\nsocket = "@/S"\npolicy = "no"', [], /listen 1: policy: th/],
     [
       'an unknown account',
       '[[listen]]\nsocket = "@/S"\naccount = "no"',
       [],
-      /0\.account: there is/,
+      /listen 1: account: there is/,
     ],
     [
       'an unknown group',
       '[[listen]]\nsocket = "@/S"\nmode = "0660"\ngroup = "no-such-group"',
       [],
-      /:6: listen\.0\.group: there is no group "no-such-group"/,
+      /:6: listen 1: group: there is no group "no-such-group"/,
     ],
-    ['a policy that means nothing', '[policy.a]\noperations = ["sign"]', [], /a\.operations\.0/],
+    ['a policy that means nothing', '[policy.a]\noperations = ["sign"]', [], /a\.operations 1/],
     ['--socket beside a section', '[[listen]]\nsocket = "@/S"', ['--socket=/x'], /--socket does/],
     ['--stdio without its section', '[[listen]]\nsocket = "@/S"', ['--stdio'], /--stdio needs/],
     ['a key of no kind', '[account.a]\nprivkey = "x"', [], /account\.a: privkey: no kind is named/],

@@ -133,7 +133,7 @@ describe('clavigerd policy test', () => {
     const broken = await makePlace(t, `${SETTINGS}identifiers = ["a..b"]\nx = 1\n`);
     const { code, stderr } = await broken.policy(['test'], GOOD);
     assert.equal(code, 2);
-    assert.match(stderr, /policy\.reader\.identifiers\.0/);
+    assert.match(stderr, /policy\.reader\.identifiers 1/);
     assert.match(stderr, /policy\.reader\.x/);
   });
 });

@@ -122,7 +122,7 @@ policy = "web"
 
   for (const [name, names, error] of [
     ['that no listener names', 'web:admin:other', /systemd passed the socket "other", which no/],
-    ['that are not all there', 'web:web:web', /1\.descriptor|0\.descriptor: systemd passed no/],
+    ['that are not all there', 'web:web:web', /listen [12]: descriptor: systemd passed no/],
   ] as const) {
     it(`${name} end the start`, async (t) => {
       const { bed, process } = await activateNamed(t, names);

@@ -591,7 +591,7 @@ describe('AuditLog.recover', () => {
     const error = await appErrorOf(() => {
       log.recover();
     }, 'AUDIT_WRITE');
-    assert.match(error.message, /^audit log: .*ENOENT/);
+    assert.match(error.message, /^audit log: there is no \//);
     assert.equal(log.outage, error);
     mkdirSync(join(bed.path, '..'), { mode: 0o700 });
     log.recover();

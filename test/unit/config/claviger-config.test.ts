@@ -116,16 +116,43 @@ describe('parseClavigerConfig', () => {
     );
     const text = problems.join('\n');
     for (const pattern of [
-      /exclude/,
+      /toml:1: socket: does not go with signer-command/,
       /unclosed/,
       /listen/,
       /%Z/,
       /ca-file/,
-      /key is missing/,
-      /cert or fullchain/,
+      /^command line: --key: is missing/m,
+      /^command line: --cert: is missing, and fullchain too/m,
     ]) {
       assert.match(text, pattern);
     }
+  });
+
+  it('tells every typo of a section at once, counted from 1, with the nearest known name', () => {
+    assert.deepEqual(
+      problemsOf(
+        '[[certificate]]\nname = ["a.example"]\nkeytype = "p256"\nkey = "/k"\ncert = "/c"\nxyz = 1\n' +
+          '[[certificate]]\nnames = ["b.example", 2]\nkey = "/l"\nfulchain = "/d"\n',
+      ),
+      [
+        'claviger.toml:1: certificate 1: names: is missing: name the hosts that the certificate is for',
+        'claviger.toml:2: certificate 1: name: unknown setting; is names meant?',
+        'claviger.toml:3: certificate 1: keytype: unknown setting; is key-type meant?',
+        'claviger.toml:6: certificate 1: xyz: unknown setting',
+        'claviger.toml:7: certificate 2: cert: is missing, and fullchain too: name a file for the certificate',
+        'claviger.toml:8: certificate 2: names 2: expected string, got number',
+        'claviger.toml:10: certificate 2: fulchain: unknown setting; is fullchain meant?',
+      ],
+    );
+  });
+
+  it('blames the command line, and no file, for what is wrong with an option', () => {
+    const commandLine = { listen: 'localhost:80', key: '%Z', 'signer-command': "ssh 'a" };
+    const problems = problemsOf('', { commandLine, names: ['a.example'] });
+    assert.deepEqual(
+      problems.map((line) => line.split(': ').slice(0, 2).join(': ')),
+      ['signer-command', 'cert', 'key', 'listen'].map((name) => `command line: --${name}`),
+    );
   });
 
   it('reports wrong options as such, and nothing else that is only their consequence', () => {
@@ -147,11 +174,11 @@ describe('parseClavigerConfig', () => {
 
   it('refuses one file for two purposes', () => {
     const problems = problemsOf('key = "/a"\ncert = "/a"', { names: ['a.example'] });
-    assert.match(problems.join('\n'), /different files/);
+    assert.match(problems.join('\n'), /must differ/);
     const spelled = 'key = "/a/k.pem"\ncert = "/c"\nfullchain = "/a/./b/../k.pem"';
-    assert.match(problemsOf(spelled, { names: ['a.example'] }).join('\n'), /different files/);
+    assert.match(problemsOf(spelled, { names: ['a.example'] }).join('\n'), /must differ/);
     const relative = 'key = "k.pem"\nfullchain = "./k.pem"';
-    assert.match(problemsOf(relative, { names: ['a.example'] }).join('\n'), /different files/);
+    assert.match(problemsOf(relative, { names: ['a.example'] }).join('\n'), /must differ/);
   });
 
   const section = (name: string, files: string): string =>
@@ -159,17 +186,19 @@ describe('parseClavigerConfig', () => {
 
   it('refuses an output that is a file of another section', () => {
     const outputs = section('a', 'key = "/k"\ncert = "/a"\nfullchain = "/f"');
-    for (const [other, file] of [
-      ['key = "/l"\ncert = "/b/../a"', '/b/../a'],
-      ['key = "/l"\nfullchain = "/f"', '/f'],
-      ['key = "/l"\nfullchain = "/k"', '/k'],
+    for (const [other, file, name] of [
+      ['key = "/l"\ncert = "/b/../a"', '/b/../a', 'cert'],
+      ['key = "/l"\nfullchain = "/f"', '/f', 'fullchain'],
+      ['key = "/l"\nfullchain = "/k"', '/k', 'fullchain'],
     ] as const) {
       assert.deepEqual(problemsOf(outputs + section('b', other)), [
-        `claviger.toml: certificate 2: ${file} is a file of certificate 1 too`,
+        `claviger.toml:9: certificate 2: ${name}: ${file} is a file of certificate 1 too`,
       ]);
     }
     const asKey = problemsOf(outputs + section('b', 'key = "/a"\ncert = "/b"'));
-    assert.deepEqual(asKey, ['claviger.toml: certificate 1: /a is a file of certificate 2 too']);
+    assert.deepEqual(asKey, [
+      'claviger.toml:4: certificate 1: cert: /a is a file of certificate 2 too',
+    ]);
     assert.deepEqual(problemsOf(outputs + section('b', 'key = "/k"\ncert = "/b"')), []);
   });
 
@@ -177,13 +206,11 @@ describe('parseClavigerConfig', () => {
     const problems = problemsOf(
       `webroot = "html"\nca-file = "/ca"\n${section('a', 'key = "k"\ncert = "./c"\nfullchain = "/f"')}`,
     );
-    assert.deepEqual(
-      problems.map((line) => line.replace('claviger.toml: certificate 1: ', '')),
-      ['key', 'cert', 'webroot'].map((name) => {
-        const path = { key: 'k', cert: './c', webroot: 'html' }[name] ?? '';
-        return `${name}: "${path}" is not an absolute path`;
-      }),
-    );
+    assert.deepEqual(problems, [
+      'claviger.toml:3: certificate 1: webroot: "html" is not an absolute path',
+      'claviger.toml:5: certificate 1: key: "k" is not an absolute path',
+      'claviger.toml:6: certificate 1: cert: "./c" is not an absolute path',
+    ]);
   });
 
   it("has a state directory of its own, systemd's, or the one named; never a relative one", () => {
@@ -202,6 +229,6 @@ describe('parseClavigerConfig', () => {
     const problems = problemsOf('key = "/a"\ncert = "/b"\nwebroot = "/w"\nlisten = ":80"', {
       names: ['a.example'],
     });
-    assert.match(problems.join('\n'), /listen and webroot exclude/);
+    assert.match(problems.join('\n'), /:4: listen: does not go with webroot/);
   });
 });

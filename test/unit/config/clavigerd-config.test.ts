@@ -227,10 +227,10 @@ describe('[policy.NAME]', () => {
     );
     assert.deepEqual(asked, ['web', { operations: ['read'] }]);
     assert.deepEqual(told, [
-      'f:3: policy.web.operations.0: is odd',
+      'f:3: policy.web.operations 1: is odd',
       'f:4: policy.web.servers: expected Array, got number',
-      'f:5: policy.web.deny.identifiers.0: expected string, got number',
-      'f:6: policy.web.validity.min: expected never, got string',
+      'f:5: policy.web.deny.identifiers 1: expected string, got number',
+      'f:6: policy.web.validity.min: unknown setting',
     ]);
   });
 });
@@ -292,14 +292,14 @@ stdio = true
   });
 
   for (const [name, text, change, ...problems] of [
-    ['nothing to listen on', '[[listen]]', {}, 'f:2: listen.0: needs one of socket, descriptor'],
+    ['nothing to listen on', '[[listen]]', {}, 'f:2: listen 1: needs one of socket, descriptor'],
     [
       'two places',
       '[[listen]]\nsocket = "/a"\ndescriptor = "b"',
       passed('b'),
-      'f:2: listen.0: needs one of socket, descriptor and stdio, and only one',
+      'f:2: listen 1: needs one of socket, descriptor and stdio, and only one',
     ],
-    ['stdio switched off', '[[listen]]\nstdio = false', {}, 'f:2: listen.0: needs one', 'f:3: '],
+    ['stdio switched off', '[[listen]]\nstdio = false', {}, 'f:2: listen 1: needs one', 'f:3: '],
     [
       'two paths that cannot be read',
       '[[listen]]\nsocket = "%Z"\n[[listen]]\nsocket = "%Z"',
@@ -311,60 +311,65 @@ stdio = true
       'an unknown policy and account',
       `${LISTEN}policy = "p"\naccount = "a"`,
       {},
-      'f:4: listen.0.policy: there is no [policy.p]',
-      'f:5: listen.0.account: there is no [account.a]',
+      'f:4: listen 1: policy: there is no [policy.p]',
+      'f:5: listen 1: account: there is no [account.a]',
     ],
-    ['a relative path', '[[listen]]\nsocket = "S"', {}, 'f:3: listen.0.socket: "S" is not an'],
-    ['a bad specifier', '[[listen]]\nsocket = "%Z"', {}, 'f:3: listen.0.socket: "%Z" has the'],
-    ['an unknown setting', `${LISTEN}keyid = "x"`, {}, 'f:4: listen.0.keyid: unknown setting'],
-    ['an unknown group', `${LISTEN}mode = "0660"\ngroup = "x"`, {}, 'f:5: listen.0.group: there'],
-    ['a group that gets nothing', `${LISTEN}group = "acme"`, {}, 'f:4: listen.0.group: gets noth'],
-    ['a mode for all', `${LISTEN}mode = "0666"`, {}, 'f:4: listen.0.mode: must be "0600", or'],
+    ['a relative path', '[[listen]]\nsocket = "S"', {}, 'f:3: listen 1: socket: "S" is not an'],
+    ['a bad specifier', '[[listen]]\nsocket = "%Z"', {}, 'f:3: listen 1: socket: "%Z" has the'],
+    ['an unknown setting', `${LISTEN}keyid = "x"`, {}, 'f:4: listen 1: keyid: unknown setting'],
+    ['an unknown group', `${LISTEN}mode = "0660"\ngroup = "x"`, {}, 'f:5: listen 1: group: there'],
+    ['a group that gets nothing', `${LISTEN}group = "acme"`, {}, 'f:4: listen 1: group: gets noth'],
+    ['a mode for all', `${LISTEN}mode = "0666"`, {}, 'f:4: listen 1: mode: must be "0600", or'],
     [
       'a mode to read alone',
       `${LISTEN}mode = "0640"`,
       {},
-      'f:4: listen.0.mode: must be "0600", or',
+      'f:4: listen 1: mode: must be "0600", or',
     ],
-    ['a mode without its owner', `${LISTEN}mode = "0060"`, {}, 'f:4: listen.0.mode: must be'],
-    ['a mode that is a number', `${LISTEN}mode = 0o600`, {}, 'f:4: listen.0.mode: expected string'],
+    ['a mode without its owner', `${LISTEN}mode = "0060"`, {}, 'f:4: listen 1: mode: must be'],
+    [
+      'a mode that is a number',
+      `${LISTEN}mode = 0o600`,
+      {},
+      'f:4: listen 1: mode: expected string',
+    ],
     [
       'the mode of a passed socket',
       '[[listen]]\ndescriptor = "a"\nmode = "0600"\ngroup = "acme"',
       passed('a'),
-      'f:4: listen.0.mode: is for a socket that the daemon binds itself; systemd has SocketMode=',
-      'f:5: listen.0.group: is for a socket that the daemon binds itself; systemd has SocketMode=',
+      'f:4: listen 1: mode: is for a socket that the daemon binds itself; systemd has SocketMode=',
+      'f:5: listen 1: group: is for a socket that the daemon binds itself; systemd has SocketMode=',
     ],
     [
       'the mode of stdio',
       `${LISTEN}[[listen]]\nstdio = true\nmode = "0600"`,
       {},
-      'f:6: listen.1.mode: is for a socket that the daemon binds itself',
+      'f:6: listen 2: mode: is for a socket that the daemon binds itself',
     ],
-    ['a bad name', `${LISTEN}name = "a b"`, {}, 'f:4: listen.0.name: must have 1 to 64'],
+    ['a bad name', `${LISTEN}name = "a b"`, {}, 'f:4: listen 1: name: must have 1 to 64'],
     [
       'two of one name',
       '[[listen]]\nsocket = "/a/S"\n[[listen]]\nsocket = "/b/S"',
       {},
-      'f:4: listen.1.name: "S" is taken by a section before',
+      'f:4: listen 2: name: "S" is taken by a section before',
     ],
     [
       'two at one place',
       `${LISTEN}${LISTEN}name = "x"`,
       {},
-      'f:5: listen.1.socket: is taken by a section before',
+      'f:5: listen 2: socket: is taken by a section before',
     ],
     [
       'several stdio',
       '[[listen]]\nstdio = true\n[[listen]]\nstdio = true\nname = "x"',
       { start: STDIO },
-      'f:5: listen.1.stdio: is taken by a section before',
+      'f:5: listen 2: stdio: is taken by a section before',
     ],
     [
       'a descriptor that was not passed',
       '[[listen]]\ndescriptor = "a"\n[[listen]]\ndescriptor = "b"',
       passed('b'),
-      'f:3: listen.0.descriptor: systemd passed no socket of the name "a"',
+      'f:3: listen 1: descriptor: systemd passed no socket of the name "a"',
     ],
     [
       'a passed socket that no section names',

@@ -103,7 +103,7 @@ describe('key file', () => {
     const path = await writeKey(folder, makeKey('ES256').pem);
     chmodSync(path, 0o644);
     await appErrorOf(() => openFileKey(path, contextOf()), 'SYS_UNSAFE_PATH');
-    await appErrorOf(() => openFileKey(join(folder, 'none'), contextOf()), 'SYS_FILE');
+    await appErrorOf(() => openFileKey(join(folder, 'none'), contextOf()), 'SYS_PATH');
     await appErrorOf(() => openFileKey('key.pem', contextOf()), 'KEY_FILE');
   });
 

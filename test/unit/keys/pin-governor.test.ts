@@ -362,8 +362,8 @@ describe('PIN governor', () => {
   it('pauses after a source that cannot be read', async (t) => {
     const { governor, setPin, token, time } = await makeFixture(t);
     const one = governor(new MemoryLatchStore());
-    await appErrorOf(() => one.login(TOKEN, token.attempt), 'SYS_FILE');
-    assert.equal(one.refusal?.code, 'SYS_FILE');
+    await appErrorOf(() => one.login(TOKEN, token.attempt), 'SYS_PATH');
+    assert.equal(one.refusal?.code, 'SYS_PATH');
     setPin(RIGHT);
     time.now += 10_000;
     assert.equal(one.refusal, undefined);

@@ -107,8 +107,8 @@ describe('PIN source', () => {
   it('file: is refused when empty, missing, a folder, or open to others', async (t) => {
     const folder = await makeTempDir(t);
     const path = join(folder, 'pin');
-    await appErrorOf(() => pinOf(path), 'SYS_FILE');
-    await appErrorOf(() => pinOf(folder), 'SYS_FILE');
+    await appErrorOf(() => pinOf(path), 'SYS_PATH');
+    await appErrorOf(() => pinOf(folder), 'SYS_PATH');
     writeFileSync(path, '\n', { mode: 0o600 });
     await appErrorOf(() => pinOf(path), 'KEY_PIN');
     writeFileSync(path, 'geheim-4711\n');
@@ -131,7 +131,7 @@ describe('PIN source', () => {
     writeFileSync(join(folder, 'creds', 'pin'), '1234\n', { mode: 0o400 });
     const env = { CREDENTIALS_DIRECTORY: join(folder, 'creds') };
     assert.equal(await pinOf('credential:pin', { env }), '1234');
-    await appErrorOf(() => pinOf('credential:other', { env }), 'SYS_FILE');
+    await appErrorOf(() => pinOf('credential:other', { env }), 'SYS_PATH');
     await appErrorOf(() => pinOf('credential:pin', { env: {} }), 'KEY_PIN');
   });
 

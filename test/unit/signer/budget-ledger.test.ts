@@ -280,7 +280,7 @@ describe('a restart', () => {
     await appErrorOf(() => bed.open(), 'SYS_UNSAFE_PATH');
     rmSync(bed.journal);
     mkdirSync(bed.journal);
-    await appErrorOf(() => bed.open(), 'SYS_UNSAFE_PATH');
+    await appErrorOf(() => bed.open(), 'SYS_PATH');
   });
 
   it('is refused when the journal or the lock is a symbolic link, or the directory a file', async (t) => {

@@ -129,6 +129,6 @@ describe('Log', () => {
   });
 
   it('fails at once when the file cannot be opened', () => {
-    assert.throws(() => newLog({ file: '/nonexistent/x.log' }), { code: 'SYS_FILE' });
+    assert.throws(() => newLog({ file: '/nonexistent/x.log' }), { code: 'SYS_PATH' });
   });
 });

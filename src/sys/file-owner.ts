@@ -1,0 +1,44 @@
+// What to do about owners and modes of files, in commands that do no harm when they are run as they are written.
+// Any process, for hints alone.
+
+import type { Stats } from 'node:fs';
+import { userInfo } from 'node:os';
+
+type Owner = Pick<Stats, 'uid'>;
+
+/** Makes a secret this user's alone. A plain chmod of root's file would shut a service's user out. */
+export function privateFileAdvice(path: string, { uid }: Owner): string {
+  const isOwn = uid === process.geteuid?.();
+  return isOwn ? `chmod 0600 ${path}` : `chown ${userName()} ${path} && chmod 0600 ${path}`;
+}
+
+/** For a file of a third user: mostly, root looks at what is a service's. */
+export function foreignOwnerAdvice({ uid }: Owner): string | undefined {
+  return process.geteuid?.() === 0
+    ? `if the daemon runs as user ID ${uid}, run this as that user too`
+    : undefined;
+}
+
+/** A folder of which others can change the content: never chmod, for it may be a whole system's. */
+export function sharedFolderAdvice(directory: string): string {
+  return (
+    `${directory} stays as it is: name a folder that is for this alone, below /run, /var/lib or /etc; ` +
+    `to make one: install -d -m 0700 -o ${userName()} FOLDER`
+  );
+}
+
+/** `clavigerd (user ID 999)`, for people. */
+export function currentUser(): string {
+  const id = String(process.geteuid?.() ?? 0);
+  const name = userName();
+  return name === id ? `user ID ${id}` : `${name} (user ID ${id})`;
+}
+
+/** The name of the user this runs as, or the number where there is none. */
+export function userName(): string {
+  try {
+    return userInfo({ encoding: 'utf8' }).username;
+  } catch {
+    return String(process.geteuid?.() ?? 0); // without an entry in the user database
+  }
+}
