@@ -221,7 +221,7 @@ describe('parseClavigerConfig', () => {
     const named = 'state-directory = "%S/other"';
     assert.equal(parse(named, { stateDirectory: '/run/made' }).stateDirectory, '/var/lib/other');
     assert.deepEqual(problemsOf('state-directory = "state"'), [
-      'claviger.toml: state-directory: "state" is not an absolute path',
+      'claviger.toml:1: state-directory: "state" is not an absolute path',
     ]);
   });
 
