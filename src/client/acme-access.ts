@@ -1,12 +1,14 @@
 // The signer and the CA opened for a command, and closed whatever happens. Runs in the client's master.
 
 import { setMaxListeners } from 'node:events';
+import type { Stats } from 'node:fs';
 import { AcmeHttp } from '../acme/http.js';
 import { openSession, type AcmeSession } from '../acme/session.js';
 import { systemTiming } from '../acme/timing.js';
 import type { ClavigerConfig } from '../config/claviger-config.js';
-import { AppError, messageOf } from '../lib/errors.js';
 import type { ClientState } from './client-state.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { assertUnwritableByOthers } from '../sys/safe-path.js';
 import { readBoundedFile } from './bounded-file.js';
 import { SharedSigner } from './shared-signer.js';
 
@@ -96,14 +98,21 @@ async function openAndUse<T>(
 }
 
 /**
- * Reads a PEM bundle of certificates.
- * @throws AppError CLIENT_CERTIFICATE when it is missing, too large or holds no certificate
+ * Reads a PEM bundle of certificates that are trusted.
+ * @throws AppError CLIENT_CERTIFICATE when it is missing, too large or holds no certificate;
+ *   SYS_UNSAFE_PATH when others can write it, or put another file there
  */
 export async function readBundle(path: string): Promise<string> {
   let text: string;
   try {
-    text = (await readBoundedFile(path, MAX_BUNDLE_BYTES)).toString('latin1');
+    const check = (stats: Stats): void => {
+      assertUnwritableByOthers(path, stats, process.geteuid?.() ?? 0);
+    };
+    text = (await readBoundedFile(path, MAX_BUNDLE_BYTES, check)).toString('latin1');
   } catch (error) {
+    if (isAppError(error)) {
+      throw new AppError(error.code, `CA file: ${error.message}`, { hint: error.hint });
+    }
     throw new AppError('CLIENT_CERTIFICATE', `CA file ${path}: ${messageOf(error)}`, {
       cause: error,
     });

@@ -5,6 +5,7 @@ import { access, lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { replaceFiles, type NewFile } from '../sys/atomic-file.js';
+import { assertUnreplaceable } from '../sys/safe-path.js';
 import { readBoundedFile } from './bounded-file.js';
 
 /** Nothing larger is a certificate file of ours to replace. */
@@ -21,7 +22,7 @@ export interface Installation {
 /**
  * Checks that files can be put in place later: before a certificate is ordered, not after; and that
  * no private key is lost by it, however its file is named.
- * @throws AppError CLIENT_INSTALL
+ * @throws AppError CLIENT_INSTALL; SYS_UNSAFE_PATH for a folder that another user could put another one in place of
  */
 export async function assertInstallable(plan: Installation): Promise<void> {
   const { outputs, key, isNewKey } = plan;
@@ -50,6 +51,8 @@ async function assertWritableFolder(path: string): Promise<void> {
       cause: error,
     });
   }
+  // Its owner could lead us to another folder between one file and the next.
+  assertUnreplaceable(directory, process.geteuid?.() ?? 0);
 }
 
 async function assertDistinct(paths: readonly string[]): Promise<void> {

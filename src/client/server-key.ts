@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import type { ServerKeyType } from '../config/claviger-schema.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import type { NewFile } from '../sys/atomic-file.js';
+import { assertOpenedThere } from '../sys/safe-path.js';
 import { readBoundedFile } from './bounded-file.js';
 
 const MAX_KEY_BYTES = 64 * 1024;
@@ -60,7 +61,8 @@ export async function openServerKey(
 
 /**
  * The key in a file; undefined when there is no file.
- * @throws AppError CLIENT_KEY when others can read it, or it is no unencrypted PEM private key
+ * @throws AppError CLIENT_KEY when others can read it, or it is no unencrypted PEM private key; SYS_UNSAFE_PATH
+ *   when others could put another file there
  */
 export async function readServerKey(path: string): Promise<KeyObject | undefined> {
   const pem = await readPrivateFile(path);
@@ -88,6 +90,7 @@ async function readPrivateFile(path: string): Promise<Buffer | undefined> {
   try {
     return await readBoundedFile(path, MAX_KEY_BYTES, (stats) => {
       assertPrivate(path, stats);
+      assertOpenedThere(path, stats, process.geteuid?.() ?? 0);
     });
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') {

@@ -4,12 +4,10 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { connect } from 'node:net';
-import { dirname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import { MAX_SOCKET_PATH_BYTES } from '../sys/safe-path.js';
+import { assertSignerSocket, MAX_SOCKET_PATH_BYTES } from '../sys/safe-path.js';
 
-const DIRECTORY_WRITABLE_BY_OTHERS = 0o022;
 /**
  * Any right to read or write for everybody; execute rights mean nothing on a socket. Its group may get in:
  * that is how the signer's administrator lets a user in, and who may connect is not who may answer.
@@ -28,12 +26,12 @@ export interface SignerTransport {
 }
 
 /**
- * Checks the socket's modes, then connects.
+ * Checks the socket's mode and every step of the way to it, then connects.
  * @throws AppError SYS_UNSAFE_PATH when others could be at the other end, SYS_SOCKET for a path that
  *   is no socket, CLIENT_SIGNER when nothing is there
  */
 export async function connectSocket(path: string): Promise<SignerTransport> {
-  assertSignerSocket(path);
+  assertNobodyElses(path);
   const socket = connect({ path });
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
@@ -60,21 +58,22 @@ export async function connectSocket(path: string): Promise<SignerTransport> {
   };
 }
 
-function assertSignerSocket(path: string): void {
+function assertNobodyElses(path: string): void {
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     throw new AppError('SYS_SOCKET', `${path}: the path is over ${MAX_SOCKET_PATH_BYTES} bytes`);
   }
   try {
-    const directory = dirname(path);
-    if ((statSync(directory).mode & DIRECTORY_WRITABLE_BY_OTHERS) !== 0) {
-      throw unsafe(directory, `chmod go-w ${directory}`);
-    }
+    assertSignerSocket(path, process.geteuid?.() ?? 0);
     const stats = statSync(path);
     if (!stats.isSocket()) {
       throw new AppError('SYS_SOCKET', `${path}: is not a socket`);
     }
     if ((stats.mode & SOCKET_OPEN_TO_OTHERS) !== 0) {
-      throw unsafe(path, `chmod o-rw ${path}`);
+      throw new AppError(
+        'SYS_UNSAFE_PATH',
+        `insecure permissions on ${path}: everybody can have requests signed`,
+        { hint: `chmod o-rw ${path}` },
+      );
     }
   } catch (error) {
     if (error instanceof AppError) {
@@ -86,11 +85,6 @@ function assertSignerSocket(path: string): void {
       cause: error,
     });
   }
-}
-
-function unsafe(path: string, hint: string): AppError {
-  const message = `insecure permissions on ${path}: other users can reach or replace the signer`;
-  return new AppError('SYS_UNSAFE_PATH', message, { hint });
 }
 
 /**

@@ -1,10 +1,11 @@
 // Which shared library a `pkcs11:` URI means, and what is special about it: its module-path, or a profile
 // of its module-name. Runs in the daemon; looks at files, loads none of them.
 
-import { statSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import type { GeneratedKeyType, ModuleQuirks } from '../token/messages.js';
+import { openUnwritableByOthers } from '../sys/safe-path.js';
 import { libraryPaths, moduleProfiles, type ModuleProfile } from './module-profile.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
 
@@ -27,7 +28,7 @@ export interface Pkcs11Module {
  * The module of a URI. A module-path gets the quirks of the profile that knows a library of that file name.
  * @param env for the variables that a profile's parameters name.
  * @throws AppError KEY_URI when the URI names none, or a name without a profile; TOKEN_MODULE when there
- *   is no such file.
+ *   is no such file; SYS_UNSAFE_PATH when others could put their own code there.
  */
 export function resolveModule(
   uri: Pick<Pkcs11Uri, 'modulePath' | 'moduleName'>,
@@ -39,7 +40,9 @@ export function resolveModule(
   }
   if (uri.moduleName !== undefined) {
     const profile = profileOfName(uri.moduleName);
-    return moduleOf(installedPath(profile), profile, env);
+    const path = installedPath(profile);
+    assertModuleFile(path);
+    return moduleOf(path, profile, env);
   }
   throw new AppError('KEY_URI', 'pkcs11 URI: no module is named', {
     hint: `add ?module-path=/PATH or ?module-name=NAME (--module, --module-name); names are ${knownNames()}`,
@@ -153,9 +156,13 @@ function isFile(path: string): boolean {
 function assertModuleFile(path: string): void {
   try {
     if (statSync(path).isFile()) {
+      closeSync(openUnwritableByOthers(path, process.geteuid?.() ?? 0));
       return;
     }
   } catch (error) {
+    if (isAppError(error)) {
+      throw new AppError(error.code, `module: ${error.message}`, { hint: error.hint });
+    }
     const problem = systemCodeOf(error) === 'ENOENT' ? 'there is no such file' : messageOf(error);
     throw new AppError('TOKEN_MODULE', `module: ${path}: ${problem}`, { cause: error });
   }

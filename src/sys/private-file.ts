@@ -1,11 +1,12 @@
 // Reading files that hold a secret: a private key, a PIN, a passphrase. Daemon and commands, at start.
 // What others can read is no secret any more, so such a file is refused rather than used; an encrypted key
-// may be read by others, but not replaced.
+// may be read by others, but not replaced. Nor may others be able to put another file at its path.
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { foreignOwnerAdvice, privateFileAdvice, userName } from './file-owner.js';
 import { pathTrouble } from './path-trouble.js';
+import { assertOpenedThere } from './safe-path.js';
 
 /** Keys and PINs are far smaller; anything larger is not one. */
 const MAX_PRIVATE_FILE_BYTES = 64 * 1024;
@@ -14,11 +15,11 @@ const READABLE_BY_GROUP = 0o040;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /**
- * Reads a whole regular file that only its owner, root or this process's user, can read or write.
- * The buffer is the caller's to wipe.
+ * Reads a whole regular file that only its owner, root or this process's user, can read or write, and that
+ * nobody else could replace by any directory or symbolic link on the way. The buffer is the caller's to wipe.
  * @param what names the file's purpose in errors: `account key`, `PIN file`.
  * @throws AppError SYS_PATH when it is missing, closed to this user, or no such file; SYS_FILE when reading fails;
- *   SYS_UNSAFE_PATH when others have access to it.
+ *   SYS_UNSAFE_PATH when others have access to it, or to a step of its path.
  */
 export function readPrivateFile(path: string, what: string): Buffer {
   return readChecked(path, what, assertPrivate);
@@ -45,6 +46,7 @@ function readChecked(path: string, what: string, check: Check): Buffer {
     }
     check(path, what, stats);
     assertOwner(path, what, stats);
+    assertPath(path, what, stats);
     return readAll(fd, path, what);
   } finally {
     closeSync(fd);
@@ -93,6 +95,16 @@ function assertOwner(path: string, what: string, stats: Stats): void {
       `${what}: ${path} belongs to user ID ${stats.uid}, neither root nor this process's user`,
       { hint: foreignOwnerAdvice(stats) },
     );
+  }
+}
+
+function assertPath(path: string, what: string, stats: Stats): void {
+  try {
+    assertOpenedThere(path, stats, process.geteuid?.() ?? 0);
+  } catch (error) {
+    throw isAppError(error)
+      ? new AppError(error.code, `${what}: ${path}: ${error.message}`, { hint: error.hint })
+      : new AppError('SYS_FILE', `${what}: ${messageOf(error)}`, { cause: error });
   }
 }
 

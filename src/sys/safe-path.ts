@@ -1,5 +1,6 @@
-// Checks on paths before the daemon relies on them: who else could change what is there. Any process.
-// Node tells no peer's user ID, so the directory's and the socket's modes are the access control.
+// Checks on paths before a program relies on them: who else could change what is there. Any process.
+// Every directory and symbolic link on the way is looked at, as written. Node tells no peer's user ID, so the
+// owners and modes of a socket's directories are the access control.
 
 import {
   closeSync,
@@ -8,10 +9,11 @@ import {
   lstatSync,
   openSync,
   readlinkSync,
+  realpathSync,
   statSync,
   type Stats,
 } from 'node:fs';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { foreignOwnerAdvice, sharedFolderAdvice, userName } from './file-owner.js';
 import { pathTrouble } from './path-trouble.js';
@@ -21,6 +23,7 @@ export const MAX_SOCKET_PATH_BYTES = 107;
 
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
+const WRITABLE = 'others can write it, and so replace what is in it';
 /** As many as the kernel follows (path_resolution(7)). */
 const MAX_LINKS = 40;
 
@@ -51,18 +54,58 @@ export function assertSocketPath(path: string, userId: number): void {
  * @throws AppError SYS_UNSAFE_PATH naming what is wrong with which of them; SYS_PATH for what is not there.
  */
 export function assertPrivateDirectory(directory: string, userId: number): void {
-  assertUnreplaceable(directory, userId);
-  if ((statSync(directory).mode & WRITABLE_BY_OTHERS) !== 0) {
-    throw unsafe(directory, 'others can write it', sharedFolderAdvice(directory));
+  const stats = assertUnreplaceable(directory, userId);
+  if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
+    throw unsafe(directory, WRITABLE, sharedFolderAdvice(directory));
   }
 }
 
-/** Checks that no other user could put something else at a path, by any step on the way to it. */
-function assertUnreplaceable(path: string, userId: number): void {
-  const ahead = path.split('/');
+/**
+ * Checks that no other user could put something else at a path: every directory and symbolic link on the way
+ * belongs to root or `userId`, and no directory is writable by others unless it has the sticky bit. What is at
+ * the path is not asked for owner and mode unless it is a directory.
+ * @param path counts from the working directory when it is not absolute.
+ * @returns what is at the path, links followed.
+ * @throws AppError SYS_UNSAFE_PATH
+ */
+export function assertUnreplaceable(path: string, userId: number): Stats {
+  return walk(path, (step, stats) => {
+    assertStep(step, stats, userId);
+  });
+}
+
+/**
+ * Checks the way to a signer's socket: nobody but root, `userId` and the signer's own user could answer there.
+ * A directory of another user must be of the user whose socket it is, who is then the signer; on the way to it the
+ * sticky bit is not enough, for whoever comes first could make such a directory.
+ * @throws AppError SYS_UNSAFE_PATH; a system error (ENOENT, ...) when nothing is there.
+ */
+export function assertSignerSocket(path: string, userId: number): void {
+  const directory = dirname(realpathSync(path));
+  const owner = statSync(directory).uid;
+  if (owner === 0 || owner === userId || statSync(path).uid !== owner) {
+    assertUnreplaceable(path, userId);
+    assertPrivateDirectory(directory, userId);
+    return;
+  }
+  walk(path, (step, stats) => {
+    if (stats.uid !== owner) {
+      assertOwner(step, stats, userId);
+    }
+    if (isWritableDirectory(stats)) {
+      throw unsafe(step, WRITABLE, sharedFolderAdvice(step));
+    }
+  });
+}
+
+/** Looks at each step of a path as the kernel takes it: a directory, or a symbolic link and then its target. */
+function walk(path: string, check: (step: string, stats: Stats) => void): Stats {
+  // Not resolve(): behind a symbolic link, `..` is the parent of the target.
+  const ahead = (isAbsolute(path) ? path : `${process.cwd()}/${path}`).split('/');
   let at = '/';
+  let current = lstatSync(at);
   let links = 0;
-  assertStep(at, lstatSync(at), userId);
+  check(at, current);
   while (ahead.length > 0) {
     const name = ahead.shift() ?? '';
     if (name === '' || name === '.') {
@@ -70,9 +113,10 @@ function assertUnreplaceable(path: string, userId: number): void {
     }
     const step = name === '..' ? dirname(at) : join(at, name);
     const stats = entryOf(step, path);
-    assertStep(step, stats, userId);
+    check(step, stats);
     if (!stats.isSymbolicLink()) {
       at = step;
+      current = stats;
       continue;
     }
     links += 1;
@@ -80,22 +124,28 @@ function assertUnreplaceable(path: string, userId: number): void {
       throw unsafe(path, 'too many symbolic links');
     }
     const target = readlinkSync(step);
-    at = isAbsolute(target) ? '/' : at;
+    if (isAbsolute(target)) {
+      at = '/';
+      current = lstatSync(at);
+    }
     ahead.unshift(...target.split('/'));
   }
+  return current;
 }
 
 /** A link has no mode of its own; whoever owns it can only change it if they can write its directory. */
 function assertStep(path: string, stats: Stats, userId: number): void {
-  assertOwner(path, stats, userId);
-  const writable = !stats.isSymbolicLink() && (stats.mode & WRITABLE_BY_OTHERS) !== 0;
-  if (stats.isDirectory() && writable && (stats.mode & STICKY) === 0) {
-    throw unsafe(
-      path,
-      'others can write it, and so replace what is in it',
-      sharedFolderAdvice(path),
-    );
+  if (!stats.isDirectory() && !stats.isSymbolicLink()) {
+    return;
   }
+  assertOwner(path, stats, userId);
+  if (isWritableDirectory(stats) && (stats.mode & STICKY) === 0) {
+    throw unsafe(path, WRITABLE, sharedFolderAdvice(path));
+  }
+}
+
+function isWritableDirectory(stats: Stats): boolean {
+  return stats.isDirectory() && (stats.mode & WRITABLE_BY_OTHERS) !== 0;
 }
 
 function entryOf(step: string, path: string): Stats {
@@ -121,25 +171,45 @@ export function openUnwritableByOthers(path: string, userId: number): number {
   // Not blocking: a FIFO at the path must not hold us up.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) {
-      throw new AppError('SYS_PATH', `${path} is not a regular file`, {
-        hint: 'it must be a file, whose owner and mode can be checked, and no folder or pipe',
-      });
-    }
-    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
-      throw unsafe(
-        path,
-        'others can write it',
-        `chmod go-w ${path}, after a look at what is in it now`,
-      );
-    }
-    assertOwner(path, stats, userId);
-    assertUnreplaceable(resolve(path), userId);
+    assertUnwritableByOthers(path, fstatSync(fd), userId);
     return fd;
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+/**
+ * Checks an open file: a regular one that only root and `userId` may change, and nobody else replace.
+ * @param opened the file's fstat(2)
+ * @throws AppError SYS_UNSAFE_PATH; SYS_PATH for what is no file
+ */
+export function assertUnwritableByOthers(path: string, opened: Stats, userId: number): void {
+  if (!opened.isFile()) {
+    throw new AppError('SYS_PATH', `${path} is not a regular file`, {
+      hint: 'it must be a file, whose owner and mode can be checked, and no folder or pipe',
+    });
+  }
+  if ((opened.mode & WRITABLE_BY_OTHERS) !== 0) {
+    throw unsafe(
+      path,
+      'others can write it',
+      `chmod go-w ${path}, after a look at what is in it now`,
+    );
+  }
+  assertOwner(path, opened, userId);
+  assertOpenedThere(path, opened, userId);
+}
+
+/**
+ * Checks the way to an open file, and that it leads to this file.
+ * @param opened the file's fstat(2)
+ * @throws AppError SYS_UNSAFE_PATH
+ */
+export function assertOpenedThere(path: string, opened: Stats, userId: number): void {
+  const found = assertUnreplaceable(path, userId);
+  if (found.dev !== opened.dev || found.ino !== opened.ino) {
+    throw unsafe(path, 'it was replaced while it was opened', 'start again');
   }
 }
 

@@ -1,7 +1,7 @@
 // Which library a URI means, and what is said when there is none.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import {
   assertTypeWorks,
@@ -46,6 +46,23 @@ describe('module', () => {
       quirks: {},
       broken: {},
     });
+  });
+
+  it('is refused when others could put their own code there', async (t) => {
+    const folder = await makeTempDir(t);
+    const path = `${folder}/other.so`;
+    writeFileSync(path, '');
+    for (const [spoiled, mode] of [
+      [path, 0o664],
+      [folder, 0o775],
+    ] as const) {
+      chmodSync(spoiled, mode);
+      const error = await appErrorOf(() => resolve(path), 'SYS_UNSAFE_PATH');
+      assert.match(error.message, /^module: insecure permissions/);
+      chmodSync(spoiled, 0o755);
+    }
+    chownSync(folder, 12345, 12345);
+    await appErrorOf(() => resolve(path), 'SYS_UNSAFE_PATH');
   });
 
   it('gets its parameters, with the variables that they name', async () => {
