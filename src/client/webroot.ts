@@ -1,94 +1,174 @@
 // http-01 answers as files of a web server that runs already. Runs in the client's master.
-// The folder may belong to somebody less trusted than we are: nothing existing is opened, symbolic
-// links below it are not followed, and only what was written here is removed.
+// The folder may belong to somebody less trusted than we are, who changes it while we work: its two folders are
+// held by their descriptors from the first look to the removal, no symbolic link below it is followed, no file
+// that exists is opened for writing, and only what was written here is removed.
 
-import { constants, type Stats } from 'node:fs';
-import { lstat, mkdir, open, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import { CHALLENGE_PATH, isChallengeToken } from '../acme/challenge.js';
-import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import type { Stats } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { isChallengeToken } from '../acme/challenge.js';
+import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { openForeignDirectory, type HeldDirectory } from '../sys/held-directory.js';
 import type { ChallengeAnswers } from './challenge-answers.js';
 
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 const ROOT_HINT = 'is it the document root of the web server?';
 const FOLDER_HINT = 'must be a folder, and no symbolic link';
+const FOREIGN_HINT = 'it is not ours, and stays; who put it there should remove it';
 
-/** @throws AppError CLIENT_CHALLENGE when the folder is not there or cannot be used */
+/** A file written here: one at its place that is another is not ours to remove. */
+type Written = Map<string, Pick<Stats, 'dev' | 'ino'>>;
+
+/**
+ * Opens the folder of the answers below a document root, making what is missing.
+ * @throws AppError CLIENT_CHALLENGE when it is not there or cannot be used
+ */
 export async function openWebroot(webroot: string): Promise<ChallengeAnswers> {
-  // The root itself is the user's own word, and may be a link.
-  assertDirectory(webroot, await look(webroot, stat, ROOT_HINT), ROOT_HINT);
-  let directory = webroot;
-  for (const name of CHALLENGE_PATH.split('/').filter((part) => part !== '')) {
-    directory = join(directory, name);
-    await ensureDirectory(directory);
-  }
-  const written = new Set<string>();
+  const root = await openRoot(webroot);
+  const folder = await openAnswerFolder(root).finally(() => root.close());
+  const written: Written = new Map();
+  let isClosed = false;
   return {
     publish: async (token, keyAuthorization) => {
-      const path = pathFor(directory, token);
-      await writeAnswer(path, keyAuthorization, written);
+      if (!isChallengeToken(token)) {
+        throw new AppError('CLIENT_CHALLENGE', 'challenge token: cannot be a file name');
+      }
+      await publishFile(folder, token, keyAuthorization, written);
     },
     close: async () => {
-      for (const path of written) {
-        written.delete(path);
-        await unlink(path).catch(() => undefined); // somebody else may have cleaned up
+      if (!isClosed) {
+        isClosed = true;
+        await removeWritten(folder, written);
+        await folder.close();
       }
     },
   };
 }
 
-function pathFor(directory: string, token: string): string {
-  if (!isChallengeToken(token)) {
-    throw new AppError('CLIENT_CHALLENGE', 'challenge token: cannot be a file name');
-  }
-  return join(directory, token);
-}
-
-async function writeAnswer(path: string, content: string, written: Set<string>): Promise<void> {
+async function openRoot(webroot: string): Promise<HeldDirectory> {
   try {
-    const file = await open(path, 'wx', FILE_MODE);
-    written.add(path);
-    try {
-      await file.writeFile(content);
-      await file.chmod(FILE_MODE); // whatever the umask: the web server is another user
-    } finally {
-      await file.close();
-    }
+    return await openForeignDirectory(webroot, process.geteuid?.() ?? 0);
   } catch (error) {
-    throw new AppError('CLIENT_CHALLENGE', messageOf(error), { cause: error });
+    if (isAppError(error)) {
+      throw new AppError('CLIENT_CHALLENGE', `webroot: ${error.message}`, { hint: error.hint });
+    }
+    const problem =
+      systemCodeOf(error) === 'ENOTDIR' ? 'is not a folder' : withoutPath(messageOf(error));
+    throw new AppError('CLIENT_CHALLENGE', `webroot: ${webroot}: ${problem}`, {
+      hint: ROOT_HINT,
+      cause: error,
+    });
   }
 }
 
-async function ensureDirectory(path: string): Promise<void> {
+/** A system error's message as far as it says what is wrong: the path in it is a descriptor's. */
+function withoutPath(message: string): string {
+  return message.replace(/, \w+ '.*$/, '');
+}
+
+async function openAnswerFolder(root: HeldDirectory): Promise<HeldDirectory> {
+  await using parent = await makeFolder(root, '.well-known');
+  return await makeFolder(parent, 'acme-challenge');
+}
+
+async function makeFolder(parent: HeldDirectory, name: string): Promise<HeldDirectory> {
   try {
-    await mkdir(path, { mode: DIRECTORY_MODE });
-    // Whatever the umask: the web server is another user. Nobody's link in its place is followed.
-    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-    await using folder = await open(path, flags);
-    await folder.chmod(DIRECTORY_MODE);
+    return await parent.make(name, DIRECTORY_MODE);
+  } catch (error) {
+    const isOther = systemCodeOf(error) === 'ENOTDIR' || systemCodeOf(error) === 'ELOOP';
+    const problem = isOther ? 'is not a folder' : withoutPath(messageOf(error));
+    throw new AppError('CLIENT_CHALLENGE', `webroot: ${parent.path}/${name}: ${problem}`, {
+      hint: isOther ? FOLDER_HINT : undefined,
+      cause: error,
+    });
+  }
+}
+
+async function publishFile(
+  folder: HeldDirectory,
+  token: string,
+  content: string,
+  written: Written,
+): Promise<void> {
+  try {
+    await using file = await createAnswer(folder, token, content);
+    const { dev, ino } = await file.stat();
+    written.set(token, { dev, ino });
+    await file.writeFile(content);
+    await file.chmod(FILE_MODE); // whatever the umask: the web server is another user
+  } catch (error) {
+    if (isAppError(error)) {
+      throw error;
+    }
+    const problem = withoutPath(messageOf(error));
+    throw new AppError('CLIENT_CHALLENGE', `webroot: ${folder.path}/${token}: ${problem}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Creates the file. The authority hands an unfinished order out again, with the same token: what a run that was
+ * killed has left is replaced, and nothing else is.
+ */
+async function createAnswer(
+  folder: HeldDirectory,
+  token: string,
+  content: string,
+): Promise<FileHandle> {
+  try {
+    return await folder.create(token, FILE_MODE);
   } catch (error) {
     if (systemCodeOf(error) !== 'EEXIST') {
-      throw new AppError('CLIENT_CHALLENGE', messageOf(error), { cause: error });
+      throw error;
     }
   }
-  assertDirectory(path, await look(path, lstat, FOLDER_HINT), FOLDER_HINT);
+  if (!(await isLeftover(folder, token, content))) {
+    throw new AppError('CLIENT_CHALLENGE', `webroot: ${folder.path}/${token}: exists already`, {
+      hint: FOREIGN_HINT,
+    });
+  }
+  await folder.remove(token);
+  return await folder.create(token, FILE_MODE);
 }
 
-async function look(
-  path: string,
-  read: (path: string) => Promise<Stats>,
-  hint: string,
-): Promise<Stats> {
+/** A regular file of ours with our content, or with its beginning: a run may be killed while it writes. */
+async function isLeftover(folder: HeldDirectory, token: string, content: string): Promise<boolean> {
+  const wanted = Buffer.from(content);
   try {
-    return await read(path);
+    const found = await folder.look(token);
+    if (!found.isFile() || found.uid !== process.geteuid?.() || found.size > wanted.length) {
+      return false;
+    }
+    await using file = await folder.read(token);
+    const buffer = Buffer.alloc(wanted.length + 1);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+    const opened = await file.stat();
+    return (
+      isSameFile(found, opened) &&
+      buffer.subarray(0, bytesRead).equals(wanted.subarray(0, bytesRead))
+    );
   } catch (error) {
-    throw new AppError('CLIENT_CHALLENGE', `webroot: ${messageOf(error)}`, { hint, cause: error });
+    if (['ENOENT', 'ELOOP', 'EACCES', 'ENXIO'].includes(systemCodeOf(error) ?? '')) {
+      return false;
+    }
+    throw error;
   }
 }
 
-function assertDirectory(path: string, stats: Stats, hint: string): void {
-  if (!stats.isDirectory()) {
-    throw new AppError('CLIENT_CHALLENGE', `webroot: ${path} is not a folder`, { hint });
+async function removeWritten(folder: HeldDirectory, written: Written): Promise<void> {
+  for (const [token, file] of written) {
+    written.delete(token);
+    try {
+      if (isSameFile(await folder.look(token), file)) {
+        await folder.remove(token);
+      }
+    } catch {
+      // Somebody else may have cleaned up.
+    }
   }
+}
+
+function isSameFile(a: Pick<Stats, 'dev' | 'ino'>, b: Pick<Stats, 'dev' | 'ino'>): boolean {
+  return a.dev === b.dev && a.ino === b.ino;
 }

@@ -76,8 +76,8 @@ export function assertUnreplaceable(path: string, userId: number): Stats {
 
 /**
  * Checks the way to a signer's socket: nobody but root, `userId` and the signer's own user could answer there.
- * A directory of another user must be of the user whose socket it is, who is then the signer; on the way to it the
- * sticky bit is not enough, for whoever comes first could make such a directory.
+ * A directory of another user must be of the user whose socket it is, who is then the signer; and it must not be in
+ * one that others can write, as /tmp, for whoever comes first could make such a directory.
  * @throws AppError SYS_UNSAFE_PATH; a system error (ENOENT, ...) when nothing is there.
  */
 export function assertSignerSocket(path: string, userId: number): void {
@@ -88,11 +88,13 @@ export function assertSignerSocket(path: string, userId: number): void {
     assertPrivateDirectory(directory, userId);
     return;
   }
+  let isShared = false;
   walk(path, (step, stats) => {
-    if (stats.uid !== owner) {
-      assertOwner(step, stats, userId);
+    if (stats.uid !== owner || isShared) {
+      assertStep(step, stats, userId);
     }
-    if (isWritableDirectory(stats)) {
+    isShared = isWritableDirectory(stats);
+    if (isShared && (stats.uid === owner || (stats.mode & STICKY) === 0)) {
       throw unsafe(step, WRITABLE, sharedFolderAdvice(step));
     }
   });

@@ -186,6 +186,7 @@ describe("the way to a signer's socket", () => {
     assertSignerSocket(path, STRANGER + 1);
     for (const [spoiled, mode] of [
       [folder, 0o1777],
+      [folder, 0o775],
       [top, 0o1777],
       [top, 0o775],
     ] as const) {
@@ -197,10 +198,12 @@ describe("the way to a signer's socket", () => {
     await refused(path);
   });
 
-  it("must not be in a folder of the signer's user that anybody could have made", async (t) => {
-    const { folder, path } = await makeSocket(t);
+  it('may have a folder with the sticky bit above it, but not right above the folder of the signer', async (t) => {
+    const { top, folder, path } = await makeSocket(t);
     chownSync(folder, STRANGER, STRANGER);
     chownSync(path, STRANGER, STRANGER);
-    assert.match((await refused(path)).message, /on \/tmp: /);
+    assertSignerSocket(path, 0);
+    chmodSync(top, 0o1777);
+    assert.match((await refused(path)).message, /it belongs to user ID 12345/);
   });
 });
