@@ -91,7 +91,7 @@ describe('claviger issue', () => {
         /missing\/cert\.pem: cannot be written[^]*hint: create the folder/,
       ],
       [['--key=other.key', `--listen=127.0.0.1:${port}`], /cannot listen on[^]*hint: .*--webroot/],
-      [['--key=other.key', '--webroot=missing'], /webroot: ENOENT/],
+      [['--key=other.key', '--webroot=missing'], /webroot: missing: ENOENT/],
       [['--ca-file=missing.pem'], /CA file missing\.pem/],
       [['--ca-file=claviger.toml'], /has no PEM certificate/],
     ];
