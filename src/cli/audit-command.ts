@@ -16,8 +16,8 @@ import { rotateAuditLog } from './audit-rotate.js';
 import { parseTimePoint } from './audit-time.js';
 import { formatVerification, parseHead, verifyFiles, verifyLog } from './audit-verify.js';
 import { EXIT_FAILURE, EXIT_OK } from './failure.js';
-import { writeStderr } from './standard-error.js';
-import { StandardOutput } from './standard-output.js';
+import { tellStderr } from './standard-error.js';
+import { printJson, printLines, printText } from './standard-output.js';
 
 interface AuditOptions {
   readonly config?: string;
@@ -104,27 +104,22 @@ async function verify(paths: readonly string[], options: VerifyOptions): Promise
   const verification = await (paths.length > 0
     ? verifyFiles(paths, named)
     : verifyLog(loadAuditPlaces(options.config), named));
-  const lines =
-    options.json === true
-      ? [JSON.stringify(verification, undefined, 2)]
-      : formatVerification(verification);
-  await new StandardOutput().writeLines(lines);
+  if (options.json === true) {
+    printJson(verification);
+  } else {
+    printLines(formatVerification(verification));
+  }
   return verification.ok ? EXIT_OK : EXIT_FAILURE;
 }
 
 async function show(paths: readonly string[], options: ShowOptions): Promise<number> {
   const filter = filterOf(options);
   const isJson = options.json === true;
-  const output = new StandardOutput();
   const told = tellProblems();
-  let isRead = isJson || (await output.writeLines([formatHeadLine()]));
+  printLines(isJson ? [] : [formatHeadLine()]);
   for await (const batch of readRecords(filesFor(paths, options), told.onProblem)) {
     const wanted = batch.filter(({ record }) => isWanted(record, filter));
-    const lines = wanted.map(({ record, line }) => (isJson ? line : formatRecordLine(record)));
-    isRead = isRead && (await output.writeLines(lines));
-    if (!isRead) {
-      break;
-    }
+    printLines(wanted.map(({ record, line }) => (isJson ? line : formatRecordLine(record))));
   }
   return told.exitCode();
 }
@@ -139,8 +134,11 @@ async function summarize(paths: readonly string[], options: SummaryOptions): Pro
     }
   }
   const counts = counter.result();
-  const text = options.json === true ? JSON.stringify(counts, undefined, 2) : formatCounts(counts);
-  await new StandardOutput().writeLines([text]);
+  if (options.json === true) {
+    printJson(counts);
+  } else {
+    printLines([formatCounts(counts)]);
+  }
   return told.exitCode();
 }
 
@@ -155,7 +153,7 @@ async function rotate({ config }: AuditOptions): Promise<void> {
     pid === undefined
       ? 'no daemon has it open: the next one begins a new log'
       : `process ${pid} has begun a new log`;
-  process.stdout.write(`${printable(movedTo)}: the records up to now; ${goesOn}\n`);
+  printText(`${printable(movedTo)}: the records up to now; ${goesOn}\n`);
 }
 
 function filesFor(paths: readonly string[], { config }: AuditOptions): readonly string[] {
@@ -181,13 +179,13 @@ function tellProblems(): { onProblem: (problem: string) => void; exitCode: () =>
     onProblem: (problem) => {
       count += 1;
       if (count <= MAX_TOLD_PROBLEMS) {
-        writeStderr(`clavigerd: error: ${printable(problem)}\n`);
+        tellStderr(`clavigerd: error: ${printable(problem)}\n`);
       }
     },
     exitCode: () => {
       if (count > 0) {
-        writeStderr(`clavigerd: error: audit log: ${count} lines are no records\n`);
-        writeStderr('clavigerd: hint: `clavigerd audit verify` shows what happened to them\n');
+        tellStderr(`clavigerd: error: audit log: ${count} lines are no records\n`);
+        tellStderr('clavigerd: hint: `clavigerd audit verify` shows what happened to them\n');
       }
       return count === 0 ? EXIT_OK : EXIT_FAILURE;
     },

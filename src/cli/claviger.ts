@@ -7,8 +7,9 @@ import { REVOCATION_REASONS } from '../acme/revocation.js';
 import { KEY_TYPES } from '../config/claviger-schema.js';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
 import { runClient, type ClientOptions, type ClientTask } from './client-run.js';
-import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, reportFailure } from './failure.js';
-import { writeStderr } from './standard-error.js';
+import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, reportFailure, withLostOutput } from './failure.js';
+import { tellStderr } from './standard-error.js';
+import { printText } from './standard-output.js';
 import { packageVersion } from './version.js';
 
 const HELP = `
@@ -31,7 +32,7 @@ Settings have the options' names in claviger.toml; the command line wins.
 %-specifiers in paths and in the signer command:
 ${SPECIFIER_MEANINGS.map(([specifier, meaning]) => `  ${specifier}  ${meaning}`).join('\n')}
 
-Exit status: 0 done or nothing due, 1 failure, 2 usage or configuration.
+Exit status: 0 done or nothing due, 1 failure, 2 usage or configuration, 74 output is lost.
 More: claviger(1), claviger.toml(5).
 `;
 
@@ -142,7 +143,8 @@ function newProgram(settle: Settle): Command {
     .addHelpText('after', HELP)
     .showHelpAfterError('(claviger --help shows what is possible)')
     .configureOutput({
-      writeErr: writeStderr,
+      writeOut: printText,
+      writeErr: tellStderr,
       outputError: (text, write) => {
         write(text.replace(/^error: /, 'claviger: error: '));
       },
@@ -156,8 +158,6 @@ function newProgram(settle: Settle): Command {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  // A reader that went away must not end a command before its clean-up.
-  process.stdout.on('error', () => undefined);
   const tasks: ClientTask[] = [];
   try {
     await newProgram((task) => {
@@ -174,4 +174,4 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 // Not process.exitCode: a socket that does not close in time must not keep the process.
-process.exit(await main(process.argv));
+process.exit(withLostOutput(await main(process.argv)));

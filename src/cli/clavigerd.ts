@@ -4,9 +4,11 @@
 
 import { Command, CommanderError, Option } from 'commander';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
-import { EXIT_OK, EXIT_USAGE, reportFailure } from './failure.js';
+import { EXIT_OK, EXIT_USAGE, reportFailure, withLostOutput } from './failure.js';
 import { serve, type ServeOptions } from './serve-command.js';
 import { keepMemoryOutOfCoreFiles } from '../sys/core-dump.js';
+import { tellStderr, writeStderr } from './standard-error.js';
+import { printText } from './standard-output.js';
 import { packageVersion } from './version.js';
 
 const HELP = `
@@ -31,7 +33,7 @@ Examples:
 %-specifiers in paths:
 ${SPECIFIER_MEANINGS.map(([specifier, meaning]) => `  ${specifier}  ${meaning}`).join('\n')}
 
-Exit status: 0 done, 1 failure, 2 usage or configuration. More: clavigerd(1), clavigerd.toml(5).
+Exit status: 0 done, 1 failure, 2 usage or configuration, 74 output is lost. More: clavigerd(1), clavigerd.toml(5).
 `;
 
 function newProgram(setExitCode: (code: number) => void): Command {
@@ -53,6 +55,8 @@ function newProgram(setExitCode: (code: number) => void): Command {
     .allowExcessArguments(false)
     .showHelpAfterError('(clavigerd --help shows what is possible)')
     .configureOutput({
+      writeOut: printText,
+      writeErr: tellStderr,
       outputError: (text, write) => {
         write(text.replace(/^error: /, 'clavigerd: error: '));
       },
@@ -68,9 +72,7 @@ function newProgram(setExitCode: (code: number) => void): Command {
 
 async function main(argv: readonly string[]): Promise<number> {
   if (!keepMemoryOutOfCoreFiles()) {
-    process.stderr.write(
-      'clavigerd: warning: core files may hold secrets; run it with ulimit -c 0\n',
-    );
+    writeStderr('clavigerd: warning: core files may hold secrets; run it with ulimit -c 0\n');
   }
   let exitCode = EXIT_OK;
   const setExitCode = (code: number): void => {
@@ -109,4 +111,4 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 // Not process.exitCode: an open standard input would keep the process after --stdio has ended.
-process.exit(await main(process.argv));
+process.exit(withLostOutput(await main(process.argv)));

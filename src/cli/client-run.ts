@@ -14,7 +14,8 @@ import { printable } from '../lib/printable.js';
 import { readConfigFile } from './config-file.js';
 import { EXIT_FAILURE, EXIT_OK, reportFailure } from './failure.js';
 import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
-import { writeStderr } from './standard-error.js';
+import { tellStderr } from './standard-error.js';
+import { printLines } from './standard-output.js';
 import { packageVersion } from './version.js';
 
 /** Options as commander gives them: names in camel case. */
@@ -36,7 +37,7 @@ export async function runClient(task: ClientTask): Promise<number> {
   const config = loadConfig(task);
   const report = (line: string): void => {
     if (!config.quiet) {
-      writeStderr(`claviger: ${printable(line)}\n`);
+      tellStderr(`claviger: ${printable(line)}\n`);
     }
   };
   const context: ClientContext = {
@@ -53,9 +54,11 @@ export async function runClient(task: ClientTask): Promise<number> {
   const master = await import('../client/master.js');
   switch (task.kind) {
     case 'register':
-      return printLines(await master.registerCommand(context));
+      printLines(await master.registerCommand(context));
+      return EXIT_OK;
     case 'show':
-      return printLines(await master.showCommand(context));
+      printLines(await master.showCommand(context));
+      return EXIT_OK;
     case 'issue':
       await master.issueCommand(context);
       return EXIT_OK;
@@ -95,11 +98,6 @@ function loadConfig(task: ClientTask): ClavigerConfig {
 /** `serverCaFile` as the file has it: `server-ca-file`. */
 function settingName(option: string): string {
   return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
-function printLines(lines: readonly string[]): number {
-  process.stdout.write(lines.map((line) => `${line}\n`).join(''));
-  return EXIT_OK;
 }
 
 /** HUP, INT and TERM end the command through its own clean-up; a second one ends it at once. */

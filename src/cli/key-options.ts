@@ -8,6 +8,8 @@ import { parsePkcs11Uri, type Pkcs11Uri } from '../keys/pkcs11-uri.js';
 import { assertNoPinValue } from '../keys/token-admin.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import { tellStderr } from './standard-error.js';
+import { printJson, printText } from './standard-output.js';
 import { terminalPrompt } from './terminal-prompt.js';
 
 export interface TokenOptions {
@@ -28,7 +30,6 @@ export interface KeyOptions {
 
 const MAX_LABEL_BYTES = 255;
 const MAX_ID_BYTES = 64;
-const JSON_INDENT = 2;
 
 /** Adds the options that name a token and a module, and `--json`. */
 export function withTokenOptions(command: Command): Command {
@@ -140,16 +141,18 @@ export function keyContext(options: { readonly pinSource?: string }): KeyContext
 
 /** One line on standard error, for people. */
 export function tell(message: string): void {
-  process.stderr.write(`clavigerd: ${printable(message)}\n`);
+  tellStderr(`clavigerd: ${printable(message)}\n`);
 }
 
-/** The result of a command on standard output, as JSON where that is asked for. */
+/** The result of a command on standard output, as JSON where that is asked for. @throws AppError SYS_OUTPUT */
 export function printReport<T>(
   options: { readonly json?: boolean },
   report: T,
   format: (report: T) => string,
 ): void {
-  process.stdout.write(
-    options.json === true ? `${JSON.stringify(report, undefined, JSON_INDENT)}\n` : format(report),
-  );
+  if (options.json === true) {
+    printJson(report);
+  } else {
+    printText(format(report));
+  }
 }

@@ -11,6 +11,7 @@ import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { readConfigFile } from './config-file.js';
 import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
+import { printJson, printText } from './standard-output.js';
 
 interface PinOptions {
   readonly config?: string;
@@ -58,11 +59,11 @@ function withPlace(command: Command): Command {
 
 function status(options: StatusOptions): void {
   const latches = listLatches(stateDirectory(options));
-  const output =
-    options.json === true
-      ? JSON.stringify(latches.map(reportOf), undefined, 2)
-      : latches.map(describe).join('\n') || 'no PIN has been refused';
-  process.stdout.write(`${output}\n`);
+  if (options.json === true) {
+    printJson(latches.map(reportOf));
+  } else {
+    printText(`${latches.map(describe).join('\n') || 'no PIN has been refused'}\n`);
+  }
 }
 
 function clear(options: ClearOptions): void {
@@ -78,10 +79,10 @@ function clear(options: ClearOptions): void {
   }
   for (const stored of chosen) {
     removeLatch(stored.path);
-    process.stdout.write(`cleared: ${nameOf(stored)}\n`);
+    printText(`cleared: ${nameOf(stored)}\n`);
   }
   if (chosen.length === 0) {
-    process.stdout.write('no PIN has been refused\n');
+    printText('no PIN has been refused\n');
   }
 }
 

@@ -10,7 +10,7 @@ import { EXIT_FAILURE, EXIT_OK } from './failure.js';
 import { readJwkFile, readLines } from './policy-input.js';
 import { formatRequestReport, reportOfLine, type RequestReport } from './policy-report.js';
 import { placeOfTrial, placesOfPolicy, type PolicyPlace } from './policy-places.js';
-import { StandardOutput } from './standard-output.js';
+import { printLines } from './standard-output.js';
 
 interface TestOptions {
   readonly config?: string;
@@ -62,8 +62,8 @@ export function addPolicyCommands(program: Command, setExitCode: SetExitCode): v
     .description('print in sentences what policies permit')
     .argument('[name...]', 'policies (default: all)')
     .option('--account <name>', 'for this account (default: for each that uses the policy)')
-    .action(async (names: readonly string[], _options: ExplainOptions, command: Command) => {
-      await explain(names, command.optsWithGlobals());
+    .action((names: readonly string[], _options: ExplainOptions, command: Command) => {
+      explain(names, command.optsWithGlobals());
     });
 }
 
@@ -84,7 +84,6 @@ async function test(file: string | undefined, options: TestOptions): Promise<num
     jwk: options.jwk === undefined ? undefined : readJwkFile(options.jwk),
     scope: { account: account.name, policy: policy?.name ?? '', listener: listener ?? '' },
   };
-  const output = new StandardOutput();
   const format = options.json === true ? toJson : formatRequestReport;
   const counts = { requests: 0, refused: 0 };
   for await (const lines of readLines(file)) {
@@ -93,7 +92,7 @@ async function test(file: string | undefined, options: TestOptions): Promise<num
       .filter((report) => report !== undefined);
     counts.requests += reports.length;
     counts.refused += reports.filter(({ verdict }) => verdict !== 'allowed').length;
-    await output.writeLines(reports.map(format));
+    printLines(reports.map(format));
   }
   if (counts.requests === 0) {
     throw new AppError('JOSE_SIGNING_INPUT', 'requests: there is none', {
@@ -107,13 +106,13 @@ function toJson(report: RequestReport): string {
   return JSON.stringify(report);
 }
 
-async function explain(names: readonly string[], options: ExplainOptions): Promise<void> {
+function explain(names: readonly string[], options: ExplainOptions): void {
   const loaded = loadDaemonConfig({ config: options.config }, undefined);
   const all = names.length === 0 ? [...loaded.policies.keys()] : names;
   const places = all.flatMap((name) => placesOfPolicy(loaded, name, options.account));
   const texts = places.map((place) => [headingOf(place), ...sentencesOf(place)].join('\n'));
   const text = places.length === 0 ? 'the configuration has no policy' : texts.join('\n\n');
-  await new StandardOutput().writeLines([text]);
+  printLines([text]);
 }
 
 function headingOf({ policy, account, listeners }: PolicyPlace): string {

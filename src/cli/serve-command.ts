@@ -1,18 +1,21 @@
 // `clavigerd` without a subcommand: configuration, log, keys, then the daemon until a signal.
 
-import { servedListeners } from '../config/clavigerd-config.js';
+import { servedListeners, type ClavigerdConfig } from '../config/clavigerd-config.js';
 import { tellUnused } from '../config/config-references.js';
 import type { Start } from '../config/listen-settings.js';
 import { systemClock } from '../lib/clock.js';
+import { systemCodeOf } from '../lib/errors.js';
 import { Log } from '../sys/log.js';
 import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.js';
 import { loadDaemonConfig, type DaemonConfig } from './daemon-config.js';
+import { DaemonStderr } from './daemon-stderr.js';
 import { formatEffectiveConfig } from './effective-config.js';
-import { EXIT_OK } from './failure.js';
+import { EXIT_OK, EXIT_OUTPUT_LOST } from './failure.js';
 import { openDaemonRecords, tellAuditHead } from './daemon-records.js';
 import { reopenOnHangup } from './hangup.js';
 import { openServedAccounts } from './served-accounts.js';
-import { writeStderr } from './standard-error.js';
+import { STDERR_FD } from './standard-error.js';
+import { printText } from './standard-output.js';
 
 export interface ServeOptions {
   readonly config?: string;
@@ -24,8 +27,6 @@ export interface ServeOptions {
   readonly check?: boolean;
 }
 
-const STDERR_FD = 2;
-
 /** Runs the daemon; gives the exit code. @throws AppError of any folder, before anything is served. */
 export async function serve(options: ServeOptions): Promise<number> {
   const passed = options.stdio === true ? [] : takePassedSockets(process.env, process.pid);
@@ -36,24 +37,36 @@ export async function serve(options: ServeOptions): Promise<number> {
   const loaded = loadDaemonConfig(options, isKnown ? start : undefined);
   const { config } = loaded;
   if (isCheck) {
-    process.stdout.write(formatEffectiveConfig(config));
+    printText(formatEffectiveConfig(config));
     return EXIT_OK;
   }
-  const log = new Log({
-    program: 'clavigerd',
-    clock: systemClock,
-    writeStderr,
-    journal: isJournal(process.env, STDERR_FD),
-    quiet: config.quiet,
-    debug: options.debug === true,
-    file: config.logfile,
+  const stderr = new DaemonStderr();
+  const log = newLog(config, stderr, options.debug === true);
+  const hasOtherLog = config.logfile !== undefined || config.auditLog !== undefined;
+  const lost = stderr.gone.then((code) => {
+    log.warning('standard-error-lost', { reason: code });
+    return 'standard error is lost, and there is no other log';
   });
+  // Before the records: from there on `audit rotate` and logrotate may signal this process.
+  const signalled = stopSignal(log);
+  const stopped = hasOtherLog ? signalled : Promise.race([signalled, lost]);
+  const lostReply = start.kind === 'stdio' ? watchReplies(process.stdout) : undefined;
   try {
-    await serveWith(loaded, log, start, passed);
+    await serveWith(loaded, { log, start, passed, stopped });
   } finally {
     log.close();
   }
-  return EXIT_OK;
+  const isLogLost = stderr.hasLost && !hasOtherLog;
+  return isLogLost || lostReply?.() === true ? EXIT_OUTPUT_LOST : EXIT_OK;
+}
+
+/** @returns asked later: whether a reply could not be written; a client that has left is no such case. */
+function watchReplies(output: NodeJS.WritableStream): () => boolean {
+  let isLost = false;
+  output.on('error', (error) => {
+    isLost ||= systemCodeOf(error) !== 'EPIPE';
+  });
+  return () => isLost;
 }
 
 function startOf(options: ServeOptions, passed: readonly PassedSocket[]): Start {
@@ -62,18 +75,34 @@ function startOf(options: ServeOptions, passed: readonly PassedSocket[]): Start 
     : { kind: 'sockets', passed: passed.map(({ name }) => name) };
 }
 
+function newLog(config: ClavigerdConfig, stderr: DaemonStderr, debug: boolean): Log {
+  return new Log({
+    program: 'clavigerd',
+    clock: systemClock,
+    writeStderr: (lines) => stderr.write(lines),
+    journal: isJournal(process.env, STDERR_FD),
+    quiet: config.quiet,
+    debug,
+    file: config.logfile,
+  });
+}
+
+interface Service {
+  readonly log: Log;
+  readonly start: Start;
+  readonly passed: readonly PassedSocket[];
+  /** Resolves when the daemon is to stop, with what told it so. */
+  readonly stopped: Promise<string>;
+}
+
 async function serveWith(
   { config, policies }: DaemonConfig,
-  log: Log,
-  start: Start,
-  passed: readonly PassedSocket[],
+  { log, start, passed, stopped }: Service,
 ): Promise<void> {
   const listeners = servedListeners(config, start);
   for (const message of tellUnused(config)) {
     log.warning('unused', { message });
   }
-  // Before the records: from there on `audit rotate` and logrotate may signal this process.
-  const stopped = stopSignal(log);
   const reopenToo = reopenOnHangup(log);
   const records = await openDaemonRecords(config, policies, listeners, log);
   const { audit, ledger } = records;

@@ -1,18 +1,47 @@
-// Lines to standard error, for the daemon's log and the client's words. Not process.stderr: that stream
-// turns a reader that went away into an error event, and a slow one into memory.
+// Standard error of both programs: the daemon's log and what commands say beside their result. What is written
+// there has been looked at, so that no foreign text reaches a terminal as a command to it.
+// Not process.stderr: that stream turns a reader that went away into an error event, and a slow one into memory.
 
 import { writeSync } from 'node:fs';
+import { systemCodeOf } from '../lib/errors.js';
+import { printableLines } from '../lib/printable.js';
 
-const STDERR_FD = 2;
+export const STDERR_FD = 2;
+
+let isSomethingLost = false;
 
 /**
- * Writes a line at once; false when standard error is closed, or takes no more and does not block. A pipe
- * that blocks, and that nobody reads, stops the program when it is full, as it stops any.
+ * Writes lines at once. A pipe that blocks, and that nobody reads, stops the program when it is full, as it
+ * stops any.
+ * @returns undefined when all of it is written, else the code of the system's error.
  */
-export function writeStderr(line: string): boolean {
+export function writeStderr(lines: string): string | undefined {
+  return writeBytes(printableLines(lines));
+}
+
+/** The same for what a command says: what of it is lost makes the command fail, see `hasLostWords`. */
+export function tellStderr(lines: string): void {
+  isSomethingLost = writeStderr(lines) !== undefined || isSomethingLost;
+}
+
+/** A line that is written over by the next one, for a terminal. @param text our own words */
+export function showProgress(text: string): void {
+  isSomethingLost = writeBytes(`\r${text}`) !== undefined || isSomethingLost;
+}
+
+/** True when a command has said something that nobody can have heard. */
+export function hasLostWords(): boolean {
+  return isSomethingLost;
+}
+
+function writeBytes(text: string): string | undefined {
+  const bytes = Buffer.from(text);
   try {
-    return writeSync(STDERR_FD, line) === Buffer.byteLength(line);
-  } catch {
-    return false;
+    for (let written = 0; written < bytes.length;) {
+      written += writeSync(STDERR_FD, bytes, written);
+    }
+    return undefined;
+  } catch (error) {
+    return systemCodeOf(error) ?? 'unknown';
   }
 }

@@ -4,11 +4,36 @@
 /** Characters one piece of foreign text may take in a message. */
 export const MAX_PRINTABLE_LENGTH = 1000;
 
+/** Control characters (C0, C1), formatting ones (bidirectional, invisible), line separators, halves of a pair. */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu;
+/** Most text is of these alone, and needs no look at each character. */
+const SAFE_LINES = /^[ -~\n]*$/;
+
 /** `text` with every control and formatting character written as `\u001b`, cut to a length. */
 export function printable(text: string, maxLength = MAX_PRINTABLE_LENGTH): string {
   const cut = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
-  return cut.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
+  return cut.replace(UNSAFE, escapeUnits);
+}
+
+/**
+ * The same for a whole output, whose line ends stay: the last look at what leaves for a terminal. A text that is
+ * JSON stays the same JSON, as such characters stand in its strings alone.
+ */
+export function printableLines(text: string): string {
+  return SAFE_LINES.test(text)
+    ? text
+    : text.replace(UNSAFE, (character) => (character === '\n' ? '\n' : escapeUnits(character)));
+}
+
+/** True when `text` has a control character (C0, C1). */
+export function hasControlCharacter(text: string): boolean {
+  return /\p{Cc}/u.test(text);
+}
+
+/** As JSON escapes them: by UTF-16 units (RFC 8259 §7). */
+function escapeUnits(character: string): string {
+  return character
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
 }

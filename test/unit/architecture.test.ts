@@ -67,6 +67,11 @@ const GLOBAL_DOORS: readonly Door[] = [
     opens: /^process\.(argv|argv0|env|exit)$/,
     allowed: /^src\/(cli\/.*|token\/helper\.ts)$/,
   },
+  {
+    name: 'standard output and error, past the ways out of src/cli/standard-*.ts',
+    opens: /^process\.(stdout|stderr)$/,
+    allowed: /^src\/cli\/serve-command\.ts$/, // the one client of --stdio
+  },
   { name: 'console', opens: /^console\./, allowed: /^$/ },
 ];
 
