@@ -51,11 +51,8 @@ describe('foreign text', () => {
       assertSafe(result);
       assert.match(result.stdout, /\\u009b2J\\u202eevil\\u2066/);
       if (format !== undefined) {
-        const tokens: unknown = JSON.parse(result.stdout);
-        assert.ok(Array.isArray(tokens));
-        const [token]: unknown[] = tokens;
-        assert.ok(typeof token === 'object' && token !== null && 'token' in token);
-        assert.equal(token.token, EVIL_LABEL);
+        const read = JSON.stringify(JSON.parse(result.stdout));
+        assert.ok(read.includes(JSON.stringify({ token: EVIL_LABEL }).slice(0, -1)), read);
       }
     });
 
