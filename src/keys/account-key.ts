@@ -5,10 +5,17 @@ import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
 import { AppError } from '../lib/errors.js';
 
+/** Who waits for work: accounts take turns, within one its listeners, within one of those its connections. */
+export interface Client {
+  readonly account: string;
+  readonly listener: string;
+  /** One in the whole daemon. */
+  readonly connection: string;
+}
+
 /** Who asks for a signature, for keys that many wait for. */
 export interface Asker {
-  /** Names the connection: connections are served in turn. */
-  readonly client: string;
+  readonly client: Client;
   /** Told once when the signature takes long: a person may have to touch the token. */
   readonly onNotice?: (() => void) | undefined;
   /** Told when the key comes to the request, once an attempt; a key that nobody waits for may never tell. */
@@ -44,7 +51,7 @@ export interface AccountKey {
   wake?(): Promise<void>;
 
   /** The client is gone: what it still waits for need not be signed. */
-  forget?(client: string): void;
+  forget?(client: Client): void;
 
   /** Told that a signature of this key, as `sign` gave it, does not verify: what made it is replaced. */
   distrust?(signature: Buffer): void;

@@ -7,7 +7,7 @@ import { jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
 import type { Clock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { UnsentError, type AccountKey, type Asker } from './account-key.js';
+import { UnsentError, type AccountKey, type Asker, type Client } from './account-key.js';
 import type { KeyLog } from './key-context.js';
 import { KeyPlace, type KeySource } from './key-place.js';
 import { mayPass } from './token-trouble.js';
@@ -154,7 +154,7 @@ class FailoverKey implements AccountKey {
     throw failure ?? new AppError('TOKEN_ABSENT', 'account key: at none of its places');
   }
 
-  forget(client: string): void {
+  forget(client: Client): void {
     for (const { key } of this.#places) {
       key?.forget?.(client);
     }

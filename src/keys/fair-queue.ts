@@ -1,8 +1,14 @@
-// A queue that serves its clients in turn: one who sends much waits for himself, not others for him. Pure.
+// A queue that serves its clients in turn: accounts, within one its listeners, within one of those its
+// connections. Whoever asks for much waits for himself, and so does everybody on his listener; others wait for
+// one of his items. Pure.
+
+import type { Client } from './account-key.js';
+
+/** Accounts, listeners or connections that wait, the next one first; none is empty. */
+type Ring<T> = Map<string, T>;
 
 export class FairQueue<T> {
-  /** Clients that wait, the next one first; none has an empty list. */
-  readonly #waiting = new Map<string, T[]>();
+  readonly #accounts: Ring<Ring<Ring<T[]>>> = new Map();
   #length = 0;
 
   /** Items of all clients together. */
@@ -10,46 +16,72 @@ export class FairQueue<T> {
     return this.#length;
   }
 
-  /** Puts an item behind those of the same client. */
-  push(client: string, item: T): void {
+  /** Puts an item behind those of the same connection. */
+  push(client: Client, item: T): void {
+    const { account, listener, connection } = client;
+    const listeners = getOrAdd(this.#accounts, account, (): Ring<Ring<T[]>> => new Map());
+    const connections = getOrAdd(listeners, listener, (): Ring<T[]> => new Map());
+    getOrAdd(connections, connection, (): T[] => []).push(item);
     this.#length += 1;
-    const items = this.#waiting.get(client);
-    if (items === undefined) {
-      this.#waiting.set(client, [item]);
-    } else {
-      items.push(item);
-    }
   }
 
-  /** Takes the first item of the client whose turn it is; that client is then the last. */
+  /** Takes the first item of the connection whose turn it is; account, listener and connection are then the last. */
   shift(): T | undefined {
-    const [first] = this.#waiting;
-    if (first === undefined) {
+    const [account] = this.#accounts;
+    const [listener] = account?.[1] ?? [];
+    const [connection] = listener?.[1] ?? [];
+    if (account === undefined || listener === undefined || connection === undefined) {
       return undefined;
     }
-    const [client, items] = first;
-    const item = items.shift();
-    this.#waiting.delete(client);
-    if (items.length > 0) {
-      this.#waiting.set(client, items);
-    }
+    const item = connection[1].shift();
+    putLast(listener[1], connection, connection[1].length > 0);
+    putLast(account[1], listener, listener[1].size > 0);
+    putLast(this.#accounts, account, account[1].size > 0);
     this.#length -= 1;
     return item;
   }
 
-  /** Takes out all items of a client. */
-  remove(client: string): T[] {
-    const items = this.#waiting.get(client) ?? [];
-    this.#waiting.delete(client);
+  /** Takes out all items of a connection. */
+  remove({ account, listener, connection }: Client): T[] {
+    const listeners = this.#accounts.get(account);
+    const connections = listeners?.get(listener);
+    const items = connections?.get(connection);
+    if (listeners === undefined || connections === undefined || items === undefined) {
+      return [];
+    }
+    connections.delete(connection);
+    deleteIfEmpty(listeners, listener);
+    deleteIfEmpty(this.#accounts, account);
     this.#length -= items.length;
     return items;
   }
 
   /** Takes out everything. */
   drain(): T[] {
-    const items = [...this.#waiting.values()].flat();
-    this.#waiting.clear();
+    const items = [...this.#accounts.values()]
+      .flatMap((listeners) => [...listeners.values()])
+      .flatMap((connections) => [...connections.values()].flat());
+    this.#accounts.clear();
     this.#length = 0;
     return items;
+  }
+}
+
+function getOrAdd<T>(ring: Ring<T>, name: string, make: () => T): T {
+  const found = ring.get(name) ?? make();
+  ring.set(name, found);
+  return found;
+}
+
+function putLast<T>(ring: Ring<T>, [name, value]: readonly [string, T], stays: boolean): void {
+  ring.delete(name);
+  if (stays) {
+    ring.set(name, value);
+  }
+}
+
+function deleteIfEmpty(ring: Ring<Ring<unknown>>, name: string): void {
+  if (ring.get(name)?.size === 0) {
+    ring.delete(name);
   }
 }

@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { systemClock } from '../lib/clock.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import type { Client } from './account-key.js';
 import { Breaker } from './breaker.js';
 import { readResidentBytes } from './helper-memory.js';
 import { decideRecovery } from './recovery-table.js';
@@ -25,7 +26,7 @@ export interface HelperSeatOptions extends Omit<TokenSupervisorOptions, 'onLoss'
 
 /** One signature that somebody waits for. */
 export interface SigningJob {
-  readonly client: string;
+  readonly client: Client;
   readonly input: Buffer;
   readonly resolve: (signature: Buffer) => void;
   readonly reject: (error: unknown) => void;
@@ -157,9 +158,9 @@ export class HelperSeat {
   }
 
   /** The client is gone: a helper that waits for somebody's finger on its behalf is given up. */
-  forget(client: string): void {
+  forget({ connection }: Client): void {
     for (const held of this.#inHand) {
-      if (held.job.client === client) {
+      if (held.job.client.connection === connection) {
         held.job.wanted = false;
         this.#giveUpIfLate(held);
       }

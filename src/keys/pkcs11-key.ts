@@ -3,7 +3,7 @@
 
 import { algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';
-import type { AccountKey } from './account-key.js';
+import type { AccountKey, Client } from './account-key.js';
 import type { KeyContext } from './key-context.js';
 import { resolveModule, type Pkcs11Module } from './module-path.js';
 import { isPinTrouble } from './pin-guard.js';
@@ -11,6 +11,9 @@ import { formatPkcs11Uri, parsePkcs11Uri } from './pkcs11-uri.js';
 import { readPublicHalf } from './public-half.js';
 import { isAskedOnTerminal, tokenPinGovernor } from './token-pin.js';
 import { TokenPool } from './token-pool.js';
+
+/** Asks for commands, which have no clients. */
+const NOBODY: Client = { account: '', listener: '', connection: '' };
 
 export interface Pkcs11Key extends AccountKey {
   /** Process IDs of the token helpers that run. */
@@ -52,7 +55,7 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
         return pool.isAvailable;
       },
       wake: () => pool.start().then(() => undefined),
-      sign: (input, asker = { client: '' }) => pool.sign(input, asker),
+      sign: (input, asker = { client: NOBODY }) => pool.sign(input, asker),
       forget: (client) => {
         pool.forget(client);
       },

@@ -18,7 +18,10 @@ export function softwareAccountKey(privateKey: KeyObject, description: string): 
     jwk: jwkOfKey(privateKey),
     publicKey: createPublicKey(privateKey),
     description,
-    sign: (input) => signer.sign(input),
+    sign: (input, asker) => signer.sign(input, asker),
+    forget: (client) => {
+      signer.forget(client);
+    },
     close: () => Promise.resolve(),
   };
 }

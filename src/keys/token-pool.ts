@@ -2,7 +2,7 @@
 // turn. While no helper is in service, requests are answered at once with the reason.
 
 import { AppError } from '../lib/errors.js';
-import { UnsentError, type Asker } from './account-key.js';
+import { UnsentError, type Asker, type Client } from './account-key.js';
 import { FairQueue } from './fair-queue.js';
 import { HelperSeat, type HelperSeatOptions, type SigningJob } from './helper-seat.js';
 import type { PinGovernor } from './pin-governor.js';
@@ -85,7 +85,7 @@ export class TokenPool {
   }
 
   /** The client is gone: what it asked for is not signed, as far as that can be helped. */
-  forget(client: string): void {
+  forget(client: Client): void {
     const gone = new AppError('KEY_CANCELLED', 'the client is gone');
     for (const job of this.#queue.remove(client)) {
       job.reject(gone);

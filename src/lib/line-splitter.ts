@@ -1,19 +1,33 @@
 // Bytes to CR LF lines, with a limit. Pure; used by the daemon on client bytes and by the client on
 // signer bytes. It never repairs: LF alone, CR alone, NUL or an over-long line is an error, for good.
+// It keeps bytes, not lines: a line is cut when it is asked for, so that a flood of short lines is not a
+// flood of objects.
 
 const CR = 0x0d;
 const LF = 0x0a;
+const NONE = -1;
+const EMPTY = Buffer.alloc(0);
+const LINE_ENDING_BYTES = 2;
 
 export type LineError = 'line-too-long' | 'bare-line-ending' | 'control-character';
 
-export type SplitResult =
-  | { readonly lines: readonly Buffer[]; readonly error?: undefined }
-  | { readonly lines: readonly Buffer[]; readonly error: LineError };
+export type Cut =
+  /** @prop line shares memory with what was pushed: whoever keeps it copies it */
+  | { readonly line: Buffer; readonly error?: undefined }
+  | { readonly line?: undefined; readonly error: LineError };
 
 /** Splits a byte stream into lines ended by CR LF, without the ending. */
 export class LineSplitter {
   readonly #maxLineBytes: number;
-  #pending: Buffer = Buffer.alloc(0);
+  /** Not cut yet are the bytes from `#start` to `#end`; those before `#scanned` have been looked at. */
+  #bytes: Buffer = EMPTY;
+  #start = 0;
+  #end = 0;
+  #scanned = 0;
+  /** True where `#bytes` is memory of our own, and may be written to. */
+  #isOwn = true;
+  /** Where the line that begins at `#start` has its LF, once that was found. */
+  #lineFeed = NONE;
   #error: LineError | undefined;
 
   /** @param maxLineBytes most bytes a line may have, its CR LF not counted. */
@@ -21,60 +35,126 @@ export class LineSplitter {
     this.#maxLineBytes = maxLineBytes;
   }
 
-  /** Bytes of a line whose end has not come yet. */
+  /** Bytes that are not cut yet. */
   get pendingBytes(): number {
-    return this.#pending.length;
+    return this.#end - this.#start;
   }
 
-  /** Bytes that came after the last whole line; taking them empties the splitter. */
-  takePending(): Buffer {
-    const rest = this.#pending;
-    this.#pending = Buffer.alloc(0);
-    return rest;
-  }
-
-  /**
-   * Takes bytes in and gives the lines they complete. After an error the splitter stays broken:
-   * the complete lines before the error come with it, none after.
-   */
-  push(chunk: Uint8Array): SplitResult {
+  /** Bytes that `next` would cut, the line ending counted, 0 for an error; undefined while there is no whole line. */
+  get nextBytes(): number | undefined {
+    this.#scan();
     if (this.#error !== undefined) {
-      return { lines: [], error: this.#error };
+      return 0;
     }
-    // One copy: the lines handed out never share memory with what the socket may reuse.
-    let rest = Buffer.concat([this.#pending, chunk]);
-    const lines: Buffer[] = [];
-    for (;;) {
-      const end = rest.indexOf(LF);
-      const line = end === -1 ? rest : rest.subarray(0, Math.max(end - 1, 0));
-      const error = this.#check(rest, end, line);
-      if (error !== undefined) {
-        this.#error = error;
-        this.#pending = Buffer.alloc(0);
-        return { lines, error };
-      }
-      if (end === -1) {
-        this.#pending = rest;
-        return { lines };
-      }
-      lines.push(line);
-      rest = rest.subarray(end + 1);
+    return this.#lineFeed === NONE ? undefined : this.#lineFeed + 1 - this.#start;
+  }
+
+  /** Takes bytes in. After an error the splitter stays broken, and takes none. */
+  push(chunk: Uint8Array): void {
+    if (this.#error !== undefined) {
+      return;
+    }
+    if (this.pendingBytes === 0) {
+      this.#replace(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), false);
+      return;
+    }
+    if (!this.#isOwn || this.#end + chunk.length > this.#bytes.length) {
+      this.#move(chunk.length);
+    }
+    this.#bytes.set(chunk, this.#end);
+    this.#end += chunk.length;
+  }
+
+  /** The next line, or for good the error that it is; undefined while there is no whole line. */
+  next(): Cut | undefined {
+    const bytes = this.nextBytes;
+    if (this.#error !== undefined) {
+      this.#replace(EMPTY, true);
+      return { error: this.#error };
+    }
+    if (bytes === undefined) {
+      return undefined;
+    }
+    const line = this.#bytes.subarray(this.#start, this.#start + bytes - LINE_ENDING_BYTES);
+    this.#start += bytes;
+    this.#scanned = this.#start;
+    this.#lineFeed = NONE;
+    return { line };
+  }
+
+  /** Looks at what has not been looked at, up to the end of the line. */
+  #scan(): void {
+    if (this.#lineFeed !== NONE || this.#error !== undefined) {
+      return;
+    }
+    const fresh = this.#bytes.subarray(this.#scanned, this.#end);
+    const lineFeed = fresh.indexOf(LF);
+    const carriageReturn = fresh.indexOf(CR);
+    // The LF after a CR that came last is still on the way.
+    const expected = lineFeed === NONE ? fresh.length - 1 : lineFeed - 1;
+    const isEnding = carriageReturn !== NONE && carriageReturn === expected;
+    const body = isEnding || lineFeed !== NONE ? fresh.subarray(0, Math.max(expected, 0)) : fresh;
+    this.#error = this.#check(body, {
+      isBare: lineFeed === NONE ? carriageReturn !== NONE && !isEnding : !isEnding,
+      isWhole: lineFeed !== NONE,
+    });
+    if (lineFeed !== NONE) {
+      this.#lineFeed = this.#scanned + lineFeed;
+    }
+    this.#scanned = isEnding ? this.#scanned + carriageReturn : this.#end;
+    if (this.#lineFeed === NONE && !this.#isOwn) {
+      this.#leaveChunk();
     }
   }
 
-  #check(rest: Buffer, end: number, line: Buffer): LineError | undefined {
-    const endedByCrLf = end === -1 || (end > 0 && rest[end - 1] === CR);
-    if (!endedByCrLf) {
+  #check(
+    body: Buffer,
+    { isBare, isWhole }: { readonly isBare: boolean; readonly isWhole: boolean },
+  ): LineError | undefined {
+    if (isBare && isWhole) {
       return 'bare-line-ending';
     }
-    // An unfinished line may carry one CR more than the limit: its LF is still on the way.
-    const body = end === -1 && line.at(-1) === CR ? line.subarray(0, -1) : line;
-    if (body.length > this.#maxLineBytes) {
+    if (this.#scanned - this.#start + body.length > this.#maxLineBytes) {
       return 'line-too-long';
     }
-    if (body.includes(CR)) {
+    if (isBare) {
       return 'bare-line-ending';
     }
     return body.includes(0) ? 'control-character' : undefined;
+  }
+
+  /** Half a line may wait for long: it is kept in memory of its own, not in the chunk it came with. */
+  #leaveChunk(): void {
+    if (this.pendingBytes === 0) {
+      this.#replace(EMPTY, true);
+    } else {
+      this.#move(0);
+    }
+  }
+
+  /**
+   * To memory with room for so many bytes more. Up to the size of a line it doubles, so that bytes that drip
+   * in are not copied each time.
+   */
+  #move(room: number): void {
+    const { pendingBytes } = this;
+    const size = Math.min(2 * pendingBytes, this.#maxLineBytes + LINE_ENDING_BYTES);
+    const bytes = Buffer.allocUnsafeSlow(Math.max(pendingBytes + room, size));
+    bytes.set(this.#bytes.subarray(this.#start, this.#end));
+    const scanned = this.#scanned - this.#start;
+    const lineFeed = this.#lineFeed === NONE ? NONE : this.#lineFeed - this.#start;
+    this.#replace(bytes, true);
+    this.#end = pendingBytes;
+    this.#scanned = scanned;
+    this.#lineFeed = lineFeed;
+  }
+
+  #replace(bytes: Buffer, isOwn: boolean): void {
+    this.#bytes = bytes;
+    this.#isOwn = isOwn;
+    this.#start = 0;
+    this.#end = bytes.length;
+    this.#scanned = 0;
+    this.#lineFeed = NONE;
   }
 }

@@ -50,16 +50,16 @@ export class ClientSession {
    * @throws AppError PROTO_GREETING or PROTO_REPLY; the connection must then be closed
    */
   receive(chunk: Uint8Array): readonly ClientSessionEvent[] {
-    const { lines, error } = this.#splitter.push(chunk);
+    this.#splitter.push(chunk);
     const events: ClientSessionEvent[] = [];
-    for (const line of lines) {
-      const event = this.#takeLine(line);
+    for (let cut = this.#splitter.next(); cut !== undefined; cut = this.#splitter.next()) {
+      if (cut.error !== undefined) {
+        throw this.#broken(cut.error);
+      }
+      const event = this.#takeLine(cut.line);
       if (event !== undefined) {
         events.push(event);
       }
-    }
-    if (error !== undefined) {
-      throw this.#broken(error);
     }
     return events;
   }

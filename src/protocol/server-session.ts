@@ -1,6 +1,7 @@
 // One client's conversation, seen from the daemon. Pure: bytes in, events out, no clock, no socket.
 // It keeps the order of replies, whatever order signatures come in, and the one rule of refusals:
 // without the "errors" extension a refused or malformed request closes the connection unanswered.
+// It takes one line when it is told to, and keeps what waits as bytes.
 
 import { LineSplitter, type LineError } from '../lib/line-splitter.js';
 import {
@@ -18,7 +19,10 @@ export type Outcome =
   | { readonly kind: 'refusal'; readonly refusal: Refusal };
 
 export type SessionEvent =
-  /** A line to parse, decide upon and answer with `answer(id, ...)`. */
+  /**
+   * A line to parse, decide upon and answer with `answer(id, ...)`.
+   * @prop line shares memory with what was received: whoever keeps it copies it
+   */
   | { readonly kind: 'request'; readonly id: number; readonly line: Buffer }
   /** Bytes that are no line, and so no request; what came before them is still answered. */
   | { readonly kind: 'no-line'; readonly error: LineError }
@@ -39,26 +43,20 @@ export type EventHandler = (event: SessionEvent) => void;
 export class ServerSession {
   readonly #onEvent: EventHandler;
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES);
-  /** Whole lines not looked at yet, because enough requests are pending. */
-  readonly #waiting: Buffer[] = [];
   /** Requests not yet answered on the wire, oldest first. */
   readonly #slots: Slot[] = [];
   #nextId = 1;
   #firstLine = true;
   #errorsEnabled = false;
-  /** Why the session ends once everything taken in is answered; set, no more bytes are taken. */
+  /** Why the session ends once the lines it has are answered; set, no more bytes are received. */
   #ending: string | undefined;
+  /** Set with `#ending` where not even the lines it has are taken. */
+  #takesNoMore = false;
   #closed = false;
-  #pumping = false;
 
   /** @param onEvent told of each event; may call `answer` from inside a `request` event. */
   constructor(onEvent: EventHandler) {
     this.#onEvent = onEvent;
-  }
-
-  /** Lines wait for pending requests: the caller should read no more until an answer went out. */
-  get isFull(): boolean {
-    return this.#waiting.length > 0;
   }
 
   /** False where a refusal only closes the connection. */
@@ -66,28 +64,45 @@ export class ServerSession {
     return this.#errorsEnabled;
   }
 
+  /** True when another line cannot be taken before more bytes are received. */
+  get needsBytes(): boolean {
+    return this.#ending === undefined && this.#splitter.nextBytes === undefined;
+  }
+
   /** True while a line has begun and not ended. */
   get isMidLine(): boolean {
-    return this.#splitter.pendingBytes > 0;
+    return this.needsBytes && this.#splitter.pendingBytes > 0;
   }
 
-  /** True when nothing taken in is unanswered. */
+  /** Bytes of the line that `takeLine` would take; undefined while there is none, or no place for its reply. */
+  get nextLineBytes(): number | undefined {
+    const hasPlace = !this.#takesNoMore && this.#slots.length < MAX_PIPELINED_REQUESTS;
+    return hasPlace ? this.#splitter.nextBytes : undefined;
+  }
+
+  /** True when no request waits for its answer. */
   get isIdle(): boolean {
-    return this.#slots.length === 0 && this.#waiting.length === 0;
+    return this.#slots.length === 0;
   }
 
-  /** Takes bytes from the client. */
+  /** Takes bytes from the client; lines stay uncut. */
   receive(chunk: Uint8Array): void {
-    if (this.#ending !== undefined) {
-      return;
+    if (this.#ending === undefined) {
+      this.#splitter.push(chunk);
     }
-    const { lines, error } = this.#splitter.push(chunk);
-    this.#waiting.push(...lines);
-    this.#ending = error;
-    if (error !== undefined) {
-      this.#onEvent({ kind: 'no-line', error });
+  }
+
+  /** Takes one line, if there is one and a place for its reply. */
+  takeLine(): void {
+    const cut = this.nextLineBytes === undefined ? undefined : this.#splitter.next();
+    if (cut?.error !== undefined) {
+      this.#takesNoMore = true;
+      this.#ending = cut.error;
+      this.#onEvent({ kind: 'no-line', error: cut.error });
+    } else if (cut !== undefined) {
+      this.#onLine(cut.line);
     }
-    this.#pump();
+    this.#settle();
   }
 
   /** The client will send no more: what it asked is answered, a half line is dropped. */
@@ -95,15 +110,15 @@ export class ServerSession {
     this.end(this.isMidLine ? 'truncated line' : 'client closed');
   }
 
-  /** Takes no more bytes; closes when what has been taken in is answered. */
+  /** Takes no more bytes; closes when the lines it has are taken and answered. */
   end(reason: string): void {
     this.#ending ??= reason;
-    this.#pump();
+    this.#settle();
   }
 
-  /** Takes nothing more, not even what waits; closes when the requests in hand are answered. */
+  /** Takes nothing more, not even the lines it has; closes when the requests in hand are answered. */
   abandon(reason: string): void {
-    this.#waiting.length = 0;
+    this.#takesNoMore = true;
     this.end(reason);
   }
 
@@ -128,40 +143,13 @@ export class ServerSession {
     } else {
       // As lacme expects: what came before is answered; the refused request and all behind it are not.
       this.#slots.length = at;
-      this.#waiting.length = 0;
+      this.#takesNoMore = true;
       this.#ending = `refused: ${outcome.refusal.code}`;
     }
-    this.#pump();
+    this.#settle();
   }
 
-  /** Takes lines up to the pipelining limit, writes what is due, closes at the end. */
-  #pump(): void {
-    if (this.#pumping) {
-      return; // answered from inside a request event: the loop below goes on
-    }
-    this.#pumping = true;
-    do {
-      this.#takeLines();
-      this.#flush();
-    } while (this.#waiting.length > 0 && this.#slots.length < MAX_PIPELINED_REQUESTS);
-    this.#pumping = false;
-    if (this.#ending !== undefined && this.isIdle && !this.#closed) {
-      this.#closed = true;
-      this.#onEvent({ kind: 'close', reason: this.#ending });
-    }
-  }
-
-  #takeLines(): void {
-    while (this.#slots.length < MAX_PIPELINED_REQUESTS) {
-      const line = this.#waiting.shift();
-      if (line === undefined) {
-        return;
-      }
-      this.#takeLine(line);
-    }
-  }
-
-  #takeLine(line: Buffer): void {
+  #onLine(line: Buffer): void {
     const text = line.length <= MAX_WORD_BYTES ? line.toString('latin1') : '';
     const first = this.#firstLine;
     this.#firstLine = false;
@@ -176,6 +164,16 @@ export class ServerSession {
     } else {
       this.#slots.push({ id, reply: undefined });
       this.#onEvent({ kind: 'request', id, line });
+    }
+  }
+
+  /** Writes what is due, and closes once nothing more can become due. */
+  #settle(): void {
+    this.#flush();
+    const hasLines = !this.#takesNoMore && this.#splitter.nextBytes !== undefined;
+    if (this.#ending !== undefined && this.isIdle && !hasLines && !this.#closed) {
+      this.#closed = true;
+      this.#onEvent({ kind: 'close', reason: this.#ending });
     }
   }
 

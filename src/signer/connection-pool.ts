@@ -2,16 +2,15 @@
 
 import type { Duplex } from 'node:stream';
 import type { Log } from '../sys/log.js';
-import { Connection, type ConnectionOptions } from './connection.js';
+import { Connection, type ConnectionSettings } from './connection.js';
 
 export interface ConnectionPoolOptions {
-  readonly settings: Pick<
-    ConnectionOptions,
-    'greeting' | 'service' | 'log' | 'lineTimeoutMs' | 'idleTimeoutMs' | 'lingerMs'
-  >;
+  readonly settings: ConnectionSettings;
   readonly maxConnections: number;
-  /** Goes before the number of a connection, so that it is one in the whole daemon; undefined where there is one. */
-  readonly listener: string | undefined;
+  readonly account: string;
+  readonly listener: string;
+  /** False where it is the only one: connections then have plain numbers, else its name before them. */
+  readonly isOneOfMany: boolean;
 }
 
 export class ConnectionPool {
@@ -32,7 +31,7 @@ export class ConnectionPool {
   add(stream: Duplex): void {
     if (this.#connections.size >= this.#options.maxConnections) {
       this.#log.warning('refused', {
-        listener: this.#options.listener,
+        listener: this.#options.isOneOfMany ? this.#options.listener : undefined,
         code: 'busy',
         reason: `${this.#connections.size} connections are open`,
       });
@@ -40,10 +39,11 @@ export class ConnectionPool {
       stream.destroy();
       return;
     }
-    const { listener, settings } = this.#options;
+    const { account, listener, isOneOfMany, settings } = this.#options;
+    const name = isOneOfMany ? `${listener}/${this.#nextNumber}` : String(this.#nextNumber);
     const connection = new Connection({
       ...settings,
-      id: listener === undefined ? String(this.#nextNumber) : `${listener}/${this.#nextNumber}`,
+      client: { account, listener, connection: name },
       stream,
       onClosed: () => {
         this.#connections.delete(connection);

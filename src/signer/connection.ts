@@ -1,79 +1,80 @@
-// One client: its stream, its session, its clocks. Runs in the daemon. The peer is hostile: it may
-// stall, flood, half-close or vanish at any byte, and only its own connection may suffer for it.
+// One client: its stream, its session, its turns. Runs in the daemon. The peer is hostile: it may stall,
+// flood, half-close or vanish at any byte, and only its own connection may suffer for it. What it sends stays
+// in the stream, which then reads no more, until there is a turn and a place in the queue for one more line.
 
 import type { Duplex } from 'node:stream';
+import type { Client } from '../keys/account-key.js';
 import type { Log } from '../sys/log.js';
 import type { Notice } from '../protocol/notice.js';
 import type { Refusal } from '../protocol/refusal.js';
 import { ServerSession, type Outcome, type SessionEvent } from '../protocol/server-session.js';
+import { ConnectionClocks, type ClockSettings } from './connection-clocks.js';
+import type { PlaceHolder, RequestPlaces } from './request-places.js';
 import type { Admission, SigningService } from './signing-service.js';
+import type { TurnScheduler, Worker } from './turn-scheduler.js';
 
-const LF = 0x0a;
-/** A chunk this large ends a client's turn; a request has a few hundred bytes. */
-const MAX_TURN_BYTES = 4096;
+/** Bytes that are taken from the stream at once; it must not be more than its high-water mark. */
+export const READ_BYTES = 4096;
 /** Malformed and denied requests after which a connection is closed, though it asked for !errors. */
 const MAX_REFUSED_REQUESTS = 64;
-/** How often a client that ended its side is looked for while it has a request in hand. */
-const LEAVING_CHECK_MS = 500;
 const WAITING: Notice = {
   code: 'waiting',
   detail: 'the token takes long; it may want to be touched, where clavigerd runs',
 };
-/** Time the last reply has to leave, at least. */
-const MIN_FLUSH_MS = 1000;
 
-export interface ConnectionOptions {
-  /** How the log calls this connection. */
-  readonly id: string;
-  readonly stream: Duplex;
+/** What is the same for all connections of a listener. */
+export interface ConnectionSettings {
   readonly greeting: string;
   readonly service: SigningService;
+  readonly places: RequestPlaces;
+  readonly scheduler: TurnScheduler;
   readonly log: Log;
-  /** A line begun must end within this time. */
-  readonly lineTimeoutMs: number;
-  /** A connection without a byte or an answer for this time is closed. */
-  readonly idleTimeoutMs: number;
-  /** How long the peer may take to close its side after us; 0 for a pipe, which does not tell. */
-  readonly lingerMs: number;
+  readonly clocks: ClockSettings;
+}
+
+export interface ConnectionOptions extends ConnectionSettings {
+  readonly client: Client;
+  readonly stream: Duplex;
   /** Told once, when the stream is gone. */
   readonly onClosed: () => void;
 }
 
-export class Connection {
+export class Connection implements Worker {
+  readonly client: Client;
   readonly #options: ConnectionOptions;
   readonly #session: ServerSession;
-  #idleTimer: NodeJS.Timeout | undefined;
-  #lineTimer: NodeJS.Timeout | undefined;
-  #goneTimer: NodeJS.Timeout | undefined;
+  readonly #clocks: ConnectionClocks;
+  readonly #holder: PlaceHolder;
+  /** Bytes of the line in hand for which a place was taken that nobody uses yet. */
+  #unusedPlace: number | undefined;
+  #isOverdue = false;
   #refused = 0;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
+    const { client, stream, log } = options;
+    this.client = client;
     this.#options = options;
     this.#session = new ServerSession((event) => {
       this.#onSessionEvent(event);
     });
-    const { stream } = options;
-    stream.on('data', (chunk: Buffer) => {
-      this.#onData(chunk);
+    const onPlace = (): void => {
+      this.#wake();
+    };
+    this.#holder = { requests: 0, bytes: 0, onPlace };
+    this.#clocks = new ConnectionClocks(stream, options.clocks, {
+      onHalfLine: () => {
+        this.destroy('half a line for too long');
+      },
+      onSilence: () => this.#onSilence(),
+      onNoPlace: () => {
+        this.#isOverdue = true;
+        this.#wake();
+      },
     });
-    stream.on('end', () => {
-      this.#session.endInput();
-      this.#watchForLeaving();
-    });
-    stream.on('drain', () => {
-      this.#resumeIfReady();
-    });
-    stream.on('error', (error) => {
-      options.log.debug('connection-error', { conn: options.id, reason: error.message });
-    });
-    stream.on('close', () => {
-      this.#end('client vanished');
-      options.onClosed();
-    });
-    this.#restartIdleTimer();
+    this.#listen(stream);
     stream.write(options.greeting);
-    options.log.info('connected', { conn: options.id });
+    log.info('connected', { conn: client.connection });
   }
 
   /** Takes no more requests; closes when what is in hand is answered. */
@@ -87,19 +88,111 @@ export class Connection {
     this.#options.stream.destroy();
   }
 
-  #onData(chunk: Buffer): void {
-    this.#restartIdleTimer();
-    this.#session.receive(chunk);
-    this.#watchHalfLine(chunk);
-    if (chunk.length >= MAX_TURN_BYTES && !this.#closed) {
-      // One client's flood is not read on before the others have had their turn.
-      this.#pause();
-      setImmediate(() => {
-        this.#resumeIfReady();
-      });
-    } else if (!this.#isReady()) {
-      this.#pause();
+  /** Works on the next line, or throws away what came after the end. */
+  takeTurn(): boolean {
+    const { stream } = this.#options;
+    if (this.#closed) {
+      stream.read(); // unread input would turn the close into a reset that loses our last reply
+      return stream.readableLength > 0;
     }
+    const bytes = this.#session.nextLineBytes;
+    if (bytes === undefined || stream.writableNeedDrain) {
+      this.#options.places.leave(this.#holder); // others may have the place that it cannot use
+      return false;
+    }
+    if (!this.#takePlace(bytes)) {
+      return false;
+    }
+    this.#session.takeLine();
+    this.#returnUnusedPlace();
+    this.#clocks.watchLine(false);
+    this.#fill();
+    return this.#isReady;
+  }
+
+  #listen(stream: Duplex): void {
+    stream.on('readable', () => {
+      this.#onReadable();
+    });
+    stream.on('end', () => {
+      this.#session.endInput();
+      if (!this.#closed) {
+        this.#clocks.watchForLeaving();
+      }
+    });
+    stream.on('drain', () => {
+      this.#wakeIfReady();
+    });
+    stream.on('error', (error) => {
+      const { log, client } = this.#options;
+      log.debug('connection-error', { conn: client.connection, reason: error.message });
+    });
+    stream.on('close', () => {
+      this.#end('client vanished');
+      this.#options.onClosed();
+    });
+  }
+
+  #onReadable(): void {
+    this.#clocks.restartIdle();
+    this.#fill();
+    if (this.#closed || this.#isReady) {
+      this.#wake();
+    }
+  }
+
+  /** Takes from the stream what a line needs, and not more than that and a little. */
+  #fill(): void {
+    const { stream } = this.#options;
+    while (!this.#closed && this.#session.needsBytes) {
+      // Of nothing, too: a stream tells its end to who reads on.
+      const chunk: unknown = stream.read(Math.min(stream.readableLength, READ_BYTES));
+      if (!(chunk instanceof Uint8Array)) {
+        break;
+      }
+      this.#session.receive(chunk);
+    }
+    this.#clocks.watchLine(!this.#closed && this.#session.isMidLine);
+  }
+
+  get #isReady(): boolean {
+    const { stream } = this.#options;
+    return this.#closed
+      ? stream.readableLength > 0
+      : this.#session.nextLineBytes !== undefined && !stream.writableNeedDrain;
+  }
+
+  #wakeIfReady(): void {
+    if (this.#isReady) {
+      this.#wake();
+    }
+  }
+
+  #wake(): void {
+    this.#options.scheduler.wake(this);
+  }
+
+  /** True when the next line may be taken: there is a place for it, or it is to be refused. */
+  #takePlace(bytes: number): boolean {
+    const { places } = this.#options;
+    const isTaken = places.tryTake(this.#holder, bytes);
+    if (!isTaken && !this.#isOverdue) {
+      // Whoever has requests in the queue goes on when one of them is answered.
+      this.#clocks.watchPlace(this.#holder.requests === 0);
+      return false;
+    }
+    this.#unusedPlace = isTaken ? bytes : undefined;
+    places.leave(this.#holder);
+    this.#clocks.watchPlace(false);
+    return true;
+  }
+
+  #returnUnusedPlace(): void {
+    if (this.#unusedPlace !== undefined) {
+      this.#options.places.release(this.#holder, this.#unusedPlace);
+      this.#unusedPlace = undefined;
+    }
+    this.#isOverdue = false;
   }
 
   #onSessionEvent(event: SessionEvent): void {
@@ -108,27 +201,31 @@ export class Connection {
         this.#onRequest(event.id, event.line);
         break;
       case 'no-line':
-        this.#options.service.refuseLine(event.error, this.#options.id);
+        this.#options.service.refuseLine(event.error, this.client.connection);
         break;
       case 'write':
-        this.#restartIdleTimer();
+        this.#clocks.restartIdle();
         this.#options.stream.write(event.text, 'latin1'); // ASCII, cheaper than UTF-8
         break;
       case 'close':
         this.#end(event.reason);
-        this.#closeStream();
+        this.#clocks.endStream();
+        this.#wakeIfReady();
         break;
     }
   }
 
   #onRequest(id: number, line: Buffer): void {
-    const { service } = this.#options;
-    const admission = service.admit(line, this.#options.id);
+    const { service, places } = this.#options;
+    const bytes = this.#unusedPlace;
+    const admission = service.admit(line, this.client.connection, bytes !== undefined);
     if (admission.kind === 'refused') {
       this.#onRefused(id, admission);
       return;
     }
+    this.#unusedPlace = undefined;
     const peer = {
+      client: this.client,
       onNotice: (): void => {
         this.#session.notify(WAITING);
       },
@@ -136,6 +233,7 @@ export class Connection {
     };
     // `sign` never rejects: its trouble is an outcome.
     void service.sign(admission.request, peer).then((outcome) => {
+      places.release(this.#holder, bytes ?? 0);
       this.#answer(id, outcome);
     });
   }
@@ -156,7 +254,7 @@ export class Connection {
   #answer(id: number, outcome: Outcome): void {
     if (!this.#closed) {
       this.#session.answer(id, outcome);
-      this.#resumeIfReady();
+      this.#wakeIfReady();
     }
   }
 
@@ -168,86 +266,13 @@ export class Connection {
     }
   }
 
-  #isReady(): boolean {
-    return !this.#closed && !this.#session.isFull && !this.#options.stream.writableNeedDrain;
-  }
-
-  /** While we do not read, the rest of a line cannot come: its clock stands still. */
-  #pause(): void {
-    this.#options.stream.pause();
-    clearTimeout(this.#lineTimer);
-    this.#lineTimer = undefined;
-  }
-
-  #resumeIfReady(): void {
-    if (this.#isReady()) {
-      this.#options.stream.resume();
-      this.#startLineTimer();
+  /** A request in hand keeps the connection, and one that waits for its turn; a client that takes no answers does not. */
+  #onSilence(): boolean {
+    const isWaitedFor = this.#session.needsBytes || this.#options.stream.writableNeedDrain;
+    if (this.#session.isIdle && isWaitedFor) {
+      this.destroy('idle for too long');
     }
-  }
-
-  /**
-   * A client that ended its side may still read, or be gone: a write of nothing fails with EPIPE for the
-   * latter alone, and closes the stream. Nobody's finger is waited for on behalf of the gone.
-   */
-  #watchForLeaving(): void {
-    if (!this.#closed) {
-      this.#goneTimer = setInterval(() => {
-        this.#options.stream.write('');
-      }, LEAVING_CHECK_MS);
-    }
-  }
-
-  /** Restarted by bytes and by answers; a signature in hand keeps the connection. */
-  #restartIdleTimer(): void {
-    if (this.#idleTimer !== undefined) {
-      this.#idleTimer.refresh();
-      return;
-    }
-    this.#idleTimer = setTimeout(() => {
-      if (this.#session.isIdle) {
-        this.destroy('idle for too long');
-      } else {
-        this.#idleTimer?.refresh();
-      }
-    }, this.#options.idleTimeoutMs);
-  }
-
-  /** The clock of a half-sent line starts with its first bytes; only the end of the line stops it. */
-  #watchHalfLine(chunk: Buffer): void {
-    if (chunk.includes(LF)) {
-      clearTimeout(this.#lineTimer);
-      this.#lineTimer = undefined;
-    }
-    this.#startLineTimer();
-  }
-
-  #startLineTimer(): void {
-    if (this.#session.isMidLine && this.#lineTimer === undefined && !this.#closed) {
-      this.#lineTimer = setTimeout(() => {
-        this.destroy('half a line for too long');
-      }, this.#options.lineTimeoutMs);
-    }
-  }
-
-  /** What is written still leaves; a client that then neither reads nor closes is cut off. */
-  #closeStream(): void {
-    const { stream, lingerMs } = this.#options;
-    const timer = setTimeout(
-      () => {
-        stream.destroy();
-      },
-      Math.max(lingerMs, MIN_FLUSH_MS),
-    );
-    stream.once('close', () => {
-      clearTimeout(timer);
-    });
-    stream.end(() => {
-      if (lingerMs === 0) {
-        stream.destroy();
-      }
-    });
-    stream.resume(); // unread input must not turn the close into a reset that loses our last reply
+    return !this.#closed;
   }
 
   /** The conversation is over; the stream may still be flushing. */
@@ -256,10 +281,9 @@ export class Connection {
       return;
     }
     this.#closed = true;
-    clearTimeout(this.#idleTimer);
-    clearTimeout(this.#lineTimer);
-    clearInterval(this.#goneTimer);
-    this.#options.service.forget(this.#options.id);
-    this.#options.log.info('closed', { conn: this.#options.id, reason });
+    this.#clocks.stop();
+    this.#options.places.leave(this.#holder);
+    this.#options.service.forget(this.client);
+    this.#options.log.info('closed', { conn: this.client.connection, reason });
   }
 }

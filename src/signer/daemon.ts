@@ -1,6 +1,7 @@
 // The daemon's life: for each account the key first, then its listeners; clients until told to stop, then
 // everything closed. Wires the parts together; decides nothing itself.
 
+import { performance } from 'node:perf_hooks';
 import { Duplex } from 'node:stream';
 import type { AccountConfig } from '../config/account-settings.js';
 import type { AuditLog } from '../audit/audit-log.js';
@@ -14,6 +15,7 @@ import type { PassedSocket } from '../sys/systemd.js';
 import type { BudgetLedger } from './budget-ledger.js';
 import type { KeySupply } from './key-supply.js';
 import { ListenPost } from './listen-post.js';
+import { TurnScheduler } from './turn-scheduler.js';
 
 /** Time the requests in hand have after INT or TERM. */
 const FINISH_MS = 5000;
@@ -51,7 +53,8 @@ export async function runDaemon(
   passedSockets: readonly PassedSocket[],
 ): Promise<void> {
   const { accounts, log, stopped } = options;
-  const posts = accounts.map((served) => postsOf(options, served));
+  const scheduler = newScheduler();
+  const posts = accounts.map((served) => postsOf(options, served, scheduler));
   const started = Promise.all(
     accounts.map(async (served, at) => {
       await serveAccount(options, served, posts[at] ?? [], passedSockets);
@@ -77,7 +80,7 @@ export async function runStdio(
 ): Promise<void> {
   const { accounts, log, stopped } = options;
   const [served] = accounts;
-  const [post] = served === undefined ? [] : postsOf(options, served);
+  const [post] = served === undefined ? [] : postsOf(options, served, newScheduler());
   if (served === undefined || post === undefined) {
     return; // the configuration has seen to it that there is one
   }
@@ -111,14 +114,19 @@ async function serveAccount(
   }
 }
 
+function newScheduler(): TurnScheduler {
+  return new TurnScheduler({ now: () => performance.now(), defer: setImmediate });
+}
+
 function postsOf(
   { config, policies, accounts, log, audit, ledger, userId }: DaemonOptions,
   { account, listeners, keys }: ServedAccount,
+  scheduler: TurnScheduler,
 ): readonly ListenPost[] {
-  const isOneOfMany = accounts.flatMap((served) => served.listeners).length > 1;
+  const listenerCount = accounts.flatMap((served) => served.listeners).length;
   return listeners.map((listen) => {
     const named = policyOf(policies, listen);
-    const own = { config, listen, account, named, keys, isOneOfMany };
+    const own = { config, listen, account, named, keys, scheduler, listenerCount };
     return new ListenPost({ ...own, log, audit, ledger, userId });
   });
 }

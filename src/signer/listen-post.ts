@@ -18,7 +18,9 @@ import { DecisionRecord } from './decision-record.js';
 import { FrontDesk } from './front-desk.js';
 import type { KeySupply } from './key-supply.js';
 import { listenOnDescriptor, listenOnPath, type Listener } from './listener.js';
+import { limitPlaces, RequestPlaces } from './request-places.js';
 import { SigningService } from './signing-service.js';
+import type { TurnScheduler } from './turn-scheduler.js';
 
 /** Time a client has to close its side once we closed ours; a pipe does not tell. */
 const LINGER_MS = 2000;
@@ -36,8 +38,10 @@ export interface ListenPostOptions {
   /** Undefined where no policy that is used has a budget. */
   readonly ledger: BudgetLedger | undefined;
   readonly userId: number;
-  /** False where it is the only one: connections then have plain numbers. */
-  readonly isOneOfMany: boolean;
+  /** The one of the daemon. */
+  readonly scheduler: TurnScheduler;
+  /** Of the daemon, all in all: they share the memory for requests that wait. */
+  readonly listenerCount: number;
 }
 
 export class ListenPost {
@@ -112,7 +116,12 @@ export class ListenPost {
 
   /** For the log, where there is more than one. */
   get #shownName(): string | undefined {
-    return this.#options.isOneOfMany ? this.#options.listen.name : undefined;
+    return this.#isOneOfMany ? this.#options.listen.name : undefined;
+  }
+
+  /** Else connections have plain numbers. */
+  get #isOneOfMany(): boolean {
+    return this.#options.listenerCount > 1;
   }
 
   #own(passedSockets: readonly PassedSocket[]): readonly PassedSocket[] {
@@ -139,7 +148,8 @@ export class ListenPost {
   }
 
   #openPool(key: AccountKey): ConnectionPool {
-    const { config, listen, account, named, log, audit, ledger } = this.#options;
+    const { config, listen, account, named, log, audit, ledger, scheduler, listenerCount } =
+      this.#options;
     const { algorithm, jwk } = key;
     const { keyId } = account;
     const { allowHttpOnLoopback } = config;
@@ -150,15 +160,19 @@ export class ListenPost {
       policy: { algorithm, jwk, keyId, allowHttpOnLoopback, named, now: Date.now },
       record: new DecisionRecord(log, audit, scope),
       budgets: new BudgetGate(ledger, scope),
-      maxQueuedRequests,
     });
     const greeting = formatGreeting({ algorithm, jwk, keyId });
     const lingerMs = listen.place.kind === 'stdio' ? 0 : LINGER_MS;
+    const placeTimeoutMs = account.signTimeoutMs;
+    const clocks = { lineTimeoutMs, idleTimeoutMs, placeTimeoutMs, lingerMs };
+    const places = new RequestPlaces(limitPlaces(maxQueuedRequests, listenerCount));
     this.#logReady(key);
     return new ConnectionPool({
-      settings: { greeting, service, log, lineTimeoutMs, idleTimeoutMs, lingerMs },
+      settings: { greeting, service, places, scheduler, log, clocks },
       maxConnections,
-      listener: this.#shownName,
+      account: account.name,
+      listener: listen.name,
+      isOneOfMany: this.#isOneOfMany,
     });
   }
 

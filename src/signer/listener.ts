@@ -5,6 +5,7 @@
 import { chmodSync, lchownSync, type Stats } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { READ_BYTES } from './connection.js';
 import { assertSocketPath, existingEntry } from '../sys/safe-path.js';
 
 const SOCKET_UMASK = 0o177;
@@ -127,7 +128,7 @@ function setRights(path: string, { mode, groupId }: SocketRights): void {
 
 function newServer(onConnection: ConnectionHandler): Server {
   // Half-open: a client may end its side and still read the answers to what it asked.
-  return createServer({ allowHalfOpen: true }, onConnection);
+  return createServer({ allowHalfOpen: true, highWaterMark: READ_BYTES }, onConnection);
 }
 
 function started(server: Server, name: string, listen: () => void): Promise<void> {

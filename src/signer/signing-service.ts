@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { parseSigningInput, peekUrl, type SigningInput } from '../jose/signing-input.js';
 import { verifySignature } from '../jose/signature.js';
-import type { AccountKey, Asker } from '../keys/account-key.js';
+import type { AccountKey, Asker, Client } from '../keys/account-key.js';
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import type { LineError } from '../lib/line-splitter.js';
@@ -22,8 +22,6 @@ export interface SigningServiceOptions {
   readonly policy: PolicyContext;
   readonly record: DecisionRecord;
   readonly budgets: BudgetGate;
-  /** Requests that may wait for the key, over all connections; one more is refused as `busy`. */
-  readonly maxQueuedRequests: number;
 }
 
 export type Admission =
@@ -34,6 +32,7 @@ export type Admission =
 
 /** Who waits for a signature. */
 export interface Peer {
+  readonly client: Client;
   /** Told once when the signature takes long. */
   readonly onNotice?: () => void;
   /** True once nobody waits any more. */
@@ -54,9 +53,13 @@ export class SigningService {
     this.#options = options;
   }
 
-  /** Parses a line and decides on it; the record of a refusal is on its way then. Never throws. */
-  admit(line: Buffer, connection: string): Admission {
-    const { policy, record, maxQueuedRequests } = this.#options;
+  /**
+   * Parses a line and decides on it; the record of a refusal is on its way then. Never throws.
+   * @param hasPlace false where the queue for the key has none for it: then it is refused as `busy`, unless
+   *   it is for another reason
+   */
+  admit(line: Buffer, connection: string, hasPlace = true): Admission {
+    const { policy, record } = this.#options;
     let input: SigningInput;
     try {
       // The one copy: what is parsed here is decided upon, signed, verified and recorded.
@@ -80,7 +83,7 @@ export class SigningService {
       const recorded = record.failed(request, verdict.error);
       return { kind: 'refused', refusal: { code: 'internal', detail }, recorded };
     }
-    if (this.#queued >= maxQueuedRequests) {
+    if (!hasPlace) {
       const busy = new AppError('SIGNER_BUSY', 'too many requests are waiting for the key');
       return { kind: 'refused', refusal: refusalOf(busy), recorded: record.failed(request, busy) };
     }
@@ -93,7 +96,7 @@ export class SigningService {
   }
 
   /** Signs an approved request. Never rejects: trouble is recorded and becomes a refusal. */
-  async sign(request: DecidedRequest, peer: Peer = {}): Promise<Outcome> {
+  async sign(request: DecidedRequest, peer: Peer): Promise<Outcome> {
     this.#queued += 1;
     try {
       return await this.#chargeAndSign(request, peer);
@@ -106,8 +109,8 @@ export class SigningService {
   }
 
   /** The client is gone: what it still waits for need not be signed. */
-  forget(connection: string): void {
-    this.#options.key.forget?.(connection);
+  forget(client: Client): void {
+    this.#options.key.forget?.(client);
   }
 
   async #chargeAndSign(request: DecidedRequest, peer: Peer): Promise<Outcome> {
@@ -128,7 +131,7 @@ export class SigningService {
     }
     let begun = performance.now();
     const asker: Asker = {
-      client: request.connection,
+      client: peer.client,
       onNotice: peer.onNotice,
       onBegin: () => {
         begun = performance.now();

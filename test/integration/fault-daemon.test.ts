@@ -107,6 +107,24 @@ describe('daemon with a faulty token', () => {
     assert.ok(fixture.daemon.process.isRunning);
   });
 
+  it('answers `busy` to who has waited in vain for a place in the queue', async (t) => {
+    const fixture = await start(t, 'sign-timeout = 2\nmax-queued-requests = 1');
+    const clients: Client[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      clients.push(await connectClient(t, fixture));
+    }
+    await clients[0]?.sign(); // the helper is there now, and each signature takes what the next line says
+    fixture.setFaults('C_Sign sleep=1400');
+    const replies = await Promise.all(clients.map(({ lines, request }) => lines.ask(request)));
+    const [first, second, third] = replies;
+    assert.ok(clients[0]?.isSignature(first), first);
+    assert.ok(clients[1]?.isSignature(second), second);
+    assert.match(third ?? '', /^!error \{"code":"busy"/);
+    assert.match(logOf(fixture), /failed conn=\d+ .*code=SIGNER_BUSY/);
+    fixture.setFaults();
+    await clients[2]?.sign();
+  });
+
   it('does not let a client see a crash of its helper', async (t) => {
     const fixture = await start(t);
     const client = await connectClient(t, fixture);

@@ -10,6 +10,7 @@ import type { KeyContext } from '../../src/keys/key-context.js';
 import { openPkcs11Key } from '../../src/keys/pkcs11-key.js';
 import { appErrorOf } from '../support/app-error.js';
 import { assertSigns, INPUT, openKey, type FaultyKey } from '../support/faulty-key.js';
+import { clientOf } from '../support/clients.js';
 import { CKR, createFaultyToken } from '../support/fault-module.js';
 
 /** Most looks at something that is to happen. */
@@ -210,7 +211,7 @@ describe('the queue', () => {
     fixture.setFaults('C_Sign sleep=30');
     const order: string[] = [];
     const ask = (client: string): Promise<void> =>
-      fixture.key.sign(INPUT, { client }).then(() => {
+      fixture.key.sign(INPUT, { client: clientOf(client) }).then(() => {
         order.push(client);
       });
     const flood = Array.from({ length: 12 }, () => ask('flood'));
@@ -219,14 +220,28 @@ describe('the queue', () => {
     assert.ok(order.indexOf('single') <= 4, order.join());
   });
 
+  it('serves listeners in turn: one request waits for one of a flood of connections, not for all', async (t) => {
+    const fixture = await openKey(t);
+    fixture.setFaults('C_Sign sleep=30');
+    const order: string[] = [];
+    const ask = (client: string): Promise<void> =>
+      fixture.key.sign(INPUT, { client: clientOf(client) }).then(() => {
+        order.push(client);
+      });
+    const flood = Array.from({ length: 40 }, (_, at) => ask(`flood/${at}`));
+    await flood[0];
+    await Promise.all([ask('other/single'), ...flood]);
+    assert.ok(order.indexOf('other/single') <= 4, order.join());
+  });
+
   it('forgets what a client waits for that is gone', async (t) => {
     const fixture = await openKey(t);
     fixture.setFaults('C_Sign sleep=100');
-    const kept = fixture.key.sign(INPUT, { client: 'a' });
+    const kept = fixture.key.sign(INPUT, { client: clientOf('a') });
     const dropped = [1, 2, 3].map(() =>
-      appErrorOf(() => fixture.key.sign(INPUT, { client: 'b' }), 'KEY_CANCELLED'),
+      appErrorOf(() => fixture.key.sign(INPUT, { client: clientOf('b') }), 'KEY_CANCELLED'),
     );
-    fixture.key.forget?.('b');
+    fixture.key.forget?.(clientOf('b'));
     await Promise.all(dropped);
     await kept;
     assert.equal(fixture.calls('C_Sign').length, 1);
@@ -241,7 +256,7 @@ describe('a touch', () => {
     const onNotice = (): void => {
       notices += 1;
     };
-    await fixture.key.sign(INPUT, { client: 'a', onNotice });
+    await fixture.key.sign(INPUT, { client: clientOf('a'), onNotice });
     assert.equal(notices, 1);
     const told = fixture.log.filter((line) => /^notice token: .*wait for a touch/.test(line));
     assert.equal(told.length, 1);
@@ -254,10 +269,10 @@ describe('a touch', () => {
     const noticed = new Promise<void>((resolve) => {
       forget = resolve;
     });
-    const asked = fixture.key.sign(INPUT, { client: 'gone', onNotice: forget });
+    const asked = fixture.key.sign(INPUT, { client: clientOf('gone'), onNotice: forget });
     const other = assertSigns(fixture);
     await noticed;
-    fixture.key.forget?.('gone');
+    fixture.key.forget?.(clientOf('gone'));
     await assert.rejects(asked);
     await other;
     assert.ok(fixture.key.isAvailable);
@@ -266,8 +281,8 @@ describe('a touch', () => {
   it('does not block others either when the client left before it was late', async (t) => {
     const fixture = await openKey(t, { touchNoticeMs: 200 });
     fixture.setFaults('C_Sign hang process');
-    const asked = assert.rejects(fixture.key.sign(INPUT, { client: 'gone' }));
-    fixture.key.forget?.('gone');
+    const asked = assert.rejects(fixture.key.sign(INPUT, { client: clientOf('gone') }));
+    fixture.key.forget?.(clientOf('gone'));
     await asked;
     await assertSigns(fixture);
   });

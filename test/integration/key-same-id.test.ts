@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { verifySignature } from '../../src/jose/signature.js';
 import { openAccountKey } from '../../src/keys/open-account-key.js';
 import { suiteScope } from '../support/scope.js';
+import { clientOf } from '../support/clients.js';
 import { createSoftHsm } from '../support/softhsm.js';
 
 describe('keys that share a CKA_ID', () => {
@@ -30,7 +31,7 @@ describe('keys that share a CKA_ID', () => {
       const key = await openAccountKey(hsm.uri(token, { label }), context);
       try {
         assert.equal(key.algorithm, algorithm);
-        const signature = await key.sign(input, { client: '1' });
+        const signature = await key.sign(input, { client: clientOf('1') });
         assert.ok(verifySignature(algorithm, key.publicKey, input, signature), label);
       } finally {
         await key.close();

@@ -1,43 +1,80 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { FairQueue } from '../../../src/keys/fair-queue.js';
+import { clientOf } from '../../support/clients.js';
 
 function takeAll(queue: FairQueue<string>): string[] {
   return Array.from({ length: queue.length }, () => queue.shift() ?? 'nothing');
 }
 
 describe('FairQueue', () => {
-  it('serves clients in turn, each in its own order', () => {
+  it('serves connections in turn, each in its own order', () => {
     const queue = new FairQueue<string>();
     for (const item of ['a1', 'a2', 'a3', 'b1', 'c1', 'c2']) {
-      queue.push(item.slice(0, 1), item);
+      queue.push(clientOf(item.slice(0, 1)), item);
     }
     assert.equal(queue.length, 6);
     assert.deepEqual(takeAll(queue), ['a1', 'b1', 'c1', 'a2', 'c2', 'a3']);
     assert.equal(queue.shift(), undefined);
   });
 
-  it('puts a client that comes later behind those that wait, not behind all they ask for', () => {
+  it('serves accounts in turn, within one its listeners, within one of those its connections', () => {
     const queue = new FairQueue<string>();
-    for (let count = 0; count < 100; count += 1) {
-      queue.push('flood', `f${count}`);
+    for (const path of ['A/m/1', 'A/m/2', 'A/m/3', 'A/n/1', 'A/n/1', 'B/o/1', 'B/o/2']) {
+      queue.push(clientOf(path), path);
     }
-    assert.equal(queue.shift(), 'f0');
-    queue.push('late', 'l0');
-    assert.deepEqual([queue.shift(), queue.shift(), queue.shift()], ['f1', 'l0', 'f2']);
+    assert.deepEqual(takeAll(queue), [
+      ...['A/m/1', 'B/o/1', 'A/n/1', 'B/o/2', 'A/m/2', 'A/n/1', 'A/m/3'],
+    ]);
   });
 
-  it('lets go of one client, or of all', () => {
+  it('puts a listener that comes later behind one item of each other, however many connections that has', () => {
     const queue = new FairQueue<string>();
-    queue.push('a', 'a1');
-    queue.push('b', 'b1');
-    queue.push('a', 'a2');
-    assert.deepEqual(queue.remove('a'), ['a1', 'a2']);
-    assert.deepEqual(queue.remove('a'), []);
-    queue.push('c', 'c1');
+    for (let count = 0; count < 250; count += 1) {
+      queue.push(clientOf(`flood/${count}`), 'flood');
+      queue.push(clientOf(`other/${count}`), 'other');
+    }
+    assert.equal(queue.shift(), 'flood');
+    queue.push(clientOf('late/1'), 'late');
+    assert.deepEqual([queue.shift(), queue.shift(), queue.shift()], ['other', 'flood', 'late']);
+  });
+
+  it('lets nobody wait for more than one item of each other listener and connection, in whatever order they come', () => {
+    const path = fc.constantFrom('A/m/1', 'A/m/2', 'A/n/1', 'B/o/1', 'B/o/2', 'B/p/1');
+    fc.assert(
+      fc.property(fc.array(path, { maxLength: 60 }), fc.nat(20), (paths, taken) => {
+        const queue = new FairQueue<string>();
+        for (const each of paths) {
+          queue.push(clientOf(each), each);
+        }
+        for (let count = 0; count < Math.min(taken, paths.length); count += 1) {
+          queue.shift();
+        }
+        queue.push(clientOf('C/q/1'), 'new account');
+        queue.push(clientOf('A/r/1'), 'new listener');
+        const order = takeAll(queue);
+        assert.ok(order.indexOf('new account') <= 2, 'after one of each other account');
+        // Of its own account's turns it gets the third at the latest, and other accounts have one between two.
+        assert.ok(order.indexOf('new listener') <= 8);
+      }),
+    );
+  });
+
+  it('lets go of one connection, or of all', () => {
+    const queue = new FairQueue<string>();
+    queue.push(clientOf('a'), 'a1');
+    queue.push(clientOf('b'), 'b1');
+    queue.push(clientOf('a'), 'a2');
+    assert.deepEqual(queue.remove(clientOf('a')), ['a1', 'a2']);
+    assert.deepEqual(queue.remove(clientOf('a')), []);
+    queue.push(clientOf('other/c'), 'c1');
     assert.deepEqual(queue.drain(), ['b1', 'c1']);
     assert.equal(queue.length, 0);
-    queue.push('a', 'a3');
+    queue.push(clientOf('a'), 'a3');
     assert.deepEqual(takeAll(queue), ['a3']);
+    queue.push(clientOf('a'), 'a4');
+    assert.deepEqual(queue.remove(clientOf('a')), ['a4']);
+    assert.equal(queue.shift(), undefined, 'nobody is left in turn');
   });
 });

@@ -10,9 +10,15 @@ function split(...chunks: (string | Buffer)[]): { lines: string[]; error: string
   const lines: string[] = [];
   let error: string | undefined;
   for (const chunk of chunks) {
-    const result = splitter.push(Buffer.from(chunk));
-    lines.push(...result.lines.map((line) => line.toString('latin1')));
-    error ??= result.error;
+    splitter.push(Buffer.from(chunk));
+    for (
+      let cut = splitter.next();
+      cut !== undefined && error === undefined;
+      cut = splitter.next()
+    ) {
+      error = cut.error;
+      lines.push(...(cut.line === undefined ? [] : [cut.line.toString('latin1')]));
+    }
   }
   return { lines, error };
 }
@@ -70,18 +76,49 @@ describe('LineSplitter', () => {
     assert.deepEqual(split('a\r\nb\nc\r\n', 'd\r\n'), { lines: ['a'], error: 'bare-line-ending' });
   });
 
-  it('never shares memory with the chunk', () => {
-    const chunk = Buffer.from('abc\r\n');
-    const { lines } = new LineSplitter(LIMIT).push(chunk);
-    chunk.fill(0);
-    assert.equal(lines[0]?.toString(), 'abc');
+  it('tells how long the next line is before it is cut, and nothing of one that has not ended', () => {
+    const splitter = new LineSplitter(LIMIT);
+    assert.equal(splitter.nextBytes, undefined);
+    splitter.push(Buffer.from('abc\r\n\r\nrest'));
+    assert.deepEqual([splitter.nextBytes, splitter.pendingBytes], [5, 11]);
+    splitter.next();
+    assert.deepEqual([splitter.nextBytes, splitter.pendingBytes], [2, 6]);
+    splitter.next();
+    assert.deepEqual([splitter.nextBytes, splitter.pendingBytes], [undefined, 4]);
+    assert.equal(splitter.next(), undefined);
+    splitter.push(Buffer.from('\n'));
+    assert.equal(splitter.nextBytes, 0, 'an error');
   });
 
-  it('hands out what came after the last line', () => {
+  it('gives the lines that were pushed at once, one when it is asked for one', () => {
     const splitter = new LineSplitter(LIMIT);
-    splitter.push(Buffer.from('a\r\nrest'));
-    assert.equal(splitter.pendingBytes, 4);
-    assert.equal(splitter.takePending().toString(), 'rest');
-    assert.equal(splitter.pendingBytes, 0);
+    splitter.push(Buffer.from('a\r\n'));
+    splitter.push(Buffer.from('b\r\nc'));
+    assert.equal(splitter.next()?.line?.toString(), 'a');
+    splitter.push(Buffer.from('d\r\n'));
+    assert.equal(splitter.next()?.line?.toString(), 'b');
+    assert.equal(splitter.next()?.line?.toString(), 'cd');
+    assert.equal(splitter.next(), undefined);
+  });
+
+  it('keeps half a line in memory of its own, not the chunk that it came in', () => {
+    const splitter = new LineSplitter(LIMIT);
+    const chunk = Buffer.from('abc\r\nhalf');
+    splitter.push(chunk);
+    assert.equal(splitter.next()?.line?.toString(), 'abc');
+    assert.equal(splitter.next(), undefined);
+    chunk.fill(0);
+    splitter.push(Buffer.from('\r\n'));
+    assert.equal(splitter.next()?.line?.toString(), 'half');
+  });
+
+  it('tells an error again and again, and takes nothing more', () => {
+    const splitter = new LineSplitter(LIMIT);
+    splitter.push(Buffer.from('a\n'));
+    for (let times = 0; times < 2; times += 1) {
+      assert.deepEqual(splitter.next(), { error: 'bare-line-ending' });
+      splitter.push(Buffer.from('b\r\n'));
+      assert.equal(splitter.pendingBytes, 0);
+    }
   });
 });

@@ -50,8 +50,16 @@ function record(): Recorder {
   };
 }
 
-const send = (r: Recorder, text: string): void => {
+/** Takes the lines that there is a place for. */
+function takeLines(session: ServerSession): void {
+  while (session.nextLineBytes !== undefined) {
+    session.takeLine();
+  }
+}
+
+const send = (r: Recorder, text: string | Buffer): void => {
   r.session.receive(Buffer.from(text));
+  takeLines(r.session);
 };
 
 describe('ServerSession', () => {
@@ -125,12 +133,54 @@ describe('ServerSession', () => {
     const r = record();
     send(r, 'x\r\n'.repeat(MAX_PIPELINED_REQUESTS + 2));
     assert.equal(r.requests.length, MAX_PIPELINED_REQUESTS);
-    assert.ok(r.session.isFull);
+    assert.equal(r.session.nextLineBytes, undefined);
+    assert.ok(!r.session.needsBytes, 'there is a line already');
     r.sign(1);
+    takeLines(r.session);
     assert.equal(r.requests.length, MAX_PIPELINED_REQUESTS + 1);
     r.sign(2);
-    assert.ok(!r.session.isFull);
+    takeLines(r.session);
+    assert.ok(r.session.needsBytes);
     assert.equal(r.requests.length, MAX_PIPELINED_REQUESTS + 2);
+  });
+
+  it('takes one line at a time, and keeps the others as they came', () => {
+    const r = record();
+    r.session.receive(Buffer.from('!errors\r\na\r\n\r\nb'));
+    assert.deepEqual(r.requests, []);
+    assert.equal(r.session.nextLineBytes, '!errors\r\n'.length);
+    r.session.takeLine();
+    assert.ok(r.session.tellsRefusals);
+    assert.deepEqual(r.requests, []);
+    r.session.takeLine();
+    assert.deepEqual(
+      r.requests.map(({ line }) => line),
+      ['a'],
+    );
+    assert.equal(r.session.nextLineBytes, '\r\n'.length);
+    r.session.takeLine();
+    assert.ok(r.session.isMidLine);
+    r.session.takeLine();
+    assert.equal(r.requests.length, 2);
+  });
+
+  it('takes the lines it has before it ends, unless they are not wanted any more', () => {
+    for (const [how, lines] of [
+      ['end', 2],
+      ['abandon', 1],
+    ] as const) {
+      const r = record();
+      r.session.receive(Buffer.from('a\r\nb\r\n'));
+      r.session.takeLine();
+      r.session[how]('over');
+      r.session.receive(Buffer.from('c\r\n'));
+      assert.deepEqual(r.closed(), []);
+      takeLines(r.session);
+      r.sign(1);
+      r.sign(2);
+      assert.equal(r.requests.length, lines);
+      assert.deepEqual(r.closed(), ['over']);
+    }
   });
 
   it('answers a flood of refused lines without growing the stack', () => {
@@ -144,6 +194,7 @@ describe('ServerSession', () => {
       }
     });
     session.receive(Buffer.from(`!errors\r\n${'x\r\n'.repeat(lines)}`));
+    takeLines(session);
     assert.equal(output, lines);
     assert.ok(session.isIdle);
   });
@@ -207,7 +258,7 @@ describe('ServerSession', () => {
         let answered = 0;
         for (let n = seed; at < bytes.length; n = (n * 31 + 7) % 1009) {
           const size = 1 + (n % 9);
-          r.session.receive(bytes.subarray(at, at + size));
+          send(r, bytes.subarray(at, at + size));
           at += size;
           if (n % 3 === 0) {
             r.requests.slice(answered).forEach(({ id }) => {
@@ -218,6 +269,7 @@ describe('ServerSession', () => {
         }
         while (answered < r.requests.length) {
           r.sign(r.requests[answered]?.id ?? 0);
+          takeLines(r.session);
           answered += 1;
         }
         const replies = r.output().split('\r\n').slice(0, -1);

@@ -14,6 +14,7 @@ import {
   readTranscripts,
   type Transcript,
 } from '../../support/golden.js';
+import { clientOf } from '../../support/clients.js';
 import { accountKeyOf, makeKey } from '../../support/keys.js';
 
 const log = new Log({
@@ -46,7 +47,6 @@ for (const algorithm of ['RS256', 'ES256'] as const) {
             },
             record: new DecisionRecord(log, undefined, SCOPE),
             budgets: new BudgetGate(undefined, SCOPE),
-            maxQueuedRequests: 100,
           });
           const { output, closed } = await converse(transcript, chunks, service);
           assertReplies(transcript, key.publicKey, output, how);
@@ -84,9 +84,11 @@ async function converse(
         if (admission.kind === 'refused') {
           session.answer(event.id, { kind: 'refusal', refusal: admission.refusal });
         } else {
-          const answered = service.sign(admission.request).then((outcome) => {
-            session.answer(event.id, outcome);
-          });
+          const answered = service
+            .sign(admission.request, { client: clientOf('1') })
+            .then((outcome) => {
+              session.answer(event.id, outcome);
+            });
           pending.push(answered);
         }
         break;
@@ -95,15 +97,21 @@ async function converse(
         break; // there is no reply to it
     }
   });
+  const takeLines = (): void => {
+    while (session.nextLineBytes !== undefined) {
+      session.takeLine();
+    }
+  };
   for (const chunk of chunks) {
     session.receive(chunk);
+    takeLines();
   }
   if (transcript.endsInput) {
     session.endInput();
   }
-  // Answers let the session take more lines, and so may add to what is pending.
   for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
     await next;
+    takeLines(); // an answer may have made room for them
   }
   assert.ok(session.isIdle, 'every request is answered');
   return { output, closed };

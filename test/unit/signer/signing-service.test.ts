@@ -10,6 +10,7 @@ import { BudgetGate } from '../../../src/signer/budget-gate.js';
 import { DecisionRecord, type DecidedRequest } from '../../../src/signer/decision-record.js';
 import { SigningService } from '../../../src/signer/signing-service.js';
 import { Log } from '../../../src/sys/log.js';
+import { clientOf } from '../../support/clients.js';
 import { accountKeyOf, makeKey } from '../../support/keys.js';
 import { formatSigningInput } from '../../support/signing-request.js';
 
@@ -18,10 +19,7 @@ const LINE = Buffer.from(
   formatSigningInput({ alg: 'ES256', kid: 'https://ca.example/a/1', url: 'https://ca.example/o' }),
 );
 
-function newService(
-  change: Partial<AccountKey>,
-  maxQueuedRequests = 10,
-): { service: SigningService; log: () => string } {
+function newService(change: Partial<AccountKey>): { service: SigningService; log: () => string } {
   let stderr = '';
   const log = new Log({
     program: 'p',
@@ -46,7 +44,6 @@ function newService(
     },
     record: new DecisionRecord(log, undefined, SCOPE),
     budgets: new BudgetGate(undefined, SCOPE),
-    maxQueuedRequests,
   });
   return { service, log: () => stderr };
 }
@@ -57,6 +54,7 @@ function admit(service: SigningService): DecidedRequest {
   return admission.request;
 }
 
+const PEER = { client: clientOf('1') };
 const SCOPE = { account: 'default', listener: 'main', policy: undefined };
 
 describe('SigningService', () => {
@@ -69,7 +67,7 @@ describe('SigningService', () => {
   ] as const) {
     it(`never lets a signature ${name} out`, async () => {
       const { service, log } = newService({ sign });
-      const outcome = await service.sign(admit(service));
+      const outcome = await service.sign(admit(service), PEER);
       assert.equal(outcome.kind === 'refusal' ? outcome.refusal.code : outcome.kind, 'internal');
       assert.match(log(), /failed conn=1 op=read .* code=KEY_BAD_SIGNATURE/);
       assert.doesNotMatch(log(), /signed/);
@@ -84,25 +82,31 @@ describe('SigningService', () => {
       distrust: (signature) => {
         told.push(signature);
       },
-      forget: (client) => {
-        told.push(client);
+      forget: ({ connection }) => {
+        told.push(connection);
       },
     });
-    await service.sign(admit(service));
+    await service.sign(admit(service), PEER);
     assert.equal(told[0], bad, 'the very buffer');
-    service.forget('7');
-    assert.deepEqual(told.slice(1), ['7']);
+    service.forget(PEER.client);
+    assert.deepEqual(told.slice(1), [PEER.client.connection]);
   });
 
-  it('refuses as busy when enough requests wait, and takes them again later', async () => {
-    const { service, log } = newService({}, 2);
-    const first = service.sign(admit(service));
-    const second = service.sign(admit(service));
-    const third = service.admit(LINE, '1');
-    assert.equal(third.kind === 'refused' ? third.refusal.code : third.kind, 'busy');
+  it('refuses as busy what has no place in the queue, unless there is another reason', () => {
+    const { service, log } = newService({});
+    const codeOf = (line: Buffer): string => {
+      const admission = service.admit(line, '1', false);
+      return admission.kind === 'refused' ? admission.refusal.code : admission.kind;
+    };
+    assert.equal(codeOf(LINE), 'busy');
     assert.match(log(), /code=SIGNER_BUSY/);
-    assert.equal((await first).kind, 'signature');
-    assert.equal((await second).kind, 'signature');
+    assert.equal(codeOf(Buffer.from('nonsense')), 'malformed');
+    const foreign = formatSigningInput({
+      alg: 'RS256',
+      kid: 'https://ca.example/a/1',
+      url: 'https://ca.example/o',
+    });
+    assert.equal(codeOf(Buffer.from(foreign)), 'denied');
     assert.equal(service.admit(LINE, '1').kind, 'approved');
   });
 
@@ -110,7 +114,7 @@ describe('SigningService', () => {
     const { service, log } = newService({
       sign: () => Promise.reject(new AppError('TOKEN_PIN_LOCKED', 'token "x": PIN is locked')),
     });
-    const outcome = await service.sign(admit(service));
+    const outcome = await service.sign(admit(service), PEER);
     assert.deepEqual(outcome, {
       kind: 'refusal',
       refusal: { code: 'token-locked', detail: 'the PIN of the token is locked' },
@@ -120,7 +124,7 @@ describe('SigningService', () => {
 
   it('survives a key that throws what is no error', async () => {
     const { service } = newService({ sign: () => Promise.reject(new TypeError('bug')) });
-    const outcome = await service.sign(admit(service));
+    const outcome = await service.sign(admit(service), PEER);
     assert.equal(outcome.kind === 'refusal' ? outcome.refusal.code : outcome.kind, 'internal');
   });
 
@@ -130,7 +134,7 @@ describe('SigningService', () => {
     const admission = service.admit(line, '1');
     line.fill(0);
     assert.equal(admission.kind, 'approved');
-    assert.equal((await service.sign(admission.request)).kind, 'signature');
+    assert.equal((await service.sign(admission.request, PEER)).kind, 'signature');
   });
 });
 
