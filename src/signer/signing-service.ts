@@ -87,7 +87,7 @@ export class SigningService {
       const busy = new AppError('SIGNER_BUSY', 'too many requests are waiting for the key');
       return { kind: 'refused', refusal: refusalOf(busy), recorded: record.failed(request, busy) };
     }
-    return { kind: 'approved', request };
+    return { kind: 'approved', request: withoutPayload(request) };
   }
 
   /** Records bytes that are no line. There is no reply to them: the connection closes. */
@@ -155,4 +155,14 @@ export class SigningService {
       });
     }
   }
+}
+
+/** What may wait for the key for long: what was decided, and not all that it was decided upon, many times its bytes. */
+function withoutPayload({ connection, input, decision }: DecidedRequest): DecidedRequest {
+  const { request } = decision;
+  return {
+    connection,
+    input: { ...input, payload: undefined },
+    decision: { ...decision, request: request && { ...request, payload: undefined } },
+  };
 }
