@@ -179,7 +179,9 @@ describe('limits', () => {
 
   it('close a connection that asks for what is denied by the dozen, and record that short', async (t) => {
     const names = Array.from({ length: 100 }, (_, at) => `n${at}.${'x'.repeat(60)}.example`);
-    const daemon = await startClavigerd(t, { key, settings: 'keyid = "https://ca.example/a/1"' });
+    const settings =
+      'default-policy = "web"\n[policy.web]\noperations = ["new-order"]\nidentifiers = ["*.org"]';
+    const daemon = await startClavigerd(t, { key, settings });
     const client = await connectLineClient(daemon.socket);
     await client.readGreeting();
     const request = formatSigningInput({
