@@ -15,9 +15,10 @@ import {
   explainBreaks,
   type ChainFinding,
   type ChainSegment,
-  type LinkedRecord,
   type Place,
+  type RecordRange,
 } from './chain-breaks.js';
+import { KnownRecords } from './known-records.js';
 
 export interface ChainNote extends Place {
   readonly message: string;
@@ -40,28 +41,36 @@ const MAX_SEGMENTS = 10_000;
 /** Records before the end of a run that are remembered, to tell what was appended to it by others. */
 const TAIL_RECORDS = 8;
 const MAX_NOTES = 10_000;
-const UNFINISHED = 'an incomplete record, which nobody got an answer on; the chain goes on';
+const UNFINISHED =
+  'an incomplete record, which nobody got an answer on; the next record tells of it';
+
+/** What a file ends with, and is no whole line. */
+interface OpenEnd {
+  readonly finding: ChainFinding;
+  /** Of half a record, so that the daemon's own word for it is known; undefined for a whole one, which has none. */
+  readonly half: { readonly bytes: number; readonly sha256: string } | undefined;
+}
 
 export class ChainVerifier {
-  readonly #knownHead: ChainHead | undefined;
+  readonly #known: KnownRecords;
   readonly #segments: ChainSegment[] = [];
   readonly #unreadable: ChainFinding[] = [];
   readonly #notes: ChainNote[] = [];
-  #headFinding: ChainFinding | undefined;
-  #headIsSeen = false;
   readonly #files: string[] = [];
   #file = '';
   #line = 0;
   #records = 0;
   #unreadableBefore = 0;
-  /** What a file ends with, and is no whole line: no break where the chain goes on without it. */
-  #openEnd: ChainFinding | undefined;
+  /** No break where the next record of the chain tells of it. */
+  #openEnd: OpenEnd | undefined;
   #place: Place = { file: '', line: 0 };
   #overflow: Place | undefined;
+  /** The first record that was not looked at, by its place among all. */
+  #overflowAt: number | undefined;
 
-  /** @param knownHead a record that must be among them, as it was noted earlier. */
-  constructor(knownHead?: ChainHead) {
-    this.#knownHead = knownHead;
+  /** @param known records that must be among them, as they were noted earlier. */
+  constructor(...known: readonly ChainHead[]) {
+    this.#known = new KnownRecords(known);
   }
 
   /** The lines that follow are of this file. */
@@ -84,8 +93,9 @@ export class ChainVerifier {
     const record = this.#parse(line, isComplete);
     if (record !== undefined) {
       this.#records += 1;
-      this.#compareWithKnownHead(record, line);
-      this.#link(record, hashOfLine(line));
+      const hash = hashOfLine(line);
+      this.#known.compare({ seq: record.seq, hash }, this.#place);
+      this.#link(record, hash);
       if (record.event === 'gap') {
         const message = `record ${record.seq}: the signer noted: ${record.reason ?? 'a gap'}`;
         this.#note({ ...this.#place, message });
@@ -98,7 +108,8 @@ export class ChainVerifier {
   finish(): ChainReport {
     this.#tellOpenEnd();
     const { findings, first, head } = explainBreaks(this.#segments);
-    const all = [...this.#unreadable, ...findings, ...this.#findingsOfKnownHead(head)];
+    const ofKnown = this.#known.findings({ first, head, end: this.#place });
+    const all = [...this.#unreadable, ...findings, ...ofKnown];
     if (this.#overflow !== undefined) {
       const message = 'too many breaks; what follows was not looked at';
       all.push({ kind: 'not-a-record', ...this.#overflow, message });
@@ -117,33 +128,43 @@ export class ChainVerifier {
     };
   }
 
+  /** Which of the records are none of the chain's, or not as they were; so far, and in order. */
+  unchained(): readonly RecordRange[] {
+    const ranges = [...explainBreaks(this.#segments).unchained];
+    if (this.#overflowAt !== undefined) {
+      ranges.push({ from: this.#overflowAt, to: Infinity });
+    }
+    return ranges.sort((a, b) => a.from - b.from);
+  }
+
   #parse(line: Uint8Array, isComplete: boolean): AuditRecord | undefined {
     try {
       const record = parseRecord(line);
       if (isComplete) {
         return record;
       }
-      this.#keepOpenEnd(`record ${record.seq} has no end of line`);
+      this.#keepOpenEnd(`record ${record.seq} has no end of line`, undefined);
     } catch (error) {
       if (isComplete) {
         this.#tellUnreadable({ kind: 'not-a-record', ...this.#place, message: messageOf(error) });
       } else {
-        this.#keepOpenEnd('the last line is incomplete');
+        const half = { bytes: line.length, sha256: hashOfLine(line) };
+        this.#keepOpenEnd('the last line is incomplete', half);
       }
     }
     return undefined;
   }
 
-  #keepOpenEnd(message: string): void {
+  #keepOpenEnd(message: string, half: OpenEnd['half']): void {
     this.#tellOpenEnd();
-    this.#openEnd = { kind: 'truncated', ...this.#place, message };
+    this.#openEnd = { finding: { kind: 'truncated', ...this.#place, message }, half };
   }
 
   #tellOpenEnd(): void {
-    const finding = this.#openEnd;
+    const end = this.#openEnd;
     this.#openEnd = undefined;
-    if (finding !== undefined) {
-      this.#tellUnreadable(finding);
+    if (end !== undefined) {
+      this.#tellUnreadable(end.finding);
     }
   }
 
@@ -156,12 +177,13 @@ export class ChainVerifier {
     }
   }
 
-  /** What a killed signer leaves when its file is moved before the next start, which would have cut it off. */
-  #noteOpenEnd(): void {
-    if (this.#openEnd !== undefined) {
-      const { file, line } = this.#openEnd;
+  /** A killed signer leaves it; the next one tells of it before anything else, and cuts it off where it still can. */
+  #excuseOpenEnd({ event, bytes, sha256 }: AuditRecord): void {
+    const end = this.#openEnd;
+    const isTold = event === 'gap' && end?.half?.bytes === bytes && end?.half?.sha256 === sha256;
+    if (end?.half !== undefined && isTold) {
       this.#openEnd = undefined;
-      this.#note({ file, line, message: UNFINISHED });
+      this.#note({ file: end.finding.file, line: end.finding.line, message: UNFINISHED });
     }
   }
 
@@ -172,15 +194,15 @@ export class ChainVerifier {
   }
 
   #link(record: AuditRecord, hash: string): void {
-    const linked: LinkedRecord = { ...this.#place, seq: record.seq, prev: record.prev, hash };
+    const { seq, prev } = record;
+    const beginsFile = record.begins !== undefined;
+    const linked = { ...this.#place, at: this.#records, seq, prev, hash, beginsFile };
     const open = this.#segments.at(-1);
-    const follows =
-      open !== undefined && record.seq === open.last.seq + 1 && record.prev === open.last.hash;
+    const follows = open !== undefined && seq === open.last.seq + 1 && prev === open.last.hash;
     if (follows && this.#unreadableBefore === 0) {
-      this.#noteOpenEnd();
-    } else {
-      this.#tellOpenEnd();
+      this.#excuseOpenEnd(record);
     }
+    this.#tellOpenEnd();
     const unreadableBefore = this.#unreadableBefore;
     this.#unreadableBefore = 0;
     if (follows && unreadableBefore === 0) {
@@ -193,33 +215,8 @@ export class ChainVerifier {
       this.#segments.push({ first: linked, last: linked, tail: [], unreadableBefore });
     } else {
       this.#overflow ??= this.#place;
+      this.#overflowAt ??= linked.at;
     }
-  }
-
-  #compareWithKnownHead(record: AuditRecord, line: Uint8Array): void {
-    const known = this.#knownHead;
-    if (known?.seq !== record.seq) {
-      return;
-    }
-    if (hashOfLine(line) === known.hash) {
-      this.#headIsSeen = true;
-    } else {
-      const message = `record ${known.seq} is not the one that is known`;
-      this.#headFinding ??= { kind: 'edited', ...this.#place, message };
-    }
-  }
-
-  #findingsOfKnownHead(head: ChainHead | undefined): readonly ChainFinding[] {
-    const known = this.#knownHead;
-    if (known === undefined || this.#headIsSeen) {
-      return [];
-    }
-    if (this.#headFinding !== undefined) {
-      return [this.#headFinding];
-    }
-    const end = head === undefined ? 'there is no record' : `the chain ends at record ${head.seq}`;
-    const message = `${end}, and record ${known.seq}, which is known, is not there`;
-    return [{ kind: 'truncated', ...this.#place, message }];
   }
 
   #inOrderOfLines(findings: readonly ChainFinding[]): readonly ChainFinding[] {

@@ -102,6 +102,17 @@ export class AuditFile {
     });
   }
 
+  get isEmpty(): boolean {
+    return this.#size === 0;
+  }
+
+  /** The first line, without its newline; undefined where there is none. @throws AppError AUDIT_WRITE */
+  readFirstLine(): Buffer | undefined {
+    const bytes = attempt(() => this.#read(0, Math.min(this.#size, MAX_RECORD_BYTES + 1)));
+    const end = bytes.indexOf(NEWLINE);
+    return end === -1 ? undefined : bytes.subarray(0, end);
+  }
+
   /** The end of the file. @throws AppError AUDIT_WRITE when it cannot be read. */
   readTail(): FileTail {
     const bytes = attempt(() => this.#readEnd(2 * MAX_RECORD_BYTES + 2));
@@ -193,10 +204,14 @@ export class AuditFile {
   }
 
   #readEnd(atMost: number): Buffer {
-    const buffer = Buffer.alloc(Math.min(this.#size, atMost));
-    for (let done = 0; done < buffer.length;) {
-      const at = this.#size - buffer.length + done;
-      const count = readSync(this.#fd, buffer, done, buffer.length - done, at);
+    const length = Math.min(this.#size, atMost);
+    return this.#read(this.#size - length, length);
+  }
+
+  #read(from: number, length: number): Buffer {
+    const buffer = Buffer.alloc(length);
+    for (let done = 0; done < length;) {
+      const count = readSync(this.#fd, buffer, done, length - done, from + done);
       if (count === 0) {
         throw new Error('the file became shorter while it was read');
       }

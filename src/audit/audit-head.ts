@@ -1,5 +1,6 @@
 // The head of the audit log's chain, noted in the state directory: what shows that the end of the log was cut
-// while the daemon was not running, and whom to tell after a rotation. Daemon writes, commands read.
+// while the daemon was not running, or the beginning of its file, and whom to tell after a rotation. Daemon writes,
+// commands read.
 // One line of fixed size, written over in place, never synced: it costs a microsecond or two a batch.
 
 import { createHash } from 'node:crypto';
@@ -11,7 +12,7 @@ import { prepareStateDirectory } from '../sys/state-directory.js';
 import type { ChainHead } from './audit-record.js';
 
 /** With its newline. */
-const LINE_BYTES = 160;
+const LINE_BYTES = 256;
 
 /** Where the head of a log is noted: daemons with a log each may share a state directory. */
 export function headPathOf(stateDirectory: string, log: string): string {
@@ -22,13 +23,17 @@ export function headPathOf(stateDirectory: string, log: string): string {
 export interface NotedHead extends ChainHead {
   /** The daemon that writes the log; 0 when it has ended in order. */
   readonly pid: number;
+  /** The first record of the file that is written to. */
+  readonly first?: ChainHead | undefined;
 }
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const hash = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const headSchema = v.strictObject({
   pid: count,
   seq: count,
-  hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  hash,
+  first: v.exactOptional(v.strictObject({ seq: count, hash })),
 });
 
 /**
@@ -86,11 +91,11 @@ export class AuditHead {
     }
   }
 
-  write({ seq, hash }: ChainHead, pid: number): void {
+  write({ pid, seq, hash, first }: NotedHead): void {
     if (this.#isClosed) {
       return; // the descriptor may be another file's by now
     }
-    const line = `${JSON.stringify({ pid, seq, hash }).padEnd(LINE_BYTES - 1)}\n`;
+    const line = `${JSON.stringify({ pid, seq, hash, first }).padEnd(LINE_BYTES - 1)}\n`;
     try {
       writeSync(this.#fd, Buffer.from(line, 'latin1'), 0, LINE_BYTES, 0);
       this.#isFailing = false;

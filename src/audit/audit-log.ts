@@ -9,9 +9,9 @@ import { AuditHead } from './audit-head.js';
 import { AuditOutage, reasonOf, type TroubleListener } from './audit-outage.js';
 import type { AuditEntry, ChainHead } from './audit-record.js';
 import { ChainText } from './chain-text.js';
-import { GapNotes } from './gap-notes.js';
+import { GapNotes, changeOf, removalAfter, type Gap } from './gap-notes.js';
 import { addTo, type PendingRecord } from './pending-record.js';
-import { continueChain, resumeChain } from './resume-chain.js';
+import { continueChain, firstOf, resumeChain } from './resume-chain.js';
 
 export interface AuditLogOptions {
   /** Absolute. */
@@ -30,6 +30,8 @@ export class AuditLog {
   readonly #headFile: AuditHead;
   #file: AuditFile;
   #head: ChainHead;
+  /** Of the file; undefined while there is none. */
+  #first: ChainHead | undefined;
   #queue: PendingRecord[] = [];
   /** What the next record must tell first. */
   readonly #gaps = new GapNotes();
@@ -48,14 +50,13 @@ export class AuditLog {
     let file: AuditFile | undefined;
     try {
       file = new AuditFile(options.path, options.isDurable);
-      const { head, gaps } = resumeChain(file, headFile.noted, options.path);
-      const log = new AuditLog(options, headFile, file, head);
+      const resumed = resumeChain(file, headFile.noted, options.path);
+      const gaps = [...resumed.gaps];
+      const log = new AuditLog(options, headFile, file, resumed.head);
       if (headFile.isDamaged) {
-        log.#noteGap(`the head noted in ${options.headPath} is damaged`);
+        gaps.push({ reason: `the head noted in ${options.headPath} is damaged` });
       }
-      gaps.forEach((gap) => {
-        log.#noteGap(gap);
-      });
+      log.#noteGaps(gaps);
       log.#commitNow([{ event: 'start', reason: `clavigerd ${options.version}` }]);
       return log;
     } catch (error) {
@@ -76,6 +77,7 @@ export class AuditLog {
     this.#headFile = headFile;
     this.#file = file;
     this.#head = head;
+    this.#first = firstOf(file);
   }
 
   /** The last record, for who wants to note it elsewhere. */
@@ -131,8 +133,11 @@ export class AuditLog {
     this.#flush();
     try {
       if (!this.#file.isAt(path)) {
-        if (this.#file.check().kind === 'removed') {
-          this.#noteGap(this.#removal); // or it would pass for a file that was moved
+        const state = this.#file.check();
+        if (state.kind === 'removed') {
+          this.#noteGaps([removalAfter(this.#head)]); // or it would pass for a file that was moved
+        } else if (state.kind === 'changed') {
+          this.#noteGaps([changeOf(state)]);
         }
         this.#openNext();
       }
@@ -155,7 +160,7 @@ export class AuditLog {
       this.#outage.begin(error);
       this.#tryAgain(stop); // in a new file, where the old one was removed: nobody else will tell that
     } finally {
-      this.#headFile.write(this.#head, 0);
+      this.#headFile.write({ ...this.#head, pid: 0, first: this.#first });
       this.#headFile.close();
       await this.#file.close();
     }
@@ -192,7 +197,8 @@ export class AuditLog {
       },
       (error: unknown) => {
         const outage = this.#outage.begin(error);
-        this.#gaps.add(`records up to ${head.seq} may not be on disk: ${reasonOf(outage)}`);
+        const reason = `records up to ${head.seq} may not be on disk: ${reasonOf(outage)}`;
+        this.#gaps.add({ reason });
         written.forEach(({ reject }) => {
           reject(outage);
         });
@@ -203,16 +209,18 @@ export class AuditLog {
   /** What must be told goes first. */
   #beginText(): ChainText {
     this.#useGoodFile();
-    const text = new ChainText(this.#head);
-    for (const reason of this.#gaps.reasons()) {
-      text.add({ event: 'gap', reason }, this.#options.clock.now());
+    const text = new ChainText(this.#head, this.#file.isEmpty);
+    for (const gap of this.#gaps.entries()) {
+      text.add(gap, this.#options.clock.now());
     }
     return text;
   }
 
   #commit(text: ChainText): void {
+    const wasEmpty = this.#file.isEmpty;
     this.#file.write(text.text);
     this.#head = text.head;
+    this.#first = wasEmpty ? text.first : this.#first;
     this.#gaps.clear();
   }
 
@@ -239,7 +247,7 @@ export class AuditLog {
 
   #settle(written: readonly PendingRecord[], head: ChainHead): void {
     this.#outage.end();
-    this.#headFile.write(head, process.pid);
+    this.#headFile.write({ ...head, pid: process.pid, first: this.#first });
     written.forEach(({ resolve }) => {
       resolve();
     });
@@ -249,15 +257,15 @@ export class AuditLog {
   #useGoodFile(): void {
     const state = this.#file.check();
     if (state.kind === 'removed') {
-      this.#gaps.add(this.#removal);
+      this.#gaps.add(removalAfter(this.#head));
       if (this.#outage.error === undefined) {
         throw new AppError('AUDIT_WRITE', 'audit log: the file was removed');
       }
       this.#openNext();
     } else if (state.kind === 'changed') {
-      const { expected, found } = state;
       this.#file.adopt();
-      this.#noteGap(`somebody else changed the file: it had ${expected} bytes, and has ${found}`);
+      this.#first = firstOf(this.#file);
+      this.#noteGaps([changeOf(state)]);
     }
   }
 
@@ -265,9 +273,8 @@ export class AuditLog {
     const { path, isDurable } = this.#options;
     const next = new AuditFile(path, isDurable);
     try {
-      continueChain(next, this.#head).forEach((gap) => {
-        this.#noteGap(gap);
-      });
+      this.#noteGaps(continueChain(next, this.#head));
+      this.#first = firstOf(next);
     } catch (error) {
       next.discard();
       throw error;
@@ -277,13 +284,11 @@ export class AuditLog {
     void old.close();
   }
 
-  get #removal(): string {
-    return `the file was removed; it ended with record ${this.#head.seq}`;
-  }
-
-  #noteGap(reason: string): void {
-    this.#gaps.add(reason);
-    this.#outage.tell(reason);
+  #noteGaps(gaps: readonly Gap[]): void {
+    for (const gap of gaps) {
+      this.#gaps.add(gap);
+      this.#outage.tell(gap.reason);
+    }
   }
 }
 

@@ -41,6 +41,8 @@ export interface AuditEntry {
   readonly url?: string | undefined;
   /** `dns:www.example.org`, `ip:192.0.2.1` */
   readonly identifiers?: readonly string[] | undefined;
+  /** Of joined refusals: how many different names they were for; `identifiers` has the first of them. */
+  readonly 'name-count'?: number | undefined;
   /** SHA-256 of the CSR's public key, lower-case hex. */
   readonly 'csr-key'?: string | undefined;
   /** What nobody looked at in a request that was refused for something cheaper to judge. */
@@ -48,15 +50,26 @@ export interface AuditEntry {
   readonly rule?: string | undefined;
   readonly code?: string | undefined;
   readonly reason?: string | undefined;
+  /** How many refusals of one kind this record tells of; absent for one. */
+  readonly count?: number | undefined;
+  /** When the first of them was, and the last; as `time`. */
+  readonly 'first-time'?: string | undefined;
+  readonly 'last-time'?: string | undefined;
   readonly 'queue-ms'?: number | undefined;
   readonly 'token-ms'?: number | undefined;
-  /** Of the signing input, lower-case hex. */
+  /** Of a gap: how many bytes of an incomplete record it tells of. */
+  readonly bytes?: number | undefined;
+  /** Of the signing input, or of the bytes of an incomplete record; lower-case hex. */
   readonly sha256?: string | undefined;
+  /** Of joined refusals: SHA-256 over the SHA-256 (32 bytes each) of their signing inputs, in order; lower-case hex. */
+  readonly 'inputs-sha256'?: string | undefined;
 }
 
 export interface AuditRecord extends AuditEntry {
   /** From 1, without a gap. */
   readonly seq: number;
+  /** Of the first record of a file: that nothing was before it there. */
+  readonly begins?: 'file' | undefined;
   /** RFC 3339, UTC, with milliseconds. */
   readonly time: string;
   /** SHA-256 of the line before, without its newline, lower-case hex. */
@@ -82,14 +95,21 @@ export const RECORD_MEMBERS = [
   'operation',
   'url',
   'identifiers',
+  'name-count',
   'csr-key',
   'unread',
   'rule',
   'code',
   'reason',
+  'count',
+  'first-time',
+  'last-time',
   'queue-ms',
   'token-ms',
+  'bytes',
   'sha256',
+  'inputs-sha256',
+  'begins',
   'prev',
 ] as const satisfies readonly (keyof AuditRecord)[];
 
@@ -99,6 +119,7 @@ const MAX_DURATION_MS = 1e13;
 const sha256Hex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const text = v.exactOptional(v.string());
 const duration = v.exactOptional(v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_DURATION_MS)));
+const count = v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)));
 const time = v.pipe(v.string(), v.check(isTime));
 
 const recordSchema = v.strictObject({
@@ -113,14 +134,21 @@ const recordSchema = v.strictObject({
   operation: text,
   url: text,
   identifiers: v.exactOptional(v.array(v.string())),
+  'name-count': count,
   'csr-key': v.exactOptional(sha256Hex),
   unread: v.exactOptional(v.picklist(UNREAD_PARTS)),
   rule: text,
   code: text,
   reason: text,
+  count,
+  'first-time': v.exactOptional(time),
+  'last-time': v.exactOptional(time),
   'queue-ms': duration,
   'token-ms': duration,
+  bytes: count,
   sha256: v.exactOptional(sha256Hex),
+  'inputs-sha256': v.exactOptional(sha256Hex),
+  begins: v.exactOptional(v.literal('file')),
   prev: sha256Hex,
 });
 
@@ -179,7 +207,7 @@ function formatValue(
     case 'string':
       return quote(value);
     case 'number':
-      return name === 'seq' ? String(value) : formatDuration(value);
+      return name.endsWith('-ms') ? formatDuration(value) : String(value);
     default:
       return `[${value.map(quote).join(',')}]`;
   }

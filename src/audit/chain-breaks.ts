@@ -18,9 +18,19 @@ export interface ChainFinding extends Place {
 }
 
 export interface LinkedRecord extends Place {
+  /** Its place among all records read, from 1. */
+  readonly at: number;
   readonly seq: number;
   readonly prev: string;
   readonly hash: string;
+  /** It says that it is the first of its file. */
+  readonly beginsFile: boolean;
+}
+
+/** Records by their place among all that were read, both ends included. */
+export interface RecordRange {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Records in a row, each linked to the one before by number and hash. */
@@ -35,6 +45,8 @@ export interface ChainSegment {
 
 export interface ChainExplanation {
   readonly findings: readonly ChainFinding[];
+  /** Records that are none of the chain's, or not as they were. */
+  readonly unchained: readonly RecordRange[];
   readonly first: LinkedRecord | undefined;
   readonly head: ChainHead | undefined;
 }
@@ -48,24 +60,45 @@ interface Run {
   readonly to: number;
 }
 
+/** What is said of the runs, gathered. */
+interface Account {
+  readonly findings: ChainFinding[];
+  readonly unchained: RecordRange[];
+}
+
 /** Tells what must have happened that the segments, in the order they were read, are as they are. */
 export function explainBreaks(segments: readonly ChainSegment[]): ChainExplanation {
-  const findings: ChainFinding[] = [];
-  const runs = linkRuns(segments, findings);
-  const kept = takeOutStrangers(runs, findings);
-  const trunk = followNumbers(kept, findings);
-  tellReordered(trunk, findings);
-  const first = trunk[0]?.segment.first;
+  const account: Account = { findings: [], unchained: [] };
+  const runs = linkRuns(segments, account);
+  const kept = takeOutStrangers(runs, account);
+  const trunk = followNumbers(kept, account);
+  tellReordered(trunk, account);
+  const [start] = trunk;
+  const first = start?.segment.first;
   const last = trunk.at(-1);
-  if (first?.seq === 1 && first.prev !== NO_HASH) {
-    findings.push(finding('edited', first, 'record 1 does not begin the chain'));
+  if (start !== undefined) {
+    tellBeginning(start.segment, account);
   }
   const head = last && { seq: last.to, hash: last.segment.last.hash };
-  return { findings, first, head };
+  return { ...account, first, head };
+}
+
+/** A file may be the first that is left; a record that does not begin its file is not. */
+function tellBeginning(
+  { first, unreadableBefore }: ChainSegment,
+  { findings, unchained }: Account,
+): void {
+  if (first.seq > unreadableBefore + 1 && !first.beginsFile) {
+    const message = `what was in the file before record ${first.seq} is missing`;
+    findings.push(finding('removed', first, message));
+  } else if (first.seq === 1 && first.prev !== NO_HASH) {
+    findings.push(finding('edited', first, 'record 1 does not begin the chain'));
+    unchained.push({ from: first.at, to: first.at });
+  }
 }
 
 /** Finds for each segment the one it continues, by hash alone; a number that does not fit was edited. */
-function linkRuns(segments: readonly ChainSegment[], findings: ChainFinding[]): Run[] {
+function linkRuns(segments: readonly ChainSegment[], { findings, unchained }: Account): Run[] {
   const endings = new Map<string, number>();
   segments.forEach(({ last }, position) => {
     if (!endings.has(last.hash)) {
@@ -82,6 +115,7 @@ function linkRuns(segments: readonly ChainSegment[], findings: ChainFinding[]): 
     if (isRenumbered) {
       const message = `record ${first.seq} follows record ${expected - 1}: its number was edited`;
       findings.push(finding('edited', first, message));
+      unchained.push({ from: first.at, to: first.at });
     }
     const from = isRenumbered ? expected : first.seq;
     const to = from + last.seq - first.seq;
@@ -91,7 +125,7 @@ function linkRuns(segments: readonly ChainSegment[], findings: ChainFinding[]): 
 }
 
 /** What stands between two runs that belong together, and belongs to none, was put there. */
-function takeOutStrangers(runs: readonly Run[], findings: ChainFinding[]): Run[] {
+function takeOutStrangers(runs: readonly Run[], { findings, unchained }: Account): Run[] {
   const endings = new Set(runs.map(({ segment }) => segment.last.hash));
   const continuations = new Map<string, number>();
   for (const { segment, position } of [...runs].reverse()) {
@@ -108,6 +142,7 @@ function takeOutStrangers(runs: readonly Run[], findings: ChainFinding[]): Run[]
         strangers.add(between);
         const message = `${rangeOf(first.seq, last.seq)} of another place or chain`;
         findings.push(finding('inserted', first, message));
+        unchained.push({ from: first.at, to: last.at });
       }
     }
   }
@@ -115,18 +150,18 @@ function takeOutStrangers(runs: readonly Run[], findings: ChainFinding[]): Run[]
 }
 
 /** Goes through the runs by their numbers, and tells what does not fit. @returns those of the chain. */
-function followNumbers(runs: readonly Run[], findings: ChainFinding[]): Run[] {
+function followNumbers(runs: readonly Run[], account: Account): Run[] {
   const trunk: Run[] = [];
   for (const run of [...runs].sort((a, b) => a.from - b.from || a.position - b.position)) {
     const end = trunk.at(-1);
     if (end === undefined) {
       trunk.push(run);
     } else if (run.from <= end.to) {
-      if (tellOverlap(end, run, findings)) {
+      if (tellOverlap(end, run, account)) {
         trunk.push(run);
       }
     } else {
-      tellGap(end, run, findings);
+      tellGap(end, run, account);
       trunk.push(run);
     }
   }
@@ -134,7 +169,7 @@ function followNumbers(runs: readonly Run[], findings: ChainFinding[]): Run[] {
 }
 
 /** The same numbers twice. @returns whether `run` is of the chain. */
-function tellOverlap(end: Run, run: Run, findings: ChainFinding[]): boolean {
+function tellOverlap(end: Run, run: Run, { findings, unchained }: Account): boolean {
   const { tail, last } = end.segment;
   const { first } = run.segment;
   const stranger = tail[tail.findLastIndex(({ hash }) => hash === first.prev) + 1] ?? last;
@@ -142,9 +177,16 @@ function tellOverlap(end: Run, run: Run, findings: ChainFinding[]): boolean {
   if (isFork && run.to >= end.to) {
     const message = `record ${stranger.seq} is followed by another record ${run.from}`;
     findings.push(finding('inserted', stranger, message));
+    unchained.push({ from: stranger.at, to: last.at });
     return true;
   }
   const isLonger = run.to > end.to;
+  if (isLonger) {
+    const from = Math.max(end.segment.first.at, last.at - (end.to - run.from));
+    unchained.push({ from, to: last.at });
+  } else {
+    unchained.push({ from: first.at, to: run.segment.last.at });
+  }
   const isReplaced = isLonger && run.from === end.from && first.hash !== end.segment.first.hash;
   const copy = isReplaced ? end.segment.first : first;
   const message = `${rangeOf(run.from, Math.min(run.to, end.to))} there twice`;
@@ -152,14 +194,18 @@ function tellOverlap(end: Run, run: Run, findings: ChainFinding[]): boolean {
   return isLonger;
 }
 
-function tellGap(end: Run, run: Run, findings: ChainFinding[]): void {
+function tellGap(end: Run, run: Run, { findings, unchained }: Account): void {
   const { first, unreadableBefore } = run.segment;
   const { last } = end.segment;
+  if (first === run.segment.last && first.prev !== last.hash) {
+    unchained.push({ from: first.at, to: first.at }); // linked to nothing on either side
+  }
   const missing = run.from - end.to - 1;
   if (missing === 0) {
     if (first.prev !== last.hash) {
       const message = `record ${last.seq} was edited, or the hash of it in record ${first.seq}`;
       findings.push(finding('edited', last, message));
+      unchained.push({ from: last.at, to: last.at });
     }
     return;
   }
@@ -171,7 +217,7 @@ function tellGap(end: Run, run: Run, findings: ChainFinding[]): void {
 }
 
 /** Of two neighbours in the wrong order the shorter was moved. */
-function tellReordered(trunk: readonly Run[], findings: ChainFinding[]): void {
+function tellReordered(trunk: readonly Run[], { findings }: Account): void {
   const asRead = [...trunk].sort((a, b) => a.position - b.position);
   for (const [at, run] of asRead.entries()) {
     const previous = asRead[at - 1];

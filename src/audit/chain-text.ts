@@ -1,6 +1,9 @@
 // Lines that continue a chain, gathered for one write. Pure. The chain itself goes on when they are written.
 
-import { formatRecord, hashOfLine, type AuditEntry, type ChainHead } from './audit-record.js';
+import { formatRecord, hashOfLine } from './audit-record.js';
+import type { AuditEntry, AuditRecord, ChainHead } from './audit-record.js';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A reason explains; it is not what was signed, so it may be cut. */
 const MAX_REASON_CHARACTERS = 2000;
@@ -8,14 +11,23 @@ const MAX_REASON_CHARACTERS = 2000;
 export class ChainText {
   #text = '';
   #head: ChainHead;
+  #first: ChainHead | undefined;
+  readonly #beginsFile: boolean;
 
-  constructor(head: ChainHead) {
+  /** @param beginsFile marks the first of the lines as the first of a file. */
+  constructor(head: ChainHead, beginsFile: boolean) {
     this.#head = head;
+    this.#beginsFile = beginsFile;
   }
 
   /** Whole lines. */
   get text(): string {
     return this.#text;
+  }
+
+  /** The first of the lines; undefined while there is none. */
+  get first(): ChainHead | undefined {
+    return this.#first;
   }
 
   /** The last of the lines. */
@@ -29,12 +41,19 @@ export class ChainText {
    */
   add(entry: AuditEntry, time: number): void {
     const seq = this.#head.seq + 1;
-    const record = { ...entry, seq, time: new Date(time).toISOString(), prev: this.#head.hash };
+    const record: Writable<AuditRecord> = {
+      ...entry,
+      seq,
+      time: new Date(time).toISOString(),
+      begins: this.#beginsFile && this.#first === undefined ? 'file' : undefined,
+      prev: this.#head.hash,
+    };
     if (record.reason !== undefined && record.reason.length > MAX_REASON_CHARACTERS) {
       record.reason = `${record.reason.slice(0, MAX_REASON_CHARACTERS)}…`;
     }
     const line = formatRecord(record);
     this.#text += `${line}\n`;
     this.#head = { seq, hash: hashOfLine(line) };
+    this.#first ??= this.#head;
   }
 }

@@ -1,14 +1,25 @@
 // What the audit log has to tell of itself before it goes on: records that are missing, and why. Pure.
 
+import type { FileState } from './audit-file.js';
+import type { AuditEntry, ChainHead } from './audit-record.js';
+
+/** What a gap record says. */
+export interface Gap {
+  readonly reason: string;
+  /** Length and hash of half a record that was cut off. */
+  readonly bytes?: number;
+  readonly sha256?: string;
+}
+
 export class GapNotes {
-  #reasons: string[] = [];
+  #gaps: Gap[] = [];
   #lost = 0;
   #lostReason = '';
 
   /** The same reason twice in a row of notes is one. */
-  add(reason: string): void {
-    if (!this.#reasons.includes(reason)) {
-      this.#reasons.push(reason);
+  add(gap: Gap): void {
+    if (!this.#gaps.some(({ reason }) => reason === gap.reason)) {
+      this.#gaps.push(gap);
     }
   }
 
@@ -21,16 +32,25 @@ export class GapNotes {
   }
 
   /** A gap record each. */
-  reasons(): readonly string[] {
-    if (this.#lost === 0) {
-      return this.#reasons;
+  entries(): readonly AuditEntry[] {
+    const gaps: Gap[] = [...this.#gaps];
+    if (this.#lost > 0) {
+      const records = this.#lost === 1 ? '1 record' : `${this.#lost} records`;
+      gaps.push({ reason: `${records} could not be written: ${this.#lostReason}` });
     }
-    const records = this.#lost === 1 ? '1 record' : `${this.#lost} records`;
-    return [...this.#reasons, `${records} could not be written: ${this.#lostReason}`];
+    return gaps.map((gap) => ({ event: 'gap', ...gap }));
   }
 
   clear(): void {
-    this.#reasons = [];
+    this.#gaps = [];
     this.#lost = 0;
   }
+}
+
+export function removalAfter({ seq }: ChainHead): Gap {
+  return { reason: `the file was removed; it ended with record ${seq}` };
+}
+
+export function changeOf({ expected, found }: FileState & { kind: 'changed' }): Gap {
+  return { reason: `somebody else changed the file: it had ${expected} bytes, and has ${found}` };
 }

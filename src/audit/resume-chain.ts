@@ -6,7 +6,8 @@ import { AppError } from '../lib/errors.js';
 import { EMPTY_CHAIN } from './audit-chain.js';
 import { AuditFile } from './audit-file.js';
 import type { NotedHead } from './audit-head.js';
-import { newestRotatedLog } from './rotated-logs.js';
+import type { Gap } from './gap-notes.js';
+import { hasRotatedLogs, newestRotatedLog } from './rotated-logs.js';
 import { MAX_RECORD_BYTES, hashOfLine, parseRecord, type ChainHead } from './audit-record.js';
 
 /** Of every line. */
@@ -15,7 +16,7 @@ const RECORD_START = '{"seq":';
 export interface ResumedChain {
   readonly head: ChainHead;
   /** What must be recorded. */
-  readonly gaps: readonly string[];
+  readonly gaps: readonly Gap[];
 }
 
 /**
@@ -36,7 +37,7 @@ export function resumeChain(
       });
     }
     file.adopt();
-    return { head: noted, gaps: ['the end of the file is no record'] };
+    return { head: noted, gaps: [{ reason: 'the end of the file is no record' }] };
   }
   const gaps = cutIncomplete(file, end);
   const { last } = end;
@@ -50,18 +51,17 @@ export function resumeChain(
   if (last.seq > noted.seq) {
     return { head: last, gaps: [...gaps, ...tellForeignEnd(last, noted)] };
   }
-  const problem =
+  const reason =
     last.seq < noted.seq
       ? `the file ends at record ${last.seq}, but record ${noted.seq} had been written`
       : `record ${last.seq} of the file is not the one that had been written`;
-  return { head: noted, gaps: [...gaps, problem] };
+  return { head: noted, gaps: [...gaps, { reason }] };
 }
 
 /** A daemon that was killed may have written more than it noted; one that has ended in order has not. */
-function tellForeignEnd(last: ChainHead, noted: NotedHead): readonly string[] {
-  return noted.pid === 0
-    ? [`the file goes on to record ${last.seq} after record ${noted.seq}, the last that was noted`]
-    : [];
+function tellForeignEnd(last: ChainHead, noted: NotedHead): readonly Gap[] {
+  const reason = `the file goes on to record ${last.seq} after record ${noted.seq}, the last that was noted`;
+  return noted.pid === 0 ? [{ reason }] : [];
 }
 
 /**
@@ -73,10 +73,14 @@ function resumeMovedChain(path: string, noted: ChainHead): ResumedChain {
   let file: AuditFile | undefined;
   try {
     const moved = newestRotatedLog(path);
-    file = moved === undefined ? undefined : new AuditFile(moved, false);
-    const end = file && readEnd(file);
-    const last = end?.isForeign === true ? undefined : end?.last;
-    if (file === undefined || end === undefined || last === undefined) {
+    if (moved === undefined) {
+      const reason = `the file that ended with record ${noted.seq} is gone`;
+      return hasRotatedLogs(path) ? asNoted : { head: noted, gaps: [{ reason }] };
+    }
+    file = new AuditFile(moved, false);
+    const end = readEnd(file);
+    const last = end.isForeign ? undefined : end.last;
+    if (last === undefined) {
       return asNoted;
     }
     // One that was edited meanwhile is not gone on from: the chain is to show it.
@@ -94,22 +98,29 @@ function resumeMovedChain(path: string, noted: ChainHead): ResumedChain {
  * While the daemon runs: the chain goes on as it was; a new file is expected to be empty.
  * @returns what must be recorded. @throws AppError AUDIT_WRITE
  */
-export function continueChain(file: AuditFile, head: ChainHead): readonly string[] {
+export function continueChain(file: AuditFile, head: ChainHead): readonly Gap[] {
   const end = readEnd(file);
   if (end.isForeign) {
     file.adopt();
-    return ['the new file was not empty: its end is no record'];
+    return [{ reason: 'the new file was not empty: its end is no record' }];
   }
   const gaps = cutIncomplete(file, end);
   return end.last === undefined || isSame(end.last, head)
     ? gaps
-    : [...gaps, `the new file was not empty: it ended with record ${end.last.seq}`];
+    : [...gaps, { reason: `the new file was not empty: it ended with record ${end.last.seq}` }];
+}
+
+/** The first record of a file; undefined where its first line is none. @throws AppError AUDIT_WRITE */
+export function firstOf(file: AuditFile): ChainHead | undefined {
+  const line = file.readFirstLine();
+  return line && headOf(line);
 }
 
 interface FileEnd {
   /** The last record; undefined where there is none. */
   readonly last: ChainHead | undefined;
-  readonly incompleteBytes: number;
+  /** What is after the last line feed. */
+  readonly incomplete: Buffer;
   /** It is nothing a signer has written, not even a part of it. */
   readonly isForeign: boolean;
 }
@@ -120,7 +131,7 @@ function readEnd(file: AuditFile): FileEnd {
   const isPart = RECORD_START.startsWith(incomplete.toString('latin1', 0, RECORD_START.length));
   return {
     last,
-    incompleteBytes: incomplete.length,
+    incomplete,
     isForeign:
       (lastLine !== undefined && last === undefined) ||
       !isPart ||
@@ -128,12 +139,15 @@ function readEnd(file: AuditFile): FileEnd {
   };
 }
 
-function cutIncomplete(file: AuditFile, { incompleteBytes }: FileEnd): readonly string[] {
-  if (incompleteBytes === 0) {
+/** Its length and hash are told: they excuse it in a copy of the file that was made before. */
+function cutIncomplete(file: AuditFile, { incomplete }: FileEnd): readonly Gap[] {
+  const bytes = incomplete.length;
+  if (bytes === 0) {
     return [];
   }
-  file.removeEnd(incompleteBytes);
-  return [`incomplete record of ${incompleteBytes} bytes removed`];
+  file.removeEnd(bytes);
+  const reason = `incomplete record of ${bytes} bytes removed`;
+  return [{ reason, bytes, sha256: hashOfLine(incomplete) }];
 }
 
 function headOf(line: Buffer): ChainHead | undefined {

@@ -11,6 +11,11 @@ export function isRotatedName(name: string, log: string): boolean {
   return name.startsWith(log) && ROTATED.test(name.slice(log.length));
 }
 
+/** Whether there is any of them beside the log, compressed or not. @throws system errors */
+export function hasRotatedLogs(log: string): boolean {
+  return readdirSync(dirname(log)).some((name) => isRotatedName(name, basename(log)));
+}
+
 /** The file beside the log that was written last, of those not compressed. @throws system errors */
 export function newestRotatedLog(log: string): string | undefined {
   return readdirSync(dirname(log))

@@ -82,7 +82,7 @@ export function addAuditCommands(program: Command, setExitCode: SetExitCode): vo
     .description('move the log aside and have the daemon begin a new one')
     .option('--config <file>', 'configuration file of the daemon')
     .action(async (_options: AuditOptions, command: Command) => {
-      await rotate(command.optsWithGlobals());
+      setExitCode(await rotate(command.optsWithGlobals()));
     });
 }
 
@@ -102,10 +102,10 @@ function withTimes(command: Command): Command {
 async function verify(paths: readonly string[], options: VerifyOptions): Promise<number> {
   const named = options.head === undefined ? undefined : parseHead(options.head);
   const verification = await (paths.length > 0
-    ? verifyFiles(paths, named)
+    ? verifyFiles(paths, named === undefined ? [] : [named])
     : verifyLog(loadAuditPlaces(options.config), named));
   if (options.json === true) {
-    printJson(verification);
+    printJson({ ...verification, unchained: undefined });
   } else {
     printLines(formatVerification(verification));
   }
@@ -142,7 +142,7 @@ async function summarize(paths: readonly string[], options: SummaryOptions): Pro
   return told.exitCode();
 }
 
-async function rotate({ config }: AuditOptions): Promise<void> {
+async function rotate({ config }: AuditOptions): Promise<number> {
   const { log, head } = loadAuditPlaces(config);
   const { movedTo, pid } = await rotateAuditLog({
     path: log,
@@ -154,6 +154,12 @@ async function rotate({ config }: AuditOptions): Promise<void> {
       ? 'no daemon has it open: the next one begins a new log'
       : `process ${pid} has begun a new log`;
   printText(`${printable(movedTo)}: the records up to now; ${goesOn}\n`);
+  const told = tellProblems();
+  const { findings } = await verifyFiles([movedTo], []);
+  for (const { file, line, kind, message } of findings) {
+    told.onProblem(`${file}:${line}: ${kind}: ${message}`);
+  }
+  return told.exitCode();
 }
 
 function filesFor(paths: readonly string[], { config }: AuditOptions): readonly string[] {
@@ -172,7 +178,7 @@ function filterOf(options: ShowOptions): RecordFilter {
   };
 }
 
-/** Lines that are no records: the first of them are told on standard error, and they make the command fail. */
+/** What is not chained: the first of it is told on standard error, and it makes the command fail. */
 function tellProblems(): { onProblem: (problem: string) => void; exitCode: () => number } {
   let count = 0;
   return {
@@ -184,8 +190,9 @@ function tellProblems(): { onProblem: (problem: string) => void; exitCode: () =>
     },
     exitCode: () => {
       if (count > 0) {
-        tellStderr(`clavigerd: error: audit log: ${count} lines are no records\n`);
-        tellStderr('clavigerd: hint: `clavigerd audit verify` shows what happened to them\n');
+        const places = count === 1 ? 'one place' : `${count} places`;
+        tellStderr(`clavigerd: error: audit log: the chain is broken, in ${places}\n`);
+        tellStderr('clavigerd: hint: `clavigerd audit verify` tells all of them\n');
       }
       return count === 0 ? EXIT_OK : EXIT_FAILURE;
     },

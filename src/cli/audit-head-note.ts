@@ -8,6 +8,8 @@ import { isAppError } from '../lib/errors.js';
 export interface HeadNote {
   /** Undefined before the first record. */
   readonly head: ChainHead | undefined;
+  /** The first record of the file that is written to; undefined where that is not known. */
+  readonly first: ChainHead | undefined;
   /** The process that writes the log; undefined when it has ended in order. */
   readonly pid: number | undefined;
 }
@@ -26,6 +28,7 @@ export function readHeadNote(path: string): HeadNote | undefined {
         ? undefined
         : {
             head: noted.seq === 0 ? undefined : { seq: noted.seq, hash: noted.hash },
+            first: noted.first,
             pid: noted.pid === 0 ? undefined : noted.pid,
           };
     } catch (error) {

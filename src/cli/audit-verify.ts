@@ -2,6 +2,7 @@
 // The checking is audit/audit-chain.ts; here files go in and sentences come out.
 
 import { ChainVerifier, type ChainReport } from '../audit/audit-chain.js';
+import type { RecordRange } from '../audit/chain-breaks.js';
 import { MAX_RECORD_BYTES, type ChainHead } from '../audit/audit-record.js';
 import { formatHead } from '../audit/head-text.js';
 import { AppError } from '../lib/errors.js';
@@ -9,7 +10,7 @@ import { printable } from '../lib/printable.js';
 import { readFileLines } from './audit-file.js';
 import { readHeadNote } from './audit-head-note.js';
 import { filesOfLog, type AuditPlaces } from './audit-places.js';
-import { inOrderOfRecords } from './audit-records.js';
+import { inOrderOfRecords } from './audit-order.js';
 
 export interface Verification extends ChainReport {
   /** False for a broken chain, and when there was no record to check. */
@@ -18,14 +19,20 @@ export interface Verification extends ChainReport {
   readonly files: readonly string[];
 }
 
+/** With what `show` and `summary` leave out. */
+export interface CheckedFiles extends Verification {
+  /** Records that are none of the chain's, or not as they were, by their place among all. */
+  readonly unchained: readonly RecordRange[];
+}
+
 const MAX_TRIES = 3;
 
-/** @param knownHead a record that must be in the chain. @throws AppError SYS_FILE */
+/** @param known records that must be in the chain. @throws AppError SYS_FILE */
 export async function verifyFiles(
   paths: readonly string[],
-  knownHead: ChainHead | undefined,
-): Promise<Verification> {
-  const verifier = new ChainVerifier(knownHead);
+  known: readonly ChainHead[],
+): Promise<CheckedFiles> {
+  const verifier = new ChainVerifier(...known);
   const files = await inOrderOfRecords(paths);
   for (const path of files) {
     verifier.beginFile(path);
@@ -36,27 +43,30 @@ export async function verifyFiles(
     }
   }
   const report = verifier.finish();
-  return { ok: report.findings.length === 0 && report.records > 0, ...report, files };
+  const ok = report.findings.length === 0 && report.records > 0;
+  return { ok, ...report, files, unchained: verifier.unchained() };
 }
 
 /**
- * Checks a log with all it was rotated to; the daemon's note of its last record tells a log that was cut off.
+ * Checks a log with all it was rotated to; the daemon's note of its last record, and of the first of its file, tells
+ * a log that was cut off at either end.
  * @param named a record that must be in the chain, instead of the noted one.
  * @throws AppError SYS_FILE
  */
 export async function verifyLog(
   { log, head }: AuditPlaces,
   named: ChainHead | undefined,
-): Promise<Verification> {
+): Promise<CheckedFiles> {
   for (let tries = 1; ; tries += 1) {
     // Before the files: the daemon may go on writing meanwhile.
-    const note = head === undefined ? undefined : readHeadNote(head)?.head;
+    const note = head === undefined ? undefined : readHeadNote(head);
+    const known = [named ?? note?.head, note?.first].filter((record) => record !== undefined);
     const files = filesOfLog(log);
     // A rotation in the midst of it looks like a loss, or like a file that is gone.
     const isFinal = (): boolean =>
       tries === MAX_TRIES || JSON.stringify(filesOfLog(log)) === JSON.stringify(files);
     try {
-      const verification = await verifyFiles(files, named ?? note);
+      const verification = await verifyFiles(files, known);
       if (verification.ok || isFinal()) {
         return verification;
       }

@@ -24,7 +24,7 @@ interface Place {
   /** Writes lines to a file beside the log, and gives its path. */
   readonly write: (name: string, lines: readonly string[]) => string;
   /** What the daemon would have noted. */
-  readonly note: (head: ChainHead) => void;
+  readonly note: (head: ChainHead, first?: ChainHead) => void;
   readonly config: string;
 }
 
@@ -50,8 +50,8 @@ async function makePlace(t: TestContext): Promise<Place> {
       writeFileSync(path, name.endsWith('.gz') ? gzipSync(text) : text, { mode: 0o600 });
       return path;
     },
-    note: ({ seq, hash }) => {
-      const text = JSON.stringify({ pid: 0, seq, hash }).padEnd(159);
+    note: ({ seq, hash }, first) => {
+      const text = JSON.stringify({ pid: 0, seq, hash, first }).padEnd(255);
       writeFileSync(headPathOf(state, log), `${text}\n`, { mode: 0o600 });
     },
     config,
@@ -116,6 +116,64 @@ describe('clavigerd audit verify', () => {
     const { code, stdout } = await audit('verify', path);
     assert.equal(code, 1);
     assert.match(stdout, /cut:9: truncated: /);
+  });
+
+  it('shows forged records without a newline at the ends of files, whatever head is known', async (t) => {
+    const { write } = await makePlace(t);
+    const paths = LINES.map((line, at) => {
+      const path = write(`audit.jsonl.${at}`, [line]);
+      const forged = lineAfter(headOf(line), { event: 'decision', verdict: 'signed' });
+      writeFileSync(path, `${line}\n${forged}`);
+      return path;
+    });
+    const verified = await audit('verify', `--head=9:${HEAD.hash}`, ...paths);
+    assert.equal(verified.code, 1);
+    assert.equal(verified.stdout.match(/: truncated: record \d+ has no end of line$/gm)?.length, 9);
+    const shown = await audit('show', '--json', ...paths);
+    assert.equal(shown.code, 1);
+    assert.deepEqual(shown.stdout.trimEnd().split('\n'), LINES);
+    assert.match(shown.stderr, /audit\.jsonl\.0:2: truncated: record 2 has no end of line/);
+    const summary = await audit('summary', '--json', ...paths);
+    assert.equal(summary.code, 1);
+    assert.match(summary.stdout, /"count": 9\n/);
+    assert.equal(summary.stderr.match(/has no end of line/g)?.length, 9);
+  });
+
+  it('shows forged records in the midst, which show and summary leave out', async (t) => {
+    const { write } = await makePlace(t);
+    let forged: string[] = [];
+    for (let count = 0; count < 12; count += 1) {
+      forged = [...forged, lineAfter(headOf(forged.at(-1) ?? LINES[2]), { event: 'stop' })];
+    }
+    const more = makeChain(20, HEAD);
+    const first = write('1', [...LINES.slice(0, 3), ...forged]);
+    const second = write('2', [...LINES.slice(3), ...more]);
+    const { code, stdout, stderr } = await audit('show', '--json', first, second);
+    assert.equal(code, 1);
+    assert.deepEqual(stdout.trimEnd().split('\n'), [...LINES, ...more]);
+    assert.match(stderr, /: inserted: /);
+  });
+
+  it('shows that the beginning of the only file was removed, by itself and by the note', async (t) => {
+    const { write, note, config } = await makePlace(t);
+    note(HEAD, headOf(LINES[0]));
+    write('audit.jsonl', LINES);
+    assert.equal((await audit('verify', config)).code, 0);
+    write('audit.jsonl', LINES.slice(3));
+    const { code, stdout } = await audit('verify', config);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /audit\.jsonl:1: removed: what was in the file before record 4 is missing/,
+    );
+    // One that claims to begin a file is known by the note alone.
+    const anew = lineAfter(EMPTY_CHAIN, { event: 'stop' }, 'file');
+    const other = [anew, ...makeChain(2, headOf(anew))];
+    write('audit.jsonl', other);
+    note(headOf(other.at(-1)), headOf(LINES[0]));
+    const rewritten = await audit('verify', config);
+    assert.equal(rewritten.code, 1);
+    assert.match(rewritten.stdout, /audit\.jsonl:1: edited: record 1 is not the one that is known/);
   });
 
   it('shows a chain that was cut or written anew, by a head that was kept', async (t) => {
@@ -323,7 +381,7 @@ describe('clavigerd audit show', () => {
     const { code, stdout, stderr } = await audit('show', '--json', path);
     assert.equal(code, 1);
     assert.equal(stdout, `${lines[0] ?? ''}\n${lines[1] ?? ''}\n`);
-    assert.match(stderr, /audit\.jsonl:2: audit record: /);
+    assert.match(stderr, /audit\.jsonl:2: not-a-record: audit record: /);
     assert.match(stderr, /hint: `clavigerd audit verify`/);
     assert.match(stderr, /^[ -~\n]*$/);
   });

@@ -13,6 +13,7 @@ import { rotateAuditLog } from '../../src/cli/audit-rotate.js';
 import { appErrorOf } from '../support/app-error.js';
 import { connectAskingClient, hashOf, Load, type Answer } from '../support/asking-client.js';
 import { readRecords } from '../support/audit-chain.js';
+import { headOf, lineAfter, makeChain } from '../support/audit-chain.js';
 import { runClavigerd } from '../support/clavigerd.js';
 import { makeSectionBed, startInBed, type SectionBed } from '../support/daemon-sections.js';
 import { mustRun, type CommandResult, type RunningProcess } from '../support/process.js';
@@ -119,6 +120,19 @@ describe('clavigerd audit rotate', () => {
     const verified = await place.audit('verify');
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
     assert.match(verified.stdout, /in 2 files: the chain holds/);
+  });
+
+  it('tells what is not chained in the file that it moves', async (t) => {
+    const place = await makePlace(t);
+    const { log } = place;
+    const lines = makeChain(3);
+    const forged = lineAfter(headOf(lines.at(-1)), { event: 'decision', verdict: 'signed' });
+    writeFileSync(log, `${lines.join('\n')}\n${forged}`, { mode: 0o600 });
+    const { code, stdout, stderr } = await place.audit('rotate');
+    assert.equal(code, 1);
+    assert.match(stdout, /: the records up to now; no daemon has it open/);
+    assert.match(stderr, /audit\.jsonl\.\d+T\d+Z:4: truncated: record 4 has no end of line/);
+    assert.equal(existsSync(log), false);
   });
 
   it('replaces no file', async (t) => {

@@ -25,9 +25,9 @@ export function makeChain(count: number, after: ChainHead = EMPTY_CHAIN): string
 }
 
 /** A line that continues a chain. */
-export function lineAfter(head: ChainHead, entry: AuditEntry): string {
+export function lineAfter(head: ChainHead, entry: AuditEntry, begins?: 'file'): string {
   const time = new Date(1.8e12 + head.seq).toISOString();
-  return formatRecord({ ...entry, seq: head.seq + 1, time, prev: head.hash });
+  return formatRecord({ ...entry, seq: head.seq + 1, time, begins, prev: head.hash });
 }
 
 export function headOf(line: string | undefined): ChainHead {
@@ -42,7 +42,7 @@ export function verifyLines(
   files: Readonly<Record<string, readonly string[]>>,
   knownHead?: ChainHead,
 ): ChainReport {
-  const verifier = new ChainVerifier(knownHead);
+  const verifier = new ChainVerifier(...(knownHead === undefined ? [] : [knownHead]));
   for (const [name, lines] of Object.entries(files)) {
     verifier.beginFile(name);
     for (const line of lines) {
@@ -54,7 +54,7 @@ export function verifyLines(
 
 /** What the verifier says of files on disk, in this order. */
 export function verifyFiles(paths: readonly string[], knownHead?: ChainHead): ChainReport {
-  const verifier = new ChainVerifier(knownHead);
+  const verifier = new ChainVerifier(...(knownHead === undefined ? [] : [knownHead]));
   for (const path of paths) {
     verifier.beginFile(path);
     const lines = readFileSync(path, 'latin1').split('\n');

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { ChainVerifier, inChainOrder } from '../../../src/audit/audit-chain.js';
-import { NO_HASH, parseRecord, type ChainHead } from '../../../src/audit/audit-record.js';
+import {
+  NO_HASH,
+  hashOfLine,
+  parseRecord,
+  type ChainHead,
+} from '../../../src/audit/audit-record.js';
 import { headOf, lineAfter, makeChain, verifyLines } from '../../support/audit-chain.js';
 
 const CHAIN = makeChain(20);
@@ -39,10 +44,23 @@ describe('a good chain', () => {
   });
 
   it('may begin where older files are gone, which is noted', () => {
-    const report = verifyLines({ a: lines(5, 20) });
+    const first = lineAfter(headOf(line(4)), { event: 'stop' }, 'file');
+    const report = verifyLines({ a: [first, ...makeChain(3, headOf(first))] });
     assert.deepEqual(report.findings, []);
     assert.deepEqual(report.notes, [{ file: 'a', line: 1, message: 'begins with record 5' }]);
     assert.equal(report.first, 5);
+  });
+
+  it('may not begin within a file', () => {
+    assert.deepEqual(verifyLines({ a: lines(5, 20) }).findings, [
+      {
+        kind: 'removed',
+        file: 'a',
+        line: 1,
+        message: 'what was in the file before record 5 is missing',
+      },
+    ]);
+    assert.deepEqual(breaksOf({ a: lines(5, 20) }, headOf(line(1))), ['removed a:1']);
   });
 
   it('may be empty', () => {
@@ -249,23 +267,61 @@ describe('reordered records', () => {
 });
 
 describe('truncated files', () => {
-  it('are told by an incomplete last line', () => {
+  const half = line(9).slice(0, 30);
+  const halfGap = {
+    event: 'gap',
+    reason: 'incomplete record of 30 bytes removed',
+    bytes: 30,
+    sha256: hashOfLine(half),
+  } as const;
+
+  /** Two files; the first has eight records and something after its last line feed. */
+  function breaksAfter(end: string, ...next: readonly string[]): string[] {
     const verifier = new ChainVerifier();
     verifier.beginFile('a');
-    verifier.push(Buffer.from(line(1)));
-    verifier.push(Buffer.from(line(2).slice(0, 30)), false);
-    assert.deepEqual(verifier.finish().findings, [
-      { kind: 'truncated', file: 'a', line: 2, message: 'the last line is incomplete' },
-    ]);
+    lines(1, 8).forEach((text) => verifier.push(Buffer.from(text)));
+    assert.equal(verifier.push(Buffer.from(end), false), undefined);
+    verifier.beginFile('b');
+    next.forEach((text) => verifier.push(Buffer.from(text)));
+    const { findings, notes } = verifier.finish();
+    const told = findings.map(
+      ({ kind, file, line: at, message }) => `${kind} ${file}:${at}: ${message}`,
+    );
+    return [...told, ...notes.map(({ file, line: at }) => `note ${file}:${at}`)];
+  }
+
+  it('are told by an incomplete last line', () => {
+    const finding = 'truncated a:9: the last line is incomplete';
+    assert.deepEqual(breaksAfter(half), [finding]);
+    assert.deepEqual(breaksAfter(half, line(9)), [finding]);
   });
 
-  it('are told by a last line that lacks its newline alone', () => {
-    const verifier = new ChainVerifier();
-    verifier.beginFile('a');
-    verifier.push(Buffer.from(line(1)), false);
-    assert.deepEqual(verifier.finish().findings, [
-      { kind: 'truncated', file: 'a', line: 1, message: 'record 1 has no end of line' },
-    ]);
+  it('are excused where the next record tells length and hash of what is incomplete', () => {
+    const head = headOf(line(8));
+    const gap = lineAfter(head, halfGap, 'file');
+    assert.deepEqual(breaksAfter(half, gap), ['note a:9', 'note b:1']);
+    const truncated = 'truncated a:9: the last line is incomplete';
+    const others = [
+      lineAfter(head, { ...halfGap, bytes: 29 }),
+      lineAfter(head, { ...halfGap, sha256: hashOfLine(`${half}x`) }),
+      lineAfter(head, { ...halfGap, event: 'stop' }),
+      lineAfter(head, { event: 'gap', reason: halfGap.reason }),
+    ];
+    for (const other of others) {
+      assert.equal(breaksAfter(half, other)[0], truncated, other);
+    }
+    const later = lineAfter(headOf(line(9)), halfGap);
+    assert.equal(breaksAfter(half, line(9), later)[0], truncated, 'not the next record');
+    assert.equal(breaksAfter(half, lineAfter(headOf(line(3)), halfGap))[0], truncated, 'unlinked');
+  });
+
+  it('are told by a whole record that lacks its newline alone, whatever follows', () => {
+    const whole = line(9);
+    const gap = { ...halfGap, bytes: whole.length, sha256: hashOfLine(whole) };
+    const finding = 'truncated a:9: record 9 has no end of line';
+    assert.deepEqual(breaksAfter(whole), [finding]);
+    assert.deepEqual(breaksAfter(whole, whole), [finding]);
+    assert.deepEqual(breaksAfter(whole, lineAfter(headOf(line(8)), gap)), [finding, 'note b:1']);
   });
 
   it('are told by a head that is known', () => {
@@ -334,9 +390,8 @@ describe('whatever is done to a chain', () => {
       fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
         const changed = changes.reduce(apply, CHAIN);
         const isChanged = changed.join('\n') !== CHAIN.join('\n');
-        const isOnlyShortened = CHAIN.slice(-changed.length).join('\n') === changed.join('\n');
         const { findings } = verifyLines({ a: changed }, headOf(line(20)));
-        assert.equal(findings.length > 0, isChanged && !isOnlyShortened);
+        assert.equal(findings.length > 0, isChanged);
       }),
       { numRuns: 2000 },
     );

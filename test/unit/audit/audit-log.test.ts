@@ -3,6 +3,7 @@ import {
   appendFileSync,
   chmodSync,
   closeSync,
+  copyFileSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -59,6 +60,10 @@ class Bed {
     await log.close();
   }
 
+  lines(path = this.path): string[] {
+    return readFileSync(path, 'latin1').trimEnd().split('\n');
+  }
+
   records(path = this.path): AuditRecord[] {
     return readRecords(path);
   }
@@ -91,6 +96,7 @@ describe('AuditLog', () => {
       time: '2027-01-15T08:00:00.000Z',
       event: 'start',
       reason: 'clavigerd 1.2.3',
+      begins: 'file',
       prev: '0'.repeat(64),
     });
     assert.equal(first?.connection, '0');
@@ -127,10 +133,32 @@ describe('AuditLog', () => {
     const log = bed.open();
     assert.equal(log.head.seq, 1);
     await log.append(DECISION);
-    assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: process.pid });
+    const first = headOf(bed.lines()[0]);
+    assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: process.pid, first });
     await log.close();
-    const last = readFileSync(bed.path, 'latin1').trimEnd().split('\n').at(-1);
-    assert.deepEqual(readNotedHead(bed.headPath), { ...headOf(last), pid: 0 });
+    assert.deepEqual(readNotedHead(bed.headPath), { ...headOf(bed.lines().at(-1)), pid: 0, first });
+  });
+
+  it('marks the first record of each file, and notes it', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open();
+    await log.append(DECISION);
+    renameSync(bed.path, bed.rotated);
+    log.reopen();
+    await log.append(DECISION);
+    await log.append(DECISION);
+    assert.deepEqual(
+      [...bed.records(bed.rotated), ...bed.records()].map(({ begins }) => begins),
+      ['file', undefined, 'file', undefined],
+    );
+    assert.deepEqual(readNotedHead(bed.headPath)?.first, headOf(bed.lines()[0]));
+    await log.close();
+    await bed.fill(1);
+    assert.deepEqual(readNotedHead(bed.headPath)?.first, headOf(bed.lines()[0]), 'after a restart');
+    const [, ...rest] = bed.lines();
+    writeFileSync(bed.path, `${rest.join('\n')}\n`);
+    assert.deepEqual(bed.breaks(), ['removed:1']);
+    assert.deepEqual(bed.breaks(bed.rotated, bed.path), ['removed:1']);
   });
 
   it('takes nothing after its end', async (t) => {
@@ -177,7 +205,8 @@ describe('AuditLog', () => {
       await log.close();
       assert.deepEqual(bed.events(), ['gap: the file was removed; it ended with record 2', 'stop']);
       assert.equal(bed.records()[0]?.seq, 3);
-      assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: 0 });
+      const first = headOf(bed.lines()[0]);
+      assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: 0, first });
     });
   }
 
@@ -187,7 +216,7 @@ describe('AuditLog', () => {
     rmSync(bed.path);
     mkdirSync(bed.path);
     await appErrorOf(() => log.close(), 'AUDIT_WRITE');
-    assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: 0 });
+    assert.deepEqual(readNotedHead(bed.headPath), { ...log.head, pid: 0, first: log.head });
   });
 
   it('is one process’s', async (t) => {
@@ -216,21 +245,49 @@ describe('AuditLog.open', () => {
     assert.deepEqual(bed.breaks(), []);
   });
 
-  it('goes on after a file that was moved with half a record at its end, which breaks nothing', async (t) => {
+  it('excuses half a record in a copy that was made before it was cut off', async (t) => {
     const bed = await makeBed(t);
     await bed.fill(1);
     const [start = ''] = readFileSync(bed.path, 'latin1').split('\n');
     appendFileSync(bed.path, start.slice(0, 40));
     assert.deepEqual(bed.breaks(), ['truncated:4'], 'until the chain goes on');
-    const elsewhere = `${bed.path}.old`; // by a name that is not looked for
-    renameSync(bed.path, elsewhere);
+    const copy = `${bed.path}.copy`;
+    copyFileSync(bed.path, copy);
+    renameSync(bed.path, bed.rotated);
     await bed.fill(1);
-    const { findings, notes } = verifyFiles([elsewhere, bed.path]);
+    const { findings, notes } = verifyFiles([copy, bed.path]);
     assert.deepEqual(findings, []);
     assert.deepEqual(
-      notes.map(({ file, line, message }) => [file, line, message]),
-      [[elsewhere, 4, 'an incomplete record, which nobody got an answer on; the chain goes on']],
+      notes.map(({ file, line }) => [file, line]),
+      [
+        [copy, 4],
+        [bed.path, 1],
+      ],
     );
+    appendFileSync(copy, start[40] ?? '');
+    assert.deepEqual(bed.breaks(copy, bed.path), ['truncated:4'], 'with one byte more');
+  });
+
+  it('shows half a record in a file that it does not find', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    appendFileSync(bed.path, '{"seq":4,');
+    const elsewhere = `${bed.path}.old`;
+    renameSync(bed.path, elsewhere);
+    await bed.fill(0);
+    assert.deepEqual(bed.breaks(elsewhere, bed.path), ['truncated:4']);
+  });
+
+  it('tells that the file is gone, where nothing is left of it', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    rmSync(bed.path);
+    await bed.fill(0);
+    assert.equal(bed.events()[0], 'gap: the file that ended with record 3 is gone');
+    rmSync(bed.path);
+    writeFileSync(`${bed.path}.1.gz`, 'compressed');
+    await bed.fill(0);
+    assert.equal(bed.events()[0], 'start: clavigerd 1.2.3', 'it may have been rotated');
   });
 
   it('removes half a record from the end of a file that was moved by rotation', async (t) => {

@@ -28,14 +28,21 @@ const FULL = {
   operation: 'new-order',
   url: 'https://ca.example/order',
   identifiers: ['dns:www.example.org', 'ip:192.0.2.1'],
+  'name-count': 51,
   'csr-key': 'ab'.repeat(32),
   unread: 'csr',
   rule: 'web.identifiers',
   code: 'denied',
   reason: 'why',
+  count: 60,
+  'first-time': '2026-11-22T01:01:53.004Z',
+  'last-time': '2026-11-22T01:02:03.000Z',
   'queue-ms': 0.1,
   'token-ms': 12.345,
+  bytes: 40,
   sha256: 'cd'.repeat(32),
+  'inputs-sha256': 'ef'.repeat(32),
+  begins: 'file',
   prev: NO_HASH,
 } as const satisfies AuditRecord;
 
@@ -49,9 +56,12 @@ describe('formatRecord', () => {
       '{"seq":17,"time":"2026-11-22T01:02:03.004Z","event":"decision","verdict":"signed",' +
         '"account":"default","listener":"admin","connection":"admin/3","policy":"web",' +
         '"operation":"new-order","url":"https://ca.example/order",' +
-        `"identifiers":["dns:www.example.org","ip:192.0.2.1"],"csr-key":"${'ab'.repeat(32)}","unread":"csr",` +
-        '"rule":"web.identifiers","code":"denied","reason":"why","queue-ms":0.10,' +
-        `"token-ms":12.35,"sha256":"${'cd'.repeat(32)}","prev":"${'0'.repeat(64)}"}`,
+        `"identifiers":["dns:www.example.org","ip:192.0.2.1"],"name-count":51,` +
+        `"csr-key":"${'ab'.repeat(32)}","unread":"csr","rule":"web.identifiers","code":"denied",` +
+        '"reason":"why",' +
+        '"count":60,"first-time":"2026-11-22T01:01:53.004Z","last-time":"2026-11-22T01:02:03.000Z",' +
+        `"queue-ms":0.10,"token-ms":12.35,"bytes":40,"sha256":"${'cd'.repeat(32)}",` +
+        `"inputs-sha256":"${'ef'.repeat(32)}","begins":"file","prev":"${'0'.repeat(64)}"}`,
     );
     assert.deepEqual(Object.keys(FULL), RECORD_MEMBERS);
   });
@@ -137,6 +147,9 @@ describe('parseRecord', () => {
     ['a name that is no text', LINE.replace('"ip:192.0.2.1"', '1')],
     ['an upper-case hash', LINE.replaceAll('cd', 'CD')],
     ['a short hash', LINE.replace('abab', 'ab')],
+    ['a count of nothing', LINE.replace('"count":60', '"count":0')],
+    ['a count with a fraction', LINE.replace('"count":60', '"count":60.00')],
+    ['another beginning', LINE.replace('"begins":"file"', '"begins":"day"')],
     ['a duration below 0', LINE.replace('"queue-ms":0.10', '"queue-ms":-0.10')],
     ['a duration of one decimal', LINE.replace('"queue-ms":0.10', '"queue-ms":0.1')],
     ['an escape that is none of ours', LINE.replace('why', 'wh\\u0079')],
@@ -156,11 +169,13 @@ describe('parseRecord', () => {
   const hash = fc
     .uint8Array({ minLength: 32, maxLength: 32 })
     .map((b) => Buffer.from(b).toString('hex'));
+  const time = fc
+    .date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true })
+    .map((date) => date.toISOString());
+  const count = fc.option(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), { nil: undefined });
   const record: fc.Arbitrary<AuditRecord> = fc.record({
     seq: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-    time: fc
-      .date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true })
-      .map((date) => date.toISOString()),
+    time,
     event: fc.constantFrom(...AUDIT_EVENTS),
     verdict: fc.option(fc.constantFrom(...AUDIT_VERDICTS), { nil: undefined }),
     account: text,
@@ -170,14 +185,21 @@ describe('parseRecord', () => {
     operation: text,
     url: text,
     identifiers: fc.option(fc.array(fc.string({ unit: 'binary' })), { nil: undefined }),
+    'name-count': count,
     'csr-key': fc.option(hash, { nil: undefined }),
     unread: fc.constantFrom(undefined, 'payload', 'names', 'csr', 'certificate'),
     rule: text,
     code: text,
     reason: text,
+    count,
+    'first-time': fc.option(time, { nil: undefined }),
+    'last-time': fc.option(time, { nil: undefined }),
     'queue-ms': duration,
     'token-ms': duration,
+    bytes: count,
     sha256: fc.option(hash, { nil: undefined }),
+    'inputs-sha256': fc.option(hash, { nil: undefined }),
+    begins: fc.option(fc.constant('file' as const), { nil: undefined }),
     prev: hash,
   });
 
