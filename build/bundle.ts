@@ -10,14 +10,7 @@ const COMPILED = 'dist/src';
 const BUNDLED = 'dist/bin';
 const PROGRAMS = ['cli/clavigerd.js', 'cli/claviger.js', 'token/helper.js'] as const;
 /** Loaded when they are first needed, if at all, or native: they stay packages of their own. */
-const NOT_BUNDLED = [
-  'pkcs11js',
-  'graphene-pk11',
-  '@peculiar/x509',
-  'reflect-metadata',
-  'openpgp',
-  'undici',
-];
+const NOT_BUNDLED = ['pkcs11js', 'graphene-pk11', 'openpgp'];
 /** Packages in CommonJS ask for Node's modules by `require`. */
 const REQUIRE =
   "import { createRequire as createRequireOfBundle } from 'node:module';\n" +

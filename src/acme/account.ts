@@ -2,7 +2,8 @@
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { parseBody } from './json.js';
+import type { HttpResponse } from './http.js';
+import { parseBody, parseOptionalBody } from './json.js';
 import { accountSchema, type Account } from './objects.js';
 import { isProblem } from './problem.js';
 import { parseServerUrl } from './server-url.js';
@@ -33,7 +34,8 @@ export async function findAccountUrl(session: AcmeSession): Promise<string> {
     }
     return keyId;
   }
-  return (await findAccount(session)).url;
+  const response = await askForAccount(session, { onlyReturnExisting: true });
+  return locationOf(session, response);
 }
 
 /** RFC 8555 §7.3.1: asks for the account of the key, never makes one. */
@@ -42,15 +44,25 @@ async function findAccount(session: AcmeSession): Promise<FoundAccount> {
 }
 
 async function postAccount(session: AcmeSession, payload: object): Promise<FoundAccount> {
-  const response = await postSigned(session, {
+  const response = await askForAccount(session, payload);
+  const url = locationOf(session, response);
+  return { url, account: parseOptionalBody(accountSchema, response, 'account') };
+}
+
+function askForAccount(session: AcmeSession, payload: object): Promise<HttpResponse> {
+  return postSigned(session, {
     url: session.directory.newAccount,
     payload,
     accountUrl: undefined,
     what: 'account',
+    isRepeatable: true, // RFC 8555 §7.3.1: a key has one account, however often it is asked for
   });
+}
+
+function locationOf(session: AcmeSession, response: HttpResponse): string {
   const url = response.headers.get('location') ?? '';
   parseServerUrl(url, session.directory.url, 'account: location');
-  return { url, account: parseBody(accountSchema, response, 'account') };
+  return url;
 }
 
 /** Reads the account (POST-as-GET of its URL). Works in key-ID-only mode too. */
@@ -127,7 +139,9 @@ async function updateContacts(
   found: FoundAccount,
   contacts: readonly string[],
 ): Promise<FoundAccount> {
-  const isCurrent = [...contacts].sort().join(' ') === [...found.account.contact].sort().join(' ');
+  const spell = (list: readonly string[]): string => [...list].sort().join(' ');
+  const { contact } = found.account;
+  const isCurrent = contact !== undefined && spell(contacts) === spell(contact);
   if (contacts.length === 0 || isCurrent) {
     return found;
   }
@@ -136,6 +150,7 @@ async function updateContacts(
     payload: { contact: contacts },
     accountUrl: found.url,
     what: 'account',
+    isRepeatable: true,
   });
-  return { url: found.url, account: parseBody(accountSchema, response, 'account') };
+  return { url: found.url, account: parseOptionalBody(accountSchema, response, 'account') };
 }

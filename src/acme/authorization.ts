@@ -2,12 +2,11 @@
 // Runs in the client; publishing the answer is the caller's, through a port that takes a token only.
 
 import { AppError } from '../lib/errors.js';
-import { printable } from '../lib/printable.js';
-import { chooseHttp01 } from './challenge.js';
+import { chooseHttp01, http01Of, nameOf } from './challenge.js';
 import { parseBody } from './json.js';
 import { authorizationSchema, type Authorization } from './objects.js';
 import { poll, type PollResult } from './poll.js';
-import { formatProblem, hintFor } from './problem.js';
+import { formatProblem, hintFor, ServerProblem } from './problem.js';
 import { parseRetryAfter } from './retry-after.js';
 import type { AcmeSession } from './session.js';
 import { postSigned } from './signed-post.js';
@@ -33,7 +32,7 @@ export async function proveAuthorization(
   const fetch = (): Promise<PollResult<Authorization>> =>
     fetchAuthorization(session, accountUrl, url);
   const current = (await fetch()).value;
-  const name = printable(current.identifier.value, 300);
+  const name = nameOf(current);
   if (current.status === 'valid') {
     session.report(`${name}: already authorized`);
     return;
@@ -45,7 +44,7 @@ export async function proveAuthorization(
   await publisher.publishHttp01(challenge.token);
   session.report(`${name}: answering the http-01 challenge, waiting for the server to check it`);
   const retryAfterMs = challenge.isPending
-    ? await announceAnswer(session, accountUrl, challenge.url, name)
+    ? await announceAnswer(session, accountUrl, challenge.url, { name, fetch })
     : undefined;
   const final = await poll({
     what: `${name}: authorization`,
@@ -59,20 +58,45 @@ export async function proveAuthorization(
   session.report(`${name}: authorized`);
 }
 
-/** Tells the server to look at the answer, RFC 8555 §7.5.1; gives what it asks to wait, in milliseconds. */
+/** What is waited for. */
+interface Awaited {
+  readonly name: string;
+  readonly fetch: () => Promise<PollResult<Authorization>>;
+}
+
+/**
+ * Tells the server to look at the answer, RFC 8555 §7.5.1; gives what it asks to wait, in milliseconds. Telling it
+ * twice does no harm, and one that will not be told again may have looked already: the authorization says.
+ */
 async function announceAnswer(
   session: AcmeSession,
   accountUrl: string,
   url: URL,
-  name: string,
+  { name, fetch }: Awaited,
 ): Promise<number | undefined> {
-  const response = await postSigned(session, {
-    url,
-    payload: {},
-    accountUrl,
-    what: `${name}: challenge`,
-  });
-  return parseRetryAfter(response.headers.get('retry-after'), session.timing.now());
+  try {
+    const response = await postSigned(session, {
+      url,
+      payload: {},
+      accountUrl,
+      what: `${name}: challenge`,
+      isRepeatable: true,
+      mayLag: true,
+    });
+    return parseRetryAfter(response.headers.get('retry-after'), session.timing.now());
+  } catch (error) {
+    const found = error instanceof ServerProblem ? await fetch() : undefined;
+    if (found === undefined || isUntouched(found.value)) {
+      throw error;
+    }
+    return found.retryAfterMs;
+  }
+}
+
+/** True for an authorization that the server has not begun to check. */
+function isUntouched(authorization: Authorization): boolean {
+  const challenge = http01Of(authorization);
+  return authorization.status === 'pending' && (challenge?.status ?? 'pending') === 'pending';
 }
 
 async function fetchAuthorization(
@@ -85,21 +109,22 @@ async function fetchAuthorization(
     payload: undefined,
     accountUrl,
     what: 'authorization',
+    mayLag: true,
   });
   const value = parseBody(authorizationSchema, response, 'authorization');
   return {
     value,
-    isDone: value.status !== 'pending',
+    // RFC 8555 §7.1.6: a challenge that failed stays so, whatever becomes of the others.
+    isDone: value.status !== 'pending' || http01Of(value)?.status === 'invalid',
     retryAfterMs: parseRetryAfter(response.headers.get('retry-after'), session.timing.now()),
   };
 }
 
 function failedAuthorization(authorization: Authorization): AppError {
-  const name = printable(authorization.identifier.value, 300);
   const [problem] = authorization.challenges.flatMap(({ error }) => error ?? []);
   const reason =
     problem === undefined ? `the authorization is ${authorization.status}` : formatProblem(problem);
-  return new AppError('ACME_ORDER_FAILED', `${name}: ${reason}`, {
+  return new AppError('ACME_ORDER_FAILED', `${nameOf(authorization)}: ${reason}`, {
     hint: problem === undefined ? undefined : hintFor(problem),
   });
 }

@@ -2,7 +2,7 @@
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import type { Authorization } from './objects.js';
+import type { Authorization, Challenge } from './objects.js';
 import { parseServerUrl } from './server-url.js';
 
 // §8.3: at least 128 bits of entropy, which are 22 characters; nothing but the base64url alphabet.
@@ -28,13 +28,25 @@ export function keyAuthorization(token: string, thumbprint: string): string {
   return `${token}.${thumbprint}`;
 }
 
+/** The name that an authorization is for, to be shown. */
+export function nameOf({ identifier }: Authorization): string {
+  return identifier === null || identifier === undefined
+    ? 'a name'
+    : printable(identifier.value, 300);
+}
+
+/** The http-01 challenge as the server sent it, unchecked. */
+export function http01Of({ challenges }: Authorization): Challenge | undefined {
+  return challenges.find(({ type }) => type === 'http-01');
+}
+
 /**
  * The http-01 challenge of an authorization.
  * @throws AppError ACME_UNSUPPORTED when none is offered, ACME_INVALID for a token or URL not to be used
  */
 export function chooseHttp01(authorization: Authorization, directory: URL): Http01Challenge {
-  const name = printable(authorization.identifier.value, 300);
-  const challenge = authorization.challenges.find(({ type }) => type === 'http-01');
+  const name = nameOf(authorization);
+  const challenge = http01Of(authorization);
   if (challenge === undefined) {
     const offered = authorization.challenges.map(({ type }) => printable(type, 50)).join(', ');
     throw new AppError(

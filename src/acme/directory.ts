@@ -11,12 +11,12 @@ const directorySchema = v.object({
   newNonce: v.string(),
   newAccount: v.string(),
   newOrder: v.string(),
-  revokeCert: v.string(),
-  meta: v.optional(
+  /** Only a revocation needs it, and some authorities have none. */
+  revokeCert: v.nullish(v.string()),
+  meta: v.nullish(
     v.object({
-      termsOfService: v.optional(v.string()),
-      website: v.optional(v.string()),
-      externalAccountRequired: v.optional(v.boolean()),
+      termsOfService: v.nullish(v.string()),
+      externalAccountRequired: v.nullish(v.boolean()),
     }),
     {},
   ),
@@ -27,7 +27,8 @@ export interface Directory {
   readonly newNonce: URL;
   readonly newAccount: URL;
   readonly newOrder: URL;
-  readonly revokeCert: URL;
+  /** Undefined where certificates cannot be revoked by ACME. */
+  readonly revokeCert: URL | undefined;
   /** Foreign text: shown, never fetched. */
   readonly termsOfService: string | undefined;
   readonly isExternalAccountRequired: boolean;
@@ -42,21 +43,25 @@ export async function fetchDirectory(
   url: URL,
   context: WaitContext,
 ): Promise<Directory> {
-  const response = await readPatiently(context, async (): Promise<HttpResponse> => {
+  const send = async (): Promise<HttpResponse> => {
     const answer = await http.request({ method: 'GET', url, accept: 'application/json' });
     if (answer.status !== 200) {
       throw problemOf(`directory ${url.href}`, answer, context.timing.now());
     }
     return answer;
-  });
+  };
+  const response = await readPatiently(context, send, { isFirstContact: true });
   const body = parseBody(directorySchema, response, `directory ${url.href}`);
   return {
     url,
     newNonce: parseServerUrl(body.newNonce, url, 'newNonce'),
     newAccount: parseServerUrl(body.newAccount, url, 'newAccount'),
     newOrder: parseServerUrl(body.newOrder, url, 'newOrder'),
-    revokeCert: parseServerUrl(body.revokeCert, url, 'revokeCert'),
-    termsOfService: body.meta.termsOfService,
+    revokeCert:
+      typeof body.revokeCert === 'string'
+        ? parseServerUrl(body.revokeCert, url, 'revokeCert')
+        : undefined,
+    termsOfService: body.meta.termsOfService ?? undefined,
     isExternalAccountRequired: body.meta.externalAccountRequired ?? false,
   };
 }

@@ -1,28 +1,24 @@
-// HTTPS to the ACME server: the only file that imports undici, and only when a request is due.
-// Runs in the client. It trusts nothing it reads: sizes and times are bounded, redirects are refused
-// (RFC 8555 has none, and a signed request must not travel on), the certificate is always verified.
+// HTTPS to the ACME server: the only file of the client core that opens a connection. Runs in the client.
+// It trusts nothing it reads: sizes and times are bounded, redirects are refused (RFC 8555 has none, and a
+// signed request must not travel on), the certificate is always verified.
 
-import type { Agent, Dispatcher } from 'undici';
-import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import { connectionError, timedOut, tooLarge } from './http-trouble.js';
 
 /** Bytes of any JSON answer. A directory or an order of 100 names stays far below. */
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** One request and its whole answer. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** A connection with its TLS handshake. */
 const CONNECT_TIMEOUT_MS = 10_000;
+/** One address of several; Node's own 250 ms are not enough for a server on the other side of the world. */
+const ADDRESS_TIMEOUT_MS = 2_500;
 /** Connections to one server; further requests wait for one of them. */
 const MAX_CONNECTIONS = 8;
-
-/** What a lost connection looks like: the server closed an idle connection just as it was used again. */
-const RESET_CODES: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
-const TIMEOUT_CODES: ReadonlySet<string> = new Set([
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'ETIMEDOUT',
-]);
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST';
@@ -36,6 +32,8 @@ export interface HttpResponse {
   readonly status: number;
   /** Names in lower case; of a repeated header the first value. */
   readonly headers: ReadonlyMap<string, string>;
+  /** The values of all Link headers (RFC 8288). */
+  readonly links: readonly string[];
   readonly body: Buffer;
 }
 
@@ -50,41 +48,89 @@ export interface HttpOptions {
 /** A bounded HTTPS client. */
 export class AcmeHttp {
   readonly #options: HttpOptions;
-  #agent: Promise<Agent> | undefined;
+  readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
 
   constructor(options: HttpOptions) {
     this.#options = options;
+    const limits = {
+      keepAlive: true,
+      maxSockets: MAX_CONNECTIONS,
+      autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT_MS,
+    };
+    const { authorities } = options;
+    const ca = authorities === undefined ? {} : { ca: authorities };
+    this.#agents = {
+      http: new HttpAgent(limits),
+      https: new HttpsAgent({ ...limits, ...ca, rejectUnauthorized: true }),
+    };
   }
 
   /**
    * Sends one request and reads the whole answer, whatever its status.
-   * @throws AppError ACME_CONNECTION (unreachable, TLS, reset), ACME_TIMEOUT, or ACME_INVALID (too
-   *   large, redirect)
+   * @throws HttpTrouble (unreachable, TLS, reset: ACME_CONNECTION; too late: ACME_TIMEOUT), or AppError
+   *   ACME_INVALID (too large, redirect)
    */
   async request(request: HttpRequest): Promise<HttpResponse> {
-    this.#agent ??= openAgent(this.#options.authorities);
-    const agent = await this.#agent;
-    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    this.#options.signal.throwIfAborted();
     try {
-      const answer = await agent.request({
-        origin: request.url.origin,
-        path: request.url.pathname + request.url.search,
-        method: request.method,
-        headers: this.#headers(request),
-        body: request.body ?? null,
-        signal: AbortSignal.any([this.#options.signal, timeout]),
-      });
-      const body = Buffer.from(await answer.body.arrayBuffer());
-      return acceptResponse(request, answer, body);
+      const answer = await this.#exchange(request);
+      return acceptResponse(request, answer);
     } catch (error) {
       this.#options.signal.throwIfAborted();
-      throw timeout.aborted ? timedOut(request.url) : connectionError(request.url, error);
+      throw error;
     }
   }
 
-  async close(): Promise<void> {
-    const agent = await this.#agent;
-    await agent?.destroy();
+  close(): void {
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+
+  #exchange(request: HttpRequest): Promise<Answer> {
+    const { url, method, body } = request;
+    const isSecure = url.protocol === 'https:';
+    return new Promise((resolve, reject) => {
+      let isSent = false;
+      const outgoing = (isSecure ? requestHttps : requestHttp)(url, {
+        method,
+        agent: isSecure ? this.#agents.https : this.#agents.http,
+        headers: this.#headers(request),
+        maxHeaderSize: MAX_HEADER_BYTES,
+        signal: this.#options.signal,
+      });
+      const fail = (error: unknown): void => {
+        clearTimeout(timer);
+        clearTimeout(connectTimer);
+        reject(error instanceof AppError ? error : connectionError(url, error, isSent));
+        outgoing.destroy();
+      };
+      const timer = setTimeout(() => {
+        fail(timedOut(url, `no complete answer within ${REQUEST_TIMEOUT_MS / 1000} s`, isSent));
+      }, REQUEST_TIMEOUT_MS);
+      let connectTimer: NodeJS.Timeout | undefined;
+      outgoing.once('socket', (socket) => {
+        if (outgoing.reusedSocket) {
+          isSent = true;
+          return;
+        }
+        connectTimer = setTimeout(() => {
+          fail(timedOut(url, `no connection within ${CONNECT_TIMEOUT_MS / 1000} s`, false));
+        }, CONNECT_TIMEOUT_MS);
+        socket.once(isSecure ? 'secureConnect' : 'connect', () => {
+          clearTimeout(connectTimer);
+          isSent = true;
+        });
+      });
+      outgoing.on('error', fail);
+      outgoing.once('response', (incoming) => {
+        const done = (answer: Answer): void => {
+          clearTimeout(timer);
+          resolve(answer);
+        };
+        readAnswer(url, incoming, done, fail);
+      });
+      outgoing.end(body);
+    });
   }
 
   #headers(request: HttpRequest): Record<string, string> {
@@ -92,50 +138,53 @@ export class AcmeHttp {
       'user-agent': this.#options.userAgent, // RFC 8555 §6.1 wants one
       'accept-language': 'en', // RFC 8555 §6.1
       ...(request.accept === undefined ? {} : { accept: request.accept }),
-      ...(request.body === undefined ? {} : { 'content-type': 'application/jose+json' }),
+      ...(request.body === undefined
+        ? {}
+        : {
+            'content-type': 'application/jose+json',
+            'content-length': String(Buffer.byteLength(request.body)),
+          }),
     };
   }
 }
 
-/** True when the connection broke, and nothing says whether the server saw the request. */
-export function isConnectionReset(error: unknown): boolean {
-  return (
-    error instanceof AppError &&
-    error.code === 'ACME_CONNECTION' &&
-    RESET_CODES.has(systemCodeOf(error.cause) ?? '')
-  );
+interface Answer {
+  readonly incoming: IncomingMessage;
+  readonly body: Buffer;
 }
 
-async function openAgent(authorities: string | undefined): Promise<Agent> {
-  const undici = await import('undici');
-  return new undici.Agent({
-    connections: MAX_CONNECTIONS,
-    pipelining: 1,
-    maxResponseSize: MAX_BODY_BYTES,
-    maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: REQUEST_TIMEOUT_MS,
-    bodyTimeout: REQUEST_TIMEOUT_MS,
-    connect: {
-      timeout: CONNECT_TIMEOUT_MS,
-      rejectUnauthorized: true,
-      ...(authorities === undefined ? {} : { ca: authorities }),
-    },
+function readAnswer(
+  url: URL,
+  incoming: IncomingMessage,
+  done: (answer: Answer) => void,
+  fail: (error: unknown) => void,
+): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  incoming.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) {
+      fail(tooLarge(url));
+    } else {
+      chunks.push(chunk);
+    }
+  });
+  incoming.on('error', fail);
+  incoming.once('end', () => {
+    done({ incoming, body: Buffer.concat(chunks) });
   });
 }
 
-function acceptResponse(
-  request: HttpRequest,
-  answer: Dispatcher.ResponseData,
-  body: Buffer,
-): HttpResponse {
+function acceptResponse(request: HttpRequest, { incoming, body }: Answer): HttpResponse {
   const headers = new Map<string, string>();
-  for (const [name, value] of Object.entries(answer.headers)) {
-    const first = Array.isArray(value) ? value[0] : value;
+  for (const [name, values] of Object.entries(incoming.headersDistinct)) {
+    const first = values?.[0];
     if (first !== undefined) {
-      headers.set(name.toLowerCase(), first);
+      headers.set(name, first);
     }
   }
-  if (answer.statusCode >= 300 && answer.statusCode < 400) {
+  const status = incoming.statusCode ?? 0;
+  if (status >= 300 && status < 400) {
     const target = printable(headers.get('location') ?? 'nowhere', 200);
     throw new AppError(
       'ACME_INVALID',
@@ -143,51 +192,5 @@ function acceptResponse(
       { hint: 'give the final URL of the directory as the server' },
     );
   }
-  return { status: answer.statusCode, headers, body };
-}
-
-function timedOut(url: URL): AppError {
-  const seconds = REQUEST_TIMEOUT_MS / 1000;
-  return new AppError('ACME_TIMEOUT', `${url.host}: no complete answer within ${seconds} s`);
-}
-
-function connectionError(url: URL, error: unknown): AppError {
-  if (error instanceof AppError) {
-    return error;
-  }
-  const code = systemCodeOf(error) ?? '';
-  if (TIMEOUT_CODES.has(code)) {
-    return new AppError('ACME_TIMEOUT', `${url.host}: ${messageOf(error)}`, { cause: error });
-  }
-  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE' || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return new AppError('ACME_INVALID', `${url.host}: the answer is too large`, { cause: error });
-  }
-  return new AppError('ACME_CONNECTION', `${url.host}: ${describe(error)}`, {
-    cause: error,
-    hint: hintFor(code),
-  });
-}
-
-/** Node tries several addresses and then throws an AggregateError without a message of its own. */
-function describe(error: unknown): string {
-  const all = error instanceof AggregateError ? error.errors.map(messageOf).join('; ') : '';
-  return printable(all === '' ? messageOf(error) : all);
-}
-
-function hintFor(code: string): string | undefined {
-  switch (code) {
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'UNABLE_TO_GET_ISSUER_CERT':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-      return 'for a server with a private authority, name its certificate with --server-ca-file';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'the server name does not resolve: check --server and the DNS of this machine';
-    case 'ECONNREFUSED':
-      return 'nothing listens there: check --server';
-    default:
-      return undefined;
-  }
+  return { status, headers, links: incoming.headersDistinct['link'] ?? [], body };
 }

@@ -1,49 +1,99 @@
-// One issuance from account to chain, RFC 8555 §7.4, against injected ports. Runs in the client.
-// No file, no key: the CSR comes from outside, the chain goes outside to be verified.
+// One issuance from account to certificate, RFC 8555 §7.4, against injected ports. Runs in the client.
+// No file, no key: the CSR comes from outside, the chains go outside to be verified.
 
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { findAccountUrl } from './account.js';
 import { proveAuthorization, type ChallengePublisher } from './authorization.js';
+import { downloadChains } from './certificate-download.js';
+import { awaitCertificate, finalizeOrder } from './finalize.js';
 import type { Identifier } from './identifier.js';
-import { downloadChain, finalizeOrder, placeOrder, waitWhile, type PlacedOrder } from './order.js';
-import { parseServerUrl } from './server-url.js';
+import { placeOrder, waitWhile, type OrderUrls, type PlacedOrder } from './order.js';
 import type { AcmeSession } from './session.js';
+import { resumeOrder, type UnfinishedOrder } from './unfinished-order.js';
 
 /** Authorizations proved at the same time. */
 const MAX_PARALLEL = 16;
 
 export interface IssuancePorts extends ChallengePublisher {
-  /** DER of the PKCS #10 request for the certificate key. Asked for once, when it is needed. */
+  /** An order of an earlier run, to go on with if the server still has it. */
+  readonly unfinished?: UnfinishedOrder | undefined;
+  /**
+   * DER of the PKCS #10 request for the certificate key; of an unfinished order the one it has. Asked for once, when
+   * it is needed: what has to be kept to use the certificate later is kept by then.
+   */
   createCsr(): Promise<Uint8Array>;
+  /** Called before a new order is placed; may refuse it by throwing. */
+  beforeOrder?(): void | Promise<void>;
+  /** Called with an order that is to be sent a new request, to remember both. */
+  onOpened?(order: OrderUrls): void;
 }
 
 /**
  * Obtains a certificate for the identifiers.
- * @returns the PEM chain as the server sent it, unverified
+ * @returns the PEM chains as the server sent them, unverified: its own choice, then those it offers beside
  * @throws AppError ACME_* and what the ports and the signer throw
  */
 export async function issueCertificate(
   session: AcmeSession,
   identifiers: readonly Identifier[],
   ports: IssuancePorts,
-): Promise<string> {
+): Promise<AsyncGenerator<string, void>> {
   const accountUrl = await findAccountUrl(session);
-  session.report(`ordering a certificate for ${identifiers.map(({ value }) => value).join(', ')}`);
+  const placed = await openOrder(session, accountUrl, identifiers, ports);
+  const url = await obtainCertificate(session, placed, ports);
+  session.report('fetching the certificate');
+  return downloadChains(session, accountUrl, url);
+}
+
+async function openOrder(
+  session: AcmeSession,
+  accountUrl: string,
+  identifiers: readonly Identifier[],
+  ports: IssuancePorts,
+): Promise<PlacedOrder> {
+  const names = identifiers.map(({ value }) => value).join(', ');
+  const { unfinished } = ports;
+  const resumed =
+    unfinished === undefined
+      ? undefined
+      : await resumeOrder(session, accountUrl, unfinished, identifiers);
+  if (resumed !== undefined) {
+    if (unfinished?.csr === undefined) {
+      ports.onOpened?.(resumed);
+    }
+    session.report(`going on with the order of an earlier run for ${names}`);
+    return resumed;
+  }
+  await ports.beforeOrder?.();
+  session.report(`ordering a certificate for ${names}`);
   const placed = await placeOrder(session, accountUrl, identifiers);
-  await proveAll(session, placed, ports);
-  // After the last authorization a server may take a moment to see that the order is ready.
-  const order = await waitWhile(session, placed, ['pending']);
-  if (order.status !== 'ready') {
-    throw new AppError('ACME_INVALID', `order: ${order.status} before it was finalized`);
+  ports.onOpened?.(placed);
+  return placed;
+}
+
+async function obtainCertificate(
+  session: AcmeSession,
+  placed: PlacedOrder,
+  ports: IssuancePorts,
+): Promise<URL> {
+  if (ports.unfinished !== undefined && isFinalized(placed)) {
+    return await awaitCertificate(session, placed);
+  }
+  let { status } = placed;
+  if (status === 'pending') {
+    await proveAll(session, placed, ports);
+    // After the last authorization a server may take a moment to see that the order is ready.
+    ({ status } = await waitWhile(session, placed, ['pending']));
+  }
+  if (status !== 'ready') {
+    throw new AppError('ACME_INVALID', `order: ${status} before it was finalized`);
   }
   session.report('sending the certificate request');
-  const certificateUrl = await finalizeOrder(
-    session,
-    { ...placed, order },
-    await ports.createCsr(),
-  );
-  session.report('fetching the certificate');
-  return await downloadChain(session, accountUrl, certificateUrl);
+  return await finalizeOrder(session, placed, await ports.createCsr());
+}
+
+function isFinalized({ status }: PlacedOrder): boolean {
+  return status === 'processing' || status === 'valid';
 }
 
 async function proveAll(
@@ -51,9 +101,7 @@ async function proveAll(
   placed: PlacedOrder,
   ports: IssuancePorts,
 ): Promise<void> {
-  const urls = placed.order.authorizations.map((text) =>
-    parseServerUrl(text, session.directory.url, 'order: authorization'),
-  );
+  const urls = placed.authorizations;
   const failures: unknown[] = [];
   const queue = [...urls];
   const worker = async (): Promise<void> => {

@@ -6,6 +6,10 @@ import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { HttpResponse } from './http.js';
 
+/** Space, tab, line feed, carriage return (RFC 8259 §2). */
+const JSON_BLANKS: readonly number[] = [0x20, 0x09, 0x0a, 0x0d];
+const EMPTY_OBJECT = Buffer.from('{}');
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** JSON bytes as an unknown value, or undefined when they are none. */
@@ -15,6 +19,19 @@ export function decodeJson(bytes: Uint8Array): unknown {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Parses the body of an answer that may have none: no bytes count as an object without members.
+ * @throws AppError ACME_INVALID
+ */
+export function parseOptionalBody<TSchema extends v.GenericSchema>(
+  schema: TSchema,
+  response: HttpResponse,
+  what: string,
+): v.InferOutput<TSchema> {
+  const isEmpty = response.body.every((byte) => JSON_BLANKS.includes(byte));
+  return parseBody(schema, isEmpty ? { ...response, body: EMPTY_OBJECT } : response, what);
 }
 
 /**

@@ -1,5 +1,6 @@
 // The resources of RFC 8555 §7.1 as the client reads them. Pure.
-// Unknown members are ignored, and null is taken for absent, as some servers write it; unknown states are refused: acting on a state nobody knows is a guess.
+// Unknown members are ignored, and null is taken for absent everywhere, as servers write it; what a step does not need may
+// be missing. Unknown states are refused: acting on a state nobody knows is a guess.
 
 import * as v from 'valibot';
 import { problemSchema } from './problem.js';
@@ -7,28 +8,40 @@ import { problemSchema } from './problem.js';
 /** Names of one order, at most; public authorities stop at 100. */
 const MAX_IDENTIFIERS = 1000;
 const MAX_CHALLENGES = 50;
+const MAX_CONTACTS = 100;
 
 const identifierSchema = v.object({ type: v.string(), value: v.string() });
 
-/** RFC 8555 §7.1.2 */
+/** RFC 8555 §7.1.2. An answer that does not speak of the state comes from an account that is valid. */
 export const accountSchema = v.object({
-  status: v.picklist(['valid', 'deactivated', 'revoked']),
-  contact: v.optional(v.array(v.string()), []),
+  status: v.nullish(v.picklist(['valid', 'deactivated', 'revoked']), 'valid'),
+  /** Undefined when the answer does not tell. */
+  contact: v.pipe(
+    v.nullish(v.pipe(v.array(v.string()), v.maxLength(MAX_CONTACTS))),
+    v.transform((list) => list ?? undefined),
+  ),
+  /** URL of the list of orders, §7.1.2.1, where the server has one. */
+  orders: v.nullish(v.string()),
 });
 
 /** RFC 8555 §7.1.3 */
 export const orderSchema = v.object({
   status: v.picklist(['pending', 'ready', 'processing', 'valid', 'invalid']),
-  identifiers: v.pipe(v.array(identifierSchema), v.maxLength(MAX_IDENTIFIERS)),
-  authorizations: v.pipe(v.array(v.string()), v.maxLength(MAX_IDENTIFIERS)),
-  finalize: v.string(),
+  identifiers: v.nullish(v.pipe(v.array(identifierSchema), v.maxLength(MAX_IDENTIFIERS))),
+  authorizations: v.nullish(v.pipe(v.array(v.string()), v.maxLength(MAX_IDENTIFIERS))),
+  finalize: v.nullish(v.string()),
   certificate: v.nullish(v.string()),
   error: v.nullish(problemSchema),
 });
 
+/** RFC 8555 §7.1.2.1 */
+export const orderListSchema = v.object({
+  orders: v.nullish(v.pipe(v.array(v.string()), v.maxLength(MAX_IDENTIFIERS)), []),
+});
+
 /** RFC 8555 §8; challenges of unknown types are read too, and left alone. */
 const challengeSchema = v.object({
-  type: v.string(),
+  type: v.nullish(v.string(), 'unknown'),
   status: v.nullish(v.string()),
   url: v.nullish(v.string()),
   token: v.nullish(v.string()),
@@ -37,9 +50,9 @@ const challengeSchema = v.object({
 
 /** RFC 8555 §7.1.4 */
 export const authorizationSchema = v.object({
-  identifier: identifierSchema,
+  identifier: v.nullish(identifierSchema),
   status: v.picklist(['pending', 'valid', 'invalid', 'deactivated', 'expired', 'revoked']),
-  challenges: v.pipe(v.array(challengeSchema), v.maxLength(MAX_CHALLENGES)),
+  challenges: v.nullish(v.pipe(v.array(challengeSchema), v.maxLength(MAX_CHALLENGES)), []),
 });
 
 export type Account = v.InferOutput<typeof accountSchema>;

@@ -1,5 +1,5 @@
-// Asking again until something is done: Retry-After honoured, backoff otherwise, one deadline. Pure
-// but for the injected timing; runs in the client.
+// Asking again until something is done: two early looks, then Retry-After honoured, backoff otherwise, one deadline.
+// Pure but for the injected timing; runs in the client.
 
 import { AppError } from '../lib/errors.js';
 import type { WaitContext } from './retries.js';
@@ -7,6 +7,11 @@ import type { WaitContext } from './retries.js';
 const FIRST_DELAY_MS = 50;
 const BACKOFF_FACTOR = 1.6;
 const MAX_DELAY_MS = 5_000;
+/**
+ * Authorities ask for seconds, and need some 50 ms: nobody tells them how long they will take. So the first two looks
+ * come early, whatever they ask for, and all others as they wish.
+ */
+const EARLY_LOOKS_MS = [100, 400] as const;
 /** Whoever waits longer than this wants to know for what. */
 const SILENT_WAIT_MS = 5_000;
 
@@ -27,8 +32,8 @@ export interface PollOptions<T> {
 }
 
 /**
- * Fetches until the result is done.
- * @throws AppError ACME_TIMEOUT when the deadline passes, or the server asks to wait beyond it
+ * Fetches until the result is done. A server that asks to come back after the deadline is looked at until then.
+ * @throws AppError ACME_TIMEOUT when the deadline passes
  */
 export async function poll<T>(options: PollOptions<T>): Promise<T> {
   const { timing, deadlineMs } = options.context;
@@ -36,13 +41,12 @@ export async function poll<T>(options: PollOptions<T>): Promise<T> {
   let waitedMs = 0;
   let isTold = false;
   let result = options.first ?? (await options.fetch());
-  while (!result.isDone) {
-    // Retry-After: 0 is no wish to be asked without a pause.
-    const waitMs = Math.max(result.retryAfterMs ?? 0, delayMs);
+  for (let looks = 0; !result.isDone; looks += 1) {
     const leftMs = deadlineMs - timing.now();
-    if (waitMs > leftMs) {
-      throw timedOut(options.what, result.retryAfterMs, leftMs);
+    if (leftMs < FIRST_DELAY_MS) {
+      throw timedOut(options.what, result.retryAfterMs);
     }
+    const waitMs = waitBefore(looks, result.retryAfterMs, delayMs, leftMs);
     waitedMs += waitMs;
     if (!isTold && waitedMs >= SILENT_WAIT_MS) {
       isTold = true;
@@ -55,16 +59,31 @@ export async function poll<T>(options: PollOptions<T>): Promise<T> {
   return result.value;
 }
 
+/** @param delayMs our own pause, which is the least: Retry-After: 0 is no wish to be asked without one */
+function waitBefore(
+  looks: number,
+  retryAfterMs: number | undefined,
+  delayMs: number,
+  leftMs: number,
+): number {
+  const askedMs = Math.max(retryAfterMs ?? 0, delayMs);
+  const early = EARLY_LOOKS_MS[looks];
+  if (early !== undefined && askedMs > early) {
+    return Math.min(early, leftMs / 2);
+  }
+  const waitMs = askedMs > leftMs ? delayMs : askedMs;
+  // The last looks come closer together, so that what is done just before the end is seen.
+  return Math.min(waitMs, Math.max(leftMs / 2, FIRST_DELAY_MS));
+}
+
 function askedFor({ retryAfterMs }: PollResult<unknown>): string {
   const seconds = Math.ceil((retryAfterMs ?? 0) / 1000);
   return seconds === 0 ? '' : `, which asks for ${seconds} s`;
 }
 
-function timedOut(what: string, retryAfterMs: number | undefined, leftMs: number): AppError {
-  const asked =
-    retryAfterMs !== undefined && retryAfterMs > leftMs
-      ? `; the server asks to come back in ${Math.ceil(retryAfterMs / 1000)} s`
-      : '';
+function timedOut(what: string, retryAfterMs: number | undefined): AppError {
+  const seconds = Math.ceil((retryAfterMs ?? 0) / 1000);
+  const asked = seconds > 0 ? `; the server asks to come back in ${seconds} s` : '';
   return new AppError('ACME_TIMEOUT', `${what}: not done in the time allowed${asked}`, {
     hint: 'run the command again later, or allow more time with --timeout',
   });

@@ -1,16 +1,31 @@
 // The one rule on repeating a request, whatever its method. Runs in the client.
-// Repeated are: a rejected nonce (RFC 8555 §6.5), a request to a server that asks for a short pause (503,
-// 429 with Retry-After), and a read whose connection broke. A change that may have happened is not.
+// A server that does not answer, answers that it is in trouble, or does not know yet what it has just handed out is asked
+// again, after growing pauses, for as long as the whole operation may take. What may have been acted on is repeated
+// only if that does no harm; whoever sent it asks what became of it otherwise.
 
-import { isConnectionReset } from './http.js';
+import { messageOf } from '../lib/errors.js';
+import { HttpTrouble } from './http-trouble.js';
 import { isProblem, ServerProblem } from './problem.js';
 import type { Timing } from './timing.js';
 
 /** With every seventh nonce rejected, eight tries fail once in four million requests. */
-const MAX_ATTEMPTS = 8;
-/** A longer pause asked for by a busy server is reported, not waited for. */
+const MAX_NONCE_ATTEMPTS = 8;
+const FIRST_PAUSE_MS = 100;
+const PAUSE_FACTOR = 2.5;
 const MAX_PAUSE_MS = 30_000;
+/** A server that nobody has heard of yet in this run is likely named wrong: the user is told soon. */
+const UNHEARD_PATIENCE_MS = 15_000;
+/** How long a replica may lag behind the one that answered first. */
+const LAG_PATIENCE_MS = 30_000;
+/** A change that the server turned down for the moment; each try counts towards its limits. */
+const MAX_CHANGE_ATTEMPTS = 6;
+/** Pauses shorter than this are not told. */
+const SILENT_PAUSE_MS = 1_000;
+
+/** The server turned the request down, and has not acted on it. */
 const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 503]);
+/** Request timeout, too early (RFC 8470), and what is wrong behind or in the server. */
+const TROUBLE_STATUSES: ReadonlySet<number> = new Set([408, 425, 500, 502, 504]);
 
 /** What waiting for a server needs. */
 export interface WaitContext {
@@ -21,16 +36,34 @@ export interface WaitContext {
   report(line: string): void;
 }
 
+export interface RequestNature {
+  /** False for a change that must not be made twice. */
+  readonly isRepeatable: boolean;
+  /** True for the first requests of a run, before the server has answered any. */
+  readonly isFirstContact?: boolean;
+  /** True for a URL that the server has just handed out: one of its replicas may not know it yet. */
+  readonly mayLag?: boolean;
+}
+
+/** True when nobody can say whether the server acted on a request that is not to be repeated. */
+export function isUndecided(error: unknown): boolean {
+  return error instanceof HttpTrouble
+    ? error.isSent && error.isPassing
+    : error instanceof ServerProblem && isTroubleStatus(error.status);
+}
+
 /** The tries of one request. */
 export class Retries {
   readonly #context: WaitContext;
-  readonly #isRead: boolean;
-  #attempt = 0;
+  readonly #nature: RequestNature;
+  #nonceAttempts = 0;
+  #attempts = 0;
+  #pauseMs = FIRST_PAUSE_MS;
+  #firstFailureMs: number | undefined;
 
-  /** @param isRead true when the request changes nothing: it may be sent twice */
-  constructor(context: WaitContext, isRead: boolean) {
+  constructor(context: WaitContext, nature: RequestNature) {
     this.#context = context;
-    this.#isRead = isRead;
+    this.#nature = nature;
   }
 
   /**
@@ -38,40 +71,70 @@ export class Retries {
    * @throws the failure itself when it is final
    */
   async pauseAfter(failure: unknown): Promise<void> {
-    this.#attempt += 1;
-    const pauseMs = this.#attempt < MAX_ATTEMPTS ? this.#pauseBefore(failure) : undefined;
-    if (pauseMs === undefined) {
+    if (isProblem(failure, 'badNonce')) {
+      this.#nonceAttempts += 1;
+      if (this.#nonceAttempts < MAX_NONCE_ATTEMPTS) {
+        return; // its answer brought a fresh nonce
+      }
       throw failure;
     }
-    if (pauseMs > 0) {
-      const { timing } = this.#context;
-      this.#context.report(`the server is busy and asks to wait ${Math.ceil(pauseMs / 1000)} s`);
-      await timing.sleep(pauseMs);
+    const { timing, deadlineMs } = this.#context;
+    this.#firstFailureMs ??= timing.now();
+    const patienceMs = this.#patienceWith(failure);
+    const asked = failure instanceof ServerProblem ? failure.retryAfterMs : undefined;
+    const pauseMs = Math.max(asked ?? 0, this.#pauseMs);
+    const endMs = Math.min(deadlineMs, this.#firstFailureMs + patienceMs);
+    if (timing.now() + pauseMs > endMs) {
+      throw failure;
     }
+    this.#pauseMs = Math.min(this.#pauseMs * PAUSE_FACTOR, MAX_PAUSE_MS);
+    this.#tell(failure, asked, pauseMs);
+    await timing.sleep(pauseMs);
   }
 
-  /** Milliseconds to wait before trying again, or undefined when the failure is final. */
-  #pauseBefore(failure: unknown): number | undefined {
-    if (isProblem(failure, 'badNonce')) {
-      return 0; // its answer brought a fresh nonce
+  /** Milliseconds since the first failure for which one like this is no reason to give up. */
+  #patienceWith(failure: unknown): number {
+    this.#attempts += 1;
+    const { isRepeatable, isFirstContact, mayLag } = this.#nature;
+    if (failure instanceof HttpTrouble) {
+      const isWorth = failure.isPassing && (!failure.isSent || isRepeatable);
+      return isWorth ? (isFirstContact === true ? UNHEARD_PATIENCE_MS : Infinity) : 0;
     }
-    if (isConnectionReset(failure)) {
-      return this.#isRead ? 0 : undefined;
+    if (!(failure instanceof ServerProblem)) {
+      return 0;
     }
-    if (!(failure instanceof ServerProblem) || !BUSY_STATUSES.has(failure.status)) {
-      return undefined;
+    if (BUSY_STATUSES.has(failure.status)) {
+      return isRepeatable || this.#attempts < MAX_CHANGE_ATTEMPTS ? Infinity : 0;
     }
-    const { retryAfterMs } = failure;
-    const leftMs = this.#context.deadlineMs - this.#context.timing.now();
-    return retryAfterMs !== undefined && retryAfterMs <= Math.min(MAX_PAUSE_MS, leftMs)
-      ? Math.max(retryAfterMs, 1)
-      : undefined;
+    if (failure.status === 404) {
+      return mayLag === true ? LAG_PATIENCE_MS : 0;
+    }
+    return isRepeatable && isTroubleStatus(failure.status) ? Infinity : 0;
+  }
+
+  #tell(failure: unknown, asked: number | undefined, pauseMs: number): void {
+    const seconds = Math.ceil(pauseMs / 1000);
+    if (asked !== undefined && asked > 0) {
+      this.#context.report(`the server is busy and asks to wait ${seconds} s`);
+    } else if (pauseMs >= SILENT_PAUSE_MS) {
+      const [line = ''] = messageOf(failure).split('\n');
+      this.#context.report(`${line}; trying again in ${seconds} s`);
+    }
   }
 }
 
+/** What a proxy or the server itself says when it could not do it; the numbers beyond are those of proxies. */
+function isTroubleStatus(status: number): boolean {
+  return TROUBLE_STATUSES.has(status) || status >= 520;
+}
+
 /** Sends a GET or HEAD until it is answered, as often as the rule allows. */
-export async function readPatiently<T>(context: WaitContext, send: () => Promise<T>): Promise<T> {
-  const retries = new Retries(context, true);
+export async function readPatiently<T>(
+  context: WaitContext,
+  send: () => Promise<T>,
+  nature: Omit<RequestNature, 'isRepeatable'> = {},
+): Promise<T> {
+  const retries = new Retries(context, { ...nature, isRepeatable: true });
   for (;;) {
     try {
       return await send();

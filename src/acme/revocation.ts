@@ -1,6 +1,7 @@
 // Revoking a certificate, RFC 8555 §7.6, with the account's key. Runs in the client.
 
 import { encodeBase64Url } from '../lib/base64url.js';
+import { AppError } from '../lib/errors.js';
 import { findAccountUrl } from './account.js';
 import { isProblem } from './problem.js';
 import type { AcmeSession } from './session.js';
@@ -25,16 +26,23 @@ export async function revokeCertificate(
   certificate: Uint8Array,
   reason: number | undefined,
 ): Promise<boolean> {
+  const { revokeCert } = session.directory;
+  if (revokeCert === undefined) {
+    throw new AppError('ACME_UNSUPPORTED', 'revocation: the server does not offer it', {
+      hint: 'ask the authority how certificates are revoked',
+    });
+  }
   const accountUrl = await findAccountUrl(session);
   try {
     await postSigned(session, {
-      url: session.directory.revokeCert,
+      url: revokeCert,
       payload: {
         certificate: encodeBase64Url(certificate),
         ...(reason === undefined ? {} : { reason }),
       },
       accountUrl,
       what: 'revocation',
+      isRepeatable: true, // revoked twice is revoked
     });
     return true;
   } catch (error) {

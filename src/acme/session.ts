@@ -17,12 +17,13 @@ export interface AcmeSession extends WaitContext {
 export interface SessionOptions extends WaitContext {
   readonly directoryUrl: URL;
   readonly http: AcmeHttp;
-  readonly signer: AccountSigner;
+  /** May still be connecting: the directory and a first nonce are fetched meanwhile. */
+  readonly signer: AccountSigner | Promise<AccountSigner>;
 }
 
 /** Reads the directory. Nothing is signed before the first request that needs it. */
 export async function openSession(options: SessionOptions): Promise<AcmeSession> {
-  const { http, signer, timing, deadlineMs } = options;
+  const { http, timing, deadlineMs } = options;
   const context: WaitContext = {
     timing,
     deadlineMs,
@@ -30,7 +31,12 @@ export async function openSession(options: SessionOptions): Promise<AcmeSession>
       options.report(line);
     },
   };
-  const directory = await fetchDirectory(http, options.directoryUrl, context);
-  const nonces = new NoncePool(http, directory.newNonce, context);
-  return { ...context, http, directory, nonces, signer };
+  const openServer = async (): Promise<Pick<AcmeSession, 'directory' | 'nonces'>> => {
+    const directory = await fetchDirectory(http, options.directoryUrl, context);
+    const nonces = new NoncePool(http, directory.newNonce, context);
+    nonces.prefetch();
+    return { directory, nonces };
+  };
+  const [server, signer] = await Promise.all([openServer(), options.signer]);
+  return { ...context, http, ...server, signer };
 }

@@ -16,17 +16,24 @@ export interface SignedRequest {
   /** Subject of error messages: `new order`, ... */
   readonly what: string;
   readonly accept?: string;
+  /** True for a change that may be made twice. Reading always may. */
+  readonly isRepeatable?: boolean;
+  /** True for a URL the server has just handed out, which one of its replicas may not know yet. */
+  readonly mayLag?: boolean;
 }
 
 /**
  * Signs and sends a request; gives the answer of a 2xx status.
- * @throws ServerProblem, and what the signer and `AcmeHttp.request` throw
+ * @throws ServerProblem, HttpTrouble, and what the signer and `AcmeHttp.request` throw
  */
 export async function postSigned(
   session: AcmeSession,
   request: SignedRequest,
 ): Promise<HttpResponse> {
-  const retries = new Retries(session, request.payload === undefined);
+  const retries = new Retries(session, {
+    isRepeatable: request.payload === undefined || request.isRepeatable === true,
+    mayLag: request.mayLag === true,
+  });
   for (;;) {
     const body = await signBody(session, request);
     try {

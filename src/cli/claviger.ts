@@ -104,8 +104,14 @@ function addIssueCommand(program: Command, settle: Settle): void {
     )
     .option('--webroot <directory>', 'or have a running web server answer from its document root')
     .option('--ca-file <file>', 'the issued chain must lead to one of these authorities')
-    .action((names: string[], options: ClientOptions) => {
-      settle({ kind: 'issue', names, options });
+    .option(
+      '--preferred-chain <name>',
+      'of several chains take the one that leads to this authority',
+    )
+    .option('--force', 'order anew, whatever an earlier run left or why it failed')
+    .action((names: string[], options: ClientOptions & { force?: boolean }) => {
+      const { force, ...rest } = options;
+      settle({ kind: 'issue', names, isForced: force === true, options: rest });
     });
 }
 

@@ -23,7 +23,12 @@ export type ClientOptions = Readonly<Record<string, unknown>> & { readonly confi
 
 export type ClientTask =
   | { readonly kind: 'register' | 'show'; readonly options: ClientOptions }
-  | { readonly kind: 'issue'; readonly names: readonly string[]; readonly options: ClientOptions }
+  | {
+      readonly kind: 'issue';
+      readonly names: readonly string[];
+      readonly isForced: boolean;
+      readonly options: ClientOptions;
+    }
   | {
       readonly kind: 'revoke';
       readonly file: string;
@@ -60,7 +65,7 @@ export async function runClient(task: ClientTask): Promise<number> {
       printLines(await master.showCommand(context));
       return EXIT_OK;
     case 'issue':
-      await master.issueCommand(context);
+      await master.issueCommand(context, { isForced: task.isForced });
       return EXIT_OK;
     case 'revoke':
       await master.revokeCommand(context, task.file, task.reason);

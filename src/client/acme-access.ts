@@ -6,9 +6,10 @@ import { AcmeHttp } from '../acme/http.js';
 import { openSession, type AcmeSession } from '../acme/session.js';
 import { systemTiming } from '../acme/timing.js';
 import type { ClavigerConfig } from '../config/claviger-config.js';
-import type { ClientState } from './client-state.js';
+import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { assertUnwritableByOthers } from '../sys/safe-path.js';
+import type { ClientState } from './client-state.js';
 import { readBoundedFile } from './bounded-file.js';
 import { SharedSigner } from './shared-signer.js';
 
@@ -62,19 +63,27 @@ export async function withSession<T>(
     const message = `${server.href}: not done within ${timeoutMs / 1000} s`;
     late.abort(new AppError('ACME_TIMEOUT', message, { hint: 'allow more time with --timeout' }));
   }, timeoutMs);
+  const deadlineMs = systemClock.now() + timeoutMs;
   const signal = AbortSignal.any([context.signal, late.signal]);
   setMaxListeners(0, signal); // every name of the order waits with it
   try {
-    return await openAndUse(context, signer, signal, use);
+    return await openAndUse({ context, signer, signal, deadlineMs }, use);
   } finally {
     clearTimeout(timer);
+    // Of what was begun at the same time, whatever is still under way ends too.
+    late.abort(new AppError('ACME_CONNECTION', `${server.host}: no longer needed`));
   }
 }
 
+interface Opening {
+  readonly context: ClientContext;
+  readonly signer: SharedSigner;
+  readonly signal: AbortSignal;
+  readonly deadlineMs: number;
+}
+
 async function openAndUse<T>(
-  context: ClientContext,
-  shared: SharedSigner,
-  signal: AbortSignal,
+  { context, signer: shared, signal, deadlineMs }: Opening,
   use: (session: AcmeSession) => Promise<T>,
 ): Promise<T> {
   const { config } = context;
@@ -83,17 +92,18 @@ async function openAndUse<T>(
   const report = (line: string): void => {
     context.report(line);
   };
-  const signer = await shared.open(signal);
+  // The signer and the CA are connected at the same time.
+  const signer = shared.open(signal);
+  signer.catch(() => undefined); // whoever awaits it gets the error
   const userAgent = `claviger/${context.version} node/${process.versions.node}`;
   const http = new AcmeHttp({ authorities, userAgent, signal });
   const timing = systemTiming(signal);
-  const deadlineMs = timing.now() + config.timeoutMs;
   try {
     const directoryUrl = config.server;
     report(`connecting to ${directoryUrl.host}`);
     return await use(await openSession({ directoryUrl, http, signer, timing, deadlineMs, report }));
   } finally {
-    await http.close();
+    http.close();
   }
 }
 

@@ -4,12 +4,12 @@
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open } from 'node:fs/promises';
+import { lstat, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { messageOf, systemCodeOf } from '../lib/errors.js';
 import { parseStrictJson } from '../lib/strict-json.js';
-import { removeFile, replaceFiles } from '../sys/atomic-file.js';
+import { replaceFiles } from '../sys/atomic-file.js';
 import { prepareStateDirectory } from '../sys/state-directory.js';
 
 /** An order of a thousand names with its URLs and its request stays below. */
@@ -64,17 +64,19 @@ export class ClientState {
     }
   }
 
-  /** Remembers it, in place of what was known before. */
-  async write<T>(kind: StateKind<T>, subject: readonly string[], value: T): Promise<void> {
+  /** Remembers it, in place of what was known before. @returns false when it could not be */
+  async write<T>(kind: StateKind<T>, subject: readonly string[], value: T): Promise<boolean> {
     const path = this.pathOf(kind, subject);
     if (path === undefined || !this.#prepare()) {
-      return;
+      return false;
     }
     try {
       const content = `${JSON.stringify(value, undefined, 2)}\n`;
       await replaceFiles([{ path, content, mode: FILE_MODE }]);
+      return true;
     } catch (error) {
       this.#options.report(`${path}: cannot be written: ${messageOf(error)}`);
+      return false;
     }
   }
 
@@ -85,7 +87,7 @@ export class ClientState {
       return;
     }
     try {
-      await removeFile(path);
+      await unlink(path); // a file that comes back after a power cut does no harm
     } catch (error) {
       this.#options.report(`${path}: cannot be removed: ${messageOf(error)}`);
     }

@@ -10,7 +10,7 @@ import { printable } from '../lib/printable.js';
 import { withSession, withSigner, type ClientContext } from './acme-access.js';
 import { parseCertificates } from './certificate-chain.js';
 import { readCertificateFile } from './certificate-files.js';
-import { issueOne } from './issuance.js';
+import { issueOne, type IssueOptions } from './issuance.js';
 
 /** Registers the account key; gives the lines to print. */
 export async function registerCommand(context: ClientContext): Promise<readonly string[]> {
@@ -39,24 +39,24 @@ async function withOwnSession<T>(
 
 function describeAccount(session: AcmeSession, found: FoundAccount): readonly string[] {
   const { signer } = session;
-  const contacts = found.account.contact.map((contact) => printable(contact, 300));
+  const contacts = found.account.contact?.map((contact) => printable(contact, 300));
   return [
     `account:    ${printable(found.url)}`,
     `status:     ${found.account.status}`,
-    `contact:    ${contacts.length === 0 ? 'none' : contacts.join(', ')}`,
+    `contact:    ${contacts === undefined ? 'not told' : contacts.join(', ') || 'none'}`,
     `algorithm:  ${signer.algorithm}`,
     `thumbprint: ${signer.thumbprint}`,
   ];
 }
 
 /** Issues the certificate named on the command line. */
-export async function issueCommand(context: ClientContext): Promise<void> {
+export async function issueCommand(context: ClientContext, options: IssueOptions): Promise<void> {
   const { requested } = context.config;
   if (requested === undefined) {
     throw new AppError('CONFIG_USAGE', 'issue: no names given');
   }
   const identifiers = parseIdentifiers(requested.names);
-  await withSigner(context, (signer) => issueOne(context, signer, requested, identifiers));
+  await withSigner(context, (signer) => issueOne(context, signer, requested, identifiers, options));
 }
 
 /**

@@ -88,7 +88,7 @@ async function renewOne(
     return;
   }
   context.report(`${name}: renewing: ${decision.isDue ? decision.reason : 'asked to'}`);
-  await issueOne(context, signer, certificate, identifiers);
+  await issueOne(context, signer, certificate, identifiers, { isForced });
 }
 
 /** With --quiet nothing else says which certificate it was. */

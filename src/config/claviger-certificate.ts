@@ -21,6 +21,8 @@ export interface CertificateConfig {
   readonly fullchain: string | undefined;
   readonly challenge: ChallengeConfig;
   readonly caFile: string | undefined;
+  /** Common name of the authority that the chain is to lead to, where the CA offers several. */
+  readonly preferredChain: string | undefined;
 }
 
 export type CertificateSettings = CertificateEntry;
@@ -80,6 +82,7 @@ function readCertificate(
     fullchain: path('fullchain'),
     challenge: readChallenge(reader, settings),
     caFile: path('ca-file'),
+    preferredChain: settings['preferred-chain'],
   };
   refuseOneFileTwice(reader, config);
   return config;

@@ -124,6 +124,7 @@ function inheritDefaults(
   return {
     'key-type': settings['key-type'],
     'ca-file': settings['ca-file'],
+    'preferred-chain': settings['preferred-chain'],
     ...(hasChallenge ? {} : { listen: settings.listen, webroot: settings.webroot }),
     ...entry,
   };

@@ -35,6 +35,7 @@ const certificateEntries = {
   listen: v.optional(printable),
   webroot: v.optional(printable),
   'ca-file': v.optional(printable),
+  'preferred-chain': v.optional(printable),
 };
 
 export const certificateSchema = v.strictObject({

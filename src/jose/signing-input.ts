@@ -2,7 +2,7 @@
 // The daemon trusts nothing here: what this parser accepts is decided upon, and the very same bytes
 // are signed. It accepts one spelling only and repairs nothing.
 
-import { decodeBase64Url, isBase64Url } from '../lib/base64url.js';
+import { decodeBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
 import {
   isJsonObject,
@@ -11,6 +11,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from '../lib/strict-json.js';
+import { isNonce } from './nonce.js';
 
 export interface ProtectedHeader {
   readonly alg: string;
@@ -86,7 +87,7 @@ function parseHeader(object: JsonObject): ProtectedHeader {
     jwk: optionalObject(object, 'jwk'),
     kid: optionalText(object, 'kid'),
   };
-  if (header.nonce !== undefined && !isBase64Url(header.nonce)) {
+  if (header.nonce !== undefined && !isNonce(header.nonce)) {
     throw malformed('protected header: nonce is not base64url'); // RFC 8555 §6.5.2
   }
   if ((header.jwk === undefined) === (header.kid === undefined)) {

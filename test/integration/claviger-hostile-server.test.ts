@@ -52,9 +52,16 @@ async function issueFrom(
     },
     createCsr: () => createCsr(newKey(), NAMES),
   };
-  const result = issueCertificate(opened.session, NAMES, ports);
+  const result = firstChain(issueCertificate(opened.session, NAMES, ports));
   result.catch(() => undefined);
   return { ...opened, server, published, result };
+}
+
+async function firstChain(chains: Promise<AsyncIterable<string>>): Promise<string> {
+  for await (const pem of await chains) {
+    return pem;
+  }
+  throw new Error('the server sent no chain');
 }
 
 /** Another answer of one endpoint, the first `times` times. */
@@ -183,9 +190,10 @@ describe('a server in trouble', () => {
   });
 
   it('that gives no nonce for ever is not asked for ever', async (t) => {
-    const { result, server } = await issueFrom(t, answering('newNonce', { reset: true }));
+    const { result, server } = await issueFrom(t, answering('newNonce', { reset: true }), 1_500);
     assert.equal((await failureOf(result)).code, 'ACME_CONNECTION');
-    assert.equal(server.calls.filter((call) => call === 'newNonce').length, 8);
+    const tries = server.calls.filter((call) => call === 'newNonce').length;
+    assert.ok(tries >= 4 && tries <= 12, String(tries));
   });
 
   it('that loses the request to finalize gets it again, as the order is still ready', async (t) => {
@@ -264,10 +272,10 @@ describe('a server in trouble', () => {
     assert.match(await result, /BEGIN CERTIFICATE/);
   });
 
-  it('that cuts the connection of a change is not: it may have happened', async (t) => {
+  it('that never answers a new order is not asked for many', async (t) => {
     const { result, server } = await issueFrom(t, answering('newOrder', { reset: true }));
     assert.equal((await failureOf(result)).code, 'ACME_CONNECTION');
-    assert.equal(server.calls.filter((call) => call === 'newOrder').length, 1);
+    assert.equal(server.calls.filter((call) => call === 'newOrder').length, 3);
   });
 
   it('shows subproblems with their names', async (t) => {
@@ -416,7 +424,7 @@ describe('a hostile server', () => {
     ],
     [
       'names a clear-text URL',
-      changing('order', () => ({ finalize: 'http://127.0.0.1/' })),
+      changing('newOrder', () => ({ finalize: 'http://127.0.0.1/' })),
       'ACME_INVALID',
     ],
     [
@@ -426,7 +434,7 @@ describe('a hostile server', () => {
     ],
     [
       'names a URL with a password',
-      changing('order', () => ({ finalize: 'https://a:b@evil.test/' })),
+      changing('newOrder', () => ({ finalize: 'https://a:b@evil.test/' })),
       'ACME_INVALID',
     ],
     [
@@ -472,7 +480,7 @@ describe('a hostile server', () => {
       'gives no certificate in the end',
       {
         misbehave: ({ endpoint, usual }) =>
-          endpoint === 'finalize'
+          endpoint === 'finalize' || endpoint === 'order'
             ? { body: { ...bodyOf(usual), certificate: undefined } }
             : undefined,
       },

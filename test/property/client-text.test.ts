@@ -61,6 +61,7 @@ describe('a problem document', () => {
         const response = {
           status: 400,
           headers: new Map<string, string>(),
+          links: [],
           body: Buffer.from(json),
         };
         const text = formatProblem(parseProblem(response), 400);

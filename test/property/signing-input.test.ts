@@ -73,8 +73,7 @@ function isRightHeader(header: object): boolean {
     [...members.keys()].every((name) => allowed.has(name)) &&
     isText('alg') &&
     isText('url') &&
-    (!members.has('nonce') ||
-      (typeof nonce === 'string' && nonce !== '' && naiveBytes(nonce) !== undefined)) &&
+    (!members.has('nonce') || (typeof nonce === 'string' && /^[\w-]{1,1024}$/.test(nonce))) &&
     who.length === 1 &&
     (isText('kid') || isKey)
   );

@@ -4,6 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { makeHttpsCertificate } from './pebble.js';
 import { atEnd, type Scope } from './scope.js';
@@ -15,6 +16,7 @@ export type Endpoint =
   | 'newNonce'
   | 'newAccount'
   | 'account'
+  | 'orders'
   | 'newOrder'
   | 'order'
   | 'authorization'
@@ -30,12 +32,16 @@ export interface AcmeAnswer {
   readonly body?: unknown;
   /** True: the connection is cut instead. */
   readonly reset?: boolean;
+  /** The connection is cut, and for that many milliseconds nobody listens. */
+  readonly awayMs?: number;
   /** True: no answer ever comes. */
   readonly hang?: boolean;
 }
 
 export interface AcmeCall {
   readonly endpoint: Endpoint;
+  /** The number in the URL; 0 where there is none. */
+  readonly id: number;
   /** How often this endpoint was asked before. */
   readonly count: number;
   readonly payload: Readonly<Record<string, unknown>> | undefined;
@@ -132,13 +138,18 @@ class Responder {
     const payload = parsePayload(await readAll(request));
     const [name, id] = (request.url ?? '').slice(1).split('/');
     const endpoint = endpointOf(name ?? '');
-    const usual = await this.#usual(endpoint, Number(id ?? 0), payload);
+    const number = Number(id ?? 0);
+    const usual = await this.#usual(endpoint, number, payload);
     const count = calls.filter((call) => call === endpoint).length;
     calls.push(endpoint);
-    const call = { endpoint, count, payload, usual, base: this.#base };
+    const call = { endpoint, id: number, count, payload, usual, base: this.#base };
     const answer = options.misbehave?.(call) ?? usual;
     if (answer.reset === true) {
       request.socket.destroy();
+      return;
+    }
+    if (answer.awayMs !== undefined) {
+      await this.#goAway(answer.awayMs);
       return;
     }
     if (answer.hang === true) {
@@ -157,6 +168,16 @@ class Responder {
           ? body
           : JSON.stringify(body),
     );
+  }
+
+  async #goAway(ms: number): Promise<void> {
+    const { server } = this.#parts;
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    server.close();
+    server.closeAllConnections();
+    await delay(ms);
+    server.listen({ host: '127.0.0.1', port });
   }
 
   async #usual(
@@ -183,6 +204,8 @@ class Responder {
         return { headers: { location: `${base}/account/1` }, body: { status: 'valid' } };
       case 'account':
         return { body: { status: 'valid', contact: ['mailto:admin@example.org'] } };
+      case 'orders':
+        return { body: { orders: [`${base}/order/1`] } };
       case 'newOrder':
         state.names = readNames(payload);
         state.authorized.clear();
@@ -246,7 +269,7 @@ class Responder {
 }
 
 const ENDPOINTS: ReadonlySet<string> = new Set<Endpoint>([
-  ...(['directory', 'newNonce', 'newAccount', 'account', 'newOrder', 'order'] as const),
+  ...(['directory', 'newNonce', 'newAccount', 'account', 'orders', 'newOrder', 'order'] as const),
   ...(['authorization', 'challenge', 'finalize', 'certificate', 'revokeCert'] as const),
 ]);
 

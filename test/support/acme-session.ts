@@ -30,7 +30,9 @@ export async function openTestSession(
   const controller = new AbortController();
   const { signal } = controller;
   const http = new AcmeHttp({ authorities: options.authorities, userAgent: 'test', signal });
-  atEnd(scope, () => http.close());
+  atEnd(scope, () => {
+    http.close();
+  });
   const timing = systemTiming(signal);
   const reports: string[] = [];
   const session = await openSession({

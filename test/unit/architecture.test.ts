@@ -46,7 +46,6 @@ interface Door {
 const MODULE_DOORS: readonly Door[] = [
   { name: 'native code', opens: /^(pkcs11js|graphene-pk11)$/, allowed: /^src\/token\// },
   { name: 'OpenPGP library', opens: /^openpgp$/, allowed: /^src\/keys\/openpgp-key\.ts$/ },
-  { name: 'HTTP client', opens: /^undici$/, allowed: /^src\/acme\/http\.ts$/ },
   {
     name: 'child processes',
     opens: /^node:(child_process|cluster|worker_threads)$/,
@@ -76,8 +75,7 @@ const GLOBAL_DOORS: readonly Door[] = [
 ];
 
 /** Loaded only by what needs it: costs start-up time, or must never be in the daemon at all. */
-const NEVER_AT_START_OF_DAEMON =
-  /^(pkcs11js|graphene-pk11|openpgp|undici|@peculiar\/x509|reflect-metadata)$/;
+const NEVER_AT_START_OF_DAEMON = /^(pkcs11js|graphene-pk11|openpgp|node:https?)$/;
 
 const FORBIDDEN_NAMES = /^(utils?|helpers|common|index|misc|shared)\.ts$/;
 const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/;

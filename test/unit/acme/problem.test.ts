@@ -10,7 +10,7 @@ import {
 
 function answer(body: unknown): HttpResponse {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return { status: 400, headers: new Map(), body: Buffer.from(text) };
+  return { status: 400, headers: new Map(), links: [], body: Buffer.from(text) };
 }
 
 describe('a problem document', () => {

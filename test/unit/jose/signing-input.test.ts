@@ -33,6 +33,12 @@ describe('parseSigningInput', () => {
     assert.deepEqual(parseSigningInput(encode(HEADER, '{}')).payload, {});
   });
 
+  it('takes a nonce of any base64url characters: it is opaque, and need not be the spelling of bytes', () => {
+    for (const nonce of ['a', 'bm9uY2V', 'Zz_-9', 'n'.repeat(1024)]) {
+      assert.equal(parseSigningInput(encode({ ...HEADER, nonce })).header.nonce, nonce);
+    }
+  });
+
   it('takes a header without nonce: the inner object of a key change has none', () => {
     assert.equal(parseSigningInput(encode(WITHOUT_NONCE)).header.nonce, undefined);
   });
@@ -45,6 +51,7 @@ describe('parseSigningInput', () => {
     ['an empty url', { ...HEADER, url: '' }],
     ['a null nonce', { ...HEADER, nonce: null }],
     ['a padded nonce', { ...HEADER, nonce: 'bm9uY2U=' }],
+    ['an endless nonce', { ...HEADER, nonce: 'n'.repeat(1025) }],
     ['an array as jwk', { ...WITHOUT_KID, jwk: [] }],
     ['neither jwk nor kid', WITHOUT_KID],
     ['both jwk and kid', { ...HEADER, jwk: {} }],

@@ -1,0 +1,32 @@
+// The Link header, RFC 8288, as far as ACME uses it: the targets of one relation. Pure; runs in the client.
+// Foreign text: what is no link is passed over, and what is one is checked as any other URL of the server.
+
+/** Links of one answer that are looked at. */
+const MAX_LINKS = 32;
+/** `<target>` and its parameters, up to the comma that ends them; a quoted text may hold commas. */
+const LINK = /<([^<>]{1,2048})>((?:[^",<]|"(?:[^"\\]|\\.){0,500}"){0,500})(?:,|$)/g;
+/** §3.3: relation types are compared without regard to case, and several may stand in quotes. */
+const RELATION = /;\s*rel\s*=\s*(?:"([^"]{0,500})"|([^\s;,"]{1,500}))/i;
+const MAX_HEADER_LENGTH = 16_384;
+
+/**
+ * The targets of a relation, absolute.
+ * @param values of all Link headers
+ * @param base URL of the request, for relative references (§3.1)
+ */
+export function linkTargets(
+  values: readonly string[],
+  relation: string,
+  base: URL,
+): readonly string[] {
+  const links = values
+    .filter((value) => value.length <= MAX_HEADER_LENGTH)
+    .flatMap((value) => [...value.matchAll(LINK)])
+    .slice(0, MAX_LINKS);
+  return links.flatMap(([, target = '', parameters = '']) => {
+    const [, quoted, bare = ''] = RELATION.exec(parameters) ?? [];
+    const relations = (quoted ?? bare).toLowerCase().split(/\s+/);
+    const isWanted = relations.includes(relation) && URL.canParse(target, base.href);
+    return isWanted ? [new URL(target, base).href] : [];
+  });
+}

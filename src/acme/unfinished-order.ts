@@ -1,0 +1,61 @@
+// An order of an earlier run that was not finished, gone on with. Runs in the client.
+// What is remembered of it is a hint: the server says what it is worth, and a new order is placed when it is nothing.
+
+import { decodeBase64Url } from '../lib/base64url.js';
+import { isAppError } from '../lib/errors.js';
+import type { Identifier } from './identifier.js';
+import { fetchOrder, isOrderFor, type PlacedOrder } from './order.js';
+import { ServerProblem } from './problem.js';
+import { parseServerUrl } from './server-url.js';
+import type { AcmeSession } from './session.js';
+
+/** What is known of an order between two runs. URLs are the server's, as text. */
+export interface UnfinishedOrder {
+  readonly url: string;
+  readonly finalize: string;
+  readonly authorizations: readonly string[];
+  /** The request it was or will be finalized with, base64url of its DER. Undefined when its key is not at hand. */
+  readonly csr: string | undefined;
+}
+
+/** DER of the request that an unfinished order was sent. */
+export function csrOf(order: UnfinishedOrder | undefined): Uint8Array | undefined {
+  return order?.csr === undefined ? undefined : decodeBase64Url(order.csr);
+}
+
+/**
+ * The order as it is now; undefined when the server does not know it (any more), it failed, or it was finalized with
+ * a request whose key is gone.
+ * @throws AppError what says nothing about the order: no connection, no time, no signature
+ */
+export async function resumeOrder(
+  session: AcmeSession,
+  accountUrl: string,
+  unfinished: UnfinishedOrder,
+  identifiers: readonly Identifier[],
+): Promise<PlacedOrder | undefined> {
+  try {
+    const urlOf = (text: string): URL =>
+      parseServerUrl(text, session.directory.url, 'unfinished order');
+    const url = urlOf(unfinished.url);
+    const { order } = await fetchOrder(session, accountUrl, url, false);
+    const isFinalized = order.status === 'processing' || order.status === 'valid';
+    const isUsable = order.status !== 'invalid' && !(isFinalized && unfinished.csr === undefined);
+    if (!isUsable || !isOrderFor(order, identifiers)) {
+      return undefined;
+    }
+    return {
+      url,
+      accountUrl,
+      status: order.status,
+      finalize: urlOf(order.finalize ?? unfinished.finalize),
+      authorizations: (order.authorizations ?? unfinished.authorizations).map(urlOf),
+    };
+  } catch (error) {
+    const isAnswer = error instanceof ServerProblem && error.status < 500 && error.status !== 429;
+    if (isAnswer || isAppError(error, 'ACME_INVALID')) {
+      return undefined;
+    }
+    throw error;
+  }
+}
