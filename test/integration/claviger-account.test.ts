@@ -169,7 +169,7 @@ describe('readAccount', () => {
     };
     const signer = { jwk: undefined, keyId: 'https://127.0.0.1:1/account/1' };
     await assertFails(
-      readAccount(withSigner({ ...session, report }, signer)),
+      readAccount(withSigner({ ...session, report, deadlineMs: Date.now() + 300 }, signer)),
       'ACME_CONNECTION',
       /./,
     );

@@ -67,6 +67,8 @@ export interface AcmeServer {
   /** The PEM of that file. */
   readonly caPem: string;
   readonly root: TestAuthority;
+  /** The intermediate that issues, in PEM. */
+  readonly issuerPem: string;
   readonly calls: readonly Endpoint[];
 }
 
@@ -92,7 +94,7 @@ export async function startAcmeServer(
   const server = createServer(
     { cert: await readFile(files.certificate), key: await readFile(files.key) },
     (request, response) => {
-      const answer = new Responder({ server, state, calls, options, root, issuer });
+      const answer = new Responder({ server, base, state, calls, options, root, issuer });
       answer.respond(request, response).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : new Error(String(error)));
       });
@@ -107,7 +109,15 @@ export async function startAcmeServer(
   });
   const base = baseOf(server);
   const caPem = await readFile(files.authority, 'utf8');
-  return { directoryUrl: `${base}/directory`, base, caFile: files.authority, caPem, root, calls };
+  return {
+    directoryUrl: `${base}/directory`,
+    base,
+    caFile: files.authority,
+    caPem,
+    root,
+    issuerPem: issuer.pem,
+    calls,
+  };
 }
 
 function baseOf(server: Server): string {
@@ -117,6 +127,7 @@ function baseOf(server: Server): string {
 
 interface ResponderParts {
   readonly server: Server;
+  readonly base: string;
   readonly state: State;
   readonly calls: Endpoint[];
   readonly options: AcmeServerOptions;
@@ -130,7 +141,7 @@ class Responder {
 
   constructor(parts: ResponderParts) {
     this.#parts = parts;
-    this.#base = baseOf(parts.server);
+    this.#base = parts.base;
   }
 
   async respond(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -69,7 +69,7 @@ export async function prepareClaviger(
     'server-ca-file': pebble.caFile,
     'ca-file': pebble.rootCaFile,
     ...('socket' in signer ? { socket: signer.socket } : { 'signer-command': signer.command }),
-    'state-directory': join(folder, 'state'),
+    'state-directory': join(await makeTempDir(scope), 'state'),
     listen: `127.0.0.1:${pebble.httpPort}`,
   };
   const text = Object.entries(settings).map(
