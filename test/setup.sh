@@ -17,6 +17,7 @@ PACKAGES=(
   openssh-server openssh-client gnupg openssl
   pinentry-curses                                  # asks for PINs on a terminal
   sq                                               # OpenPGP messages that are not made by GnuPG
+  acme-tiny                                        # the small client that the benchmark compares ours with
   logrotate                                        # rotates the audit log
   systemd                                          # systemd-analyze, systemd-socket-activate
   mandoc                                           # lints the manual pages

@@ -5,8 +5,9 @@
 const MAX_LINKS = 32;
 /** `<target>` and its parameters, up to the comma that ends them; a quoted text may hold commas. */
 const LINK = /<([^<>]{1,2048})>((?:[^",<]|"(?:[^"\\]|\\.){0,500}"){0,500})(?:,|$)/g;
-/** §3.3: relation types are compared without regard to case, and several may stand in quotes. */
-const RELATION = /;\s*rel\s*=\s*(?:"([^"]{0,500})"|([^\s;,"]{1,500}))/i;
+/** One parameter: its name, and its value in quotes or bare. */
+const PARAMETER =
+  /;\s*([\w*!#$&+.^`|~-]{1,100})\s*=\s*(?:"((?:[^"\\]|\\.){0,500})"|([^\s;,"]{0,500}))/g;
 const MAX_HEADER_LENGTH = 16_384;
 
 /**
@@ -24,9 +25,17 @@ export function linkTargets(
     .flatMap((value) => [...value.matchAll(LINK)])
     .slice(0, MAX_LINKS);
   return links.flatMap(([, target = '', parameters = '']) => {
-    const [, quoted, bare = ''] = RELATION.exec(parameters) ?? [];
-    const relations = (quoted ?? bare).toLowerCase().split(/\s+/);
-    const isWanted = relations.includes(relation) && URL.canParse(target, base.href);
+    const isWanted = relationsOf(parameters).includes(relation) && URL.canParse(target, base.href);
     return isWanted ? [new URL(target, base).href] : [];
   });
+}
+
+/** §3.3: the first `rel` counts; types are compared without regard to case, and several may stand in quotes. */
+function relationsOf(parameters: string): readonly string[] {
+  for (const [, name = '', quoted, bare = ''] of parameters.matchAll(PARAMETER)) {
+    if (name.toLowerCase() === 'rel') {
+      return (quoted ?? bare).toLowerCase().split(/\s+/);
+    }
+  }
+  return [];
 }

@@ -1,4 +1,5 @@
-// `npm run bench`: the daemon beside Debian's lacme-accountd, and beside bare C_Sign, in one run.
+// `npm run bench`: the daemon beside Debian's lacme-accountd, and beside bare C_Sign, in one run; and the client beside
+// acme-tiny, which alone is `npm run bench -- issuance`.
 
 import { join } from 'node:path';
 import { makeKey } from '../support/keys.js';
@@ -18,6 +19,7 @@ import {
   type Server,
   type ServerPlan,
 } from './servers.js';
+import { benchIssuance } from './issuance.js';
 import { compareStarts, measureRecovery } from './starts.js';
 
 const FILE_REQUESTS = 4000;
@@ -202,6 +204,10 @@ function inWords(connections: number): string {
 async function bench(scope: Scope): Promise<void> {
   const folder = await makeTempDir(scope, 'cvb-');
   say(`Medians of alternating rounds; Node ${process.version}`);
+  await benchIssuance(scope);
+  if (process.argv.includes('issuance')) {
+    return;
+  }
   const filePlans = await benchFileKey(scope, folder);
   await benchRecords(scope, folder);
   const tokenPlans = await benchToken(scope, folder);

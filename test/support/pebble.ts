@@ -20,6 +20,10 @@ export interface PebbleOptions {
   /** Seconds. */
   readonly validityPeriod?: number;
   readonly blockedDomain?: string;
+  /** Seconds that it asks to wait for authorizations and orders; none by default. */
+  readonly retryAfter?: { readonly authz: number; readonly order: number };
+  /** Chains beside the first, each to a root of its own. */
+  readonly alternateRoots?: number;
 }
 
 export interface Pebble {
@@ -54,7 +58,7 @@ export async function startPebble(scope: Scope, options: PebbleOptions = {}): Pr
     ocspResponderURL: '',
     externalAccountBindingRequired: false,
     domainBlocklist: [options.blockedDomain ?? 'blocked.test'],
-    retryAfter: { authz: 0, order: 0 },
+    retryAfter: options.retryAfter ?? { authz: 0, order: 0 },
     keyAlgorithm: 'ecdsa',
     profiles: {
       default: { description: 'default', validityPeriod: options.validityPeriod ?? 7_776_000 },
@@ -78,6 +82,7 @@ export async function startPebble(scope: Scope, options: PebbleOptions = {}): Pr
       PEBBLE_VA_NOSLEEP: '1',
       PEBBLE_WFE_NONCEREJECT: String(options.nonceReject ?? 15),
       PEBBLE_AUTHZREUSE: String(options.authzReuse ?? 50),
+      PEBBLE_ALTERNATE_ROOTS: String(options.alternateRoots ?? 0),
       PEBBLE_CHAIN_LENGTH: String(options.chainLength ?? 2),
     },
     waitFor: { port: acme ?? 0 },
