@@ -3,13 +3,8 @@
 
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
-import {
-  isJsonObject,
-  jsonMember,
-  parseStrictJson,
-  type JsonObject,
-  type JsonValue,
-} from '../lib/strict-json.js';
+import { isJsonObject, jsonMember, type JsonObject, type JsonValue } from '../lib/json-value.js';
+import { parseStrictJson } from '../lib/strict-json.js';
 import { MAX_LINE_BYTES } from '../protocol/limits.js';
 
 /** Longer than what a line of the protocol can hold when it is decoded. */

@@ -5,7 +5,7 @@
 import type { SigningInput } from '../jose/signing-input.js';
 import { decodeBase64Url } from '../lib/base64url.js';
 import { isAppError } from '../lib/errors.js';
-import { isJsonObject, jsonMember, type JsonObject, type JsonValue } from '../lib/strict-json.js';
+import { isJsonObject, jsonMember, type JsonObject, type JsonValue } from '../lib/json-value.js';
 import { parseCertificateNames } from './certificate-names.js';
 import { parseCertificateRequest } from './certificate-request.js';
 import type { ClassifiedRequest, Identifier, Operation } from './operation.js';

@@ -2,7 +2,7 @@
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import type { JsonObject } from '../lib/strict-json.js';
+import type { JsonObject } from '../lib/json-value.js';
 import type { CertificateRequest } from './certificate-request.js';
 
 export const OPERATIONS = [

@@ -2,7 +2,7 @@
 // A client may be given a certificate that outlives its right to ask for one: so dates are refused
 // unless a policy says how far they may reach.
 
-import { isJsonObject, jsonMember, type JsonObject } from '../lib/strict-json.js';
+import { isJsonObject, jsonMember, type JsonObject } from '../lib/json-value.js';
 import { formatDuration } from './duration.js';
 
 export interface ValidityLimits {

@@ -190,7 +190,11 @@ describe('the tightest policy', () => {
           { identifiers: NAMES.slice(0, 2) },
           `does not allow new-order for ${NAMES[2] ?? ''}`,
         ],
-        ['count', { 'max-identifiers': 2 }, 'allows at most 2 names in a request, and this has more'],
+        [
+          'count',
+          { 'max-identifiers': 2 },
+          'allows at most 2 names in a request, and this has more',
+        ],
         [
           'pin',
           { 'csr-keys': [await pinOf(keys.rsa)] },

@@ -57,7 +57,8 @@ function naiveObject(text: string): object | undefined {
   const reading = bytes === undefined ? undefined : naiveReading(bytes);
   const value = reading?.value;
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return isObject && (reading?.depth ?? Infinity) <= MAX_JSON_DEPTH ? value : undefined;
+  const isStrict = reading?.numbers === 'integers' && reading.depth <= MAX_JSON_DEPTH;
+  return isObject && isStrict ? value : undefined;
 }
 
 function isRightHeader(header: object): boolean {

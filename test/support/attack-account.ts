@@ -1,7 +1,7 @@
 // Attacks on the account: deactivation by its URL and whatever a CA may take for that, key change, contact
 // update, new account, other keys and key IDs, other servers. Used by test processes only.
 
-import type { JsonObject } from '../../src/lib/strict-json.js';
+import type { JsonObject } from '../../src/lib/json-value.js';
 import {
   attack,
   both,

@@ -1,7 +1,7 @@
 // Attacks with names: orders for more than is allowed, names and types that two readers may take for different
 // ones, dates, profiles, and requests about other people's certificates. Used by test processes only.
 
-import type { JsonObject } from '../../src/lib/strict-json.js';
+import type { JsonObject } from '../../src/lib/json-value.js';
 import {
   attack,
   both,

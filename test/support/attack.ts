@@ -1,7 +1,7 @@
 // What an attack on the daemon is: bytes on its socket, and what has to come of them in each set-up. Used by
 // test processes only. The tables of attacks are in attack-*.ts beside this file.
 
-import type { JsonObject } from '../../src/lib/strict-json.js';
+import type { JsonObject } from '../../src/lib/json-value.js';
 import type { Operation } from '../../src/policy/operation.js';
 
 export const ORIGIN = 'https://ca.example';

@@ -26,13 +26,36 @@ const anyString = fc
   .chain(anyLiteral);
 const anyScalar = fc.oneof(
   anyString,
+  fc.maxSafeInteger().map(String),
+  fc.constantFrom('0', '9007199254740991', '-9007199254740991', 'null', 'false', 'true'),
+);
+/** Numbers that two readers may hold for different ones, and some that they may not. */
+const otherNumber = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((each) => JSON.stringify(each)),
-  fc.constantFrom('0', '-0', '1e308', '9007199254740993', '1E-999', '-0.0e+1', '1.5', 'true'),
-  fc.constantFrom('null', 'false'),
+  fc
+    .tuple(fc.maxSafeInteger(), fc.nat(999_999_999))
+    .map(([whole, decimals]) => `${whole % 10_000_000}.${decimals}`),
+  fc.constantFrom('-0', '0.10', '1e308', '9007199254740992', '9007199254740993', '1E-999', '1.0'),
+  fc.constantFrom('-0.0', '-0.0e+1', '0.1234567890123456', '0.12345678901234', '1e999', '1e0'),
 );
 /** What is no value, or none to be taken. */
 const badScalar = fc.constantFrom(
-  ...['1e999', '-1e309', '9'.repeat(310), '01', '+1', '.5', '1.', '0x1', 'NaN', 'Infinity', 'True'],
+  ...[
+    '-1e309',
+    '9'.repeat(310),
+    '01',
+    '-',
+    '1.e1',
+    '1e',
+    '-.5',
+    '+1',
+    '.5',
+    '1.',
+    '0x1',
+    'NaN',
+    'Infinity',
+    'True',
+  ],
   ...[
     '"\\ud800"',
     '"\\udc00\\ud800"',
@@ -87,7 +110,11 @@ export const goodJson = nested(anyScalar, true);
 
 /** JSON, or nearly so: duplicates are likely, and values that are none. */
 export const nearlyJson = nested(
-  fc.oneof({ weight: 12, arbitrary: anyScalar }, { weight: 1, arbitrary: badScalar }),
+  fc.oneof(
+    { weight: 12, arbitrary: anyScalar },
+    { weight: 1, arbitrary: otherNumber },
+    { weight: 1, arbitrary: badScalar },
+  ),
   false,
 );
 

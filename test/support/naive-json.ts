@@ -3,15 +3,27 @@
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** What the text stands for, and how deep its objects and arrays are; undefined when it is to be refused. */
+/** From what every reader holds for one number to what some hold for another; each kind has those before it. */
+const NUMBER_KINDS = ['integers', 'decimals', 'all'] as const;
+export type NumberKind = (typeof NUMBER_KINDS)[number];
+
+/** What the text stands for. */
 export interface NaiveReading {
   readonly value: Json;
+  /** How deep its objects and arrays are. */
   readonly depth: number;
+  /** The first kind that holds all its numbers. */
+  readonly numbers: NumberKind;
 }
 
-export function naiveReading(bytes: Uint8Array): NaiveReading | undefined {
+/**
+ * Reads JSON; undefined when it is to be refused.
+ * @param isPatient the last of two members with one name counts, a BOM is nothing, and U+FFFD is for what is no Unicode
+ */
+export function naiveReading(bytes: Uint8Array, isPatient = false): NaiveReading | undefined {
   try {
-    return new NaiveReader(characters(bytes)).read();
+    const text = isPatient ? Array.from(new TextDecoder().decode(bytes)) : characters(bytes);
+    return new NaiveReader(text, isPatient).read();
   } catch (error) {
     if (error instanceof NoJson) {
       return undefined;
@@ -44,17 +56,20 @@ function characters(bytes: Uint8Array): readonly string[] {
 
 class NaiveReader {
   readonly #text: readonly string[];
+  readonly #isPatient: boolean;
   #at = 0;
   #depth = 0;
+  #numbers = 0;
 
-  constructor(text: readonly string[]) {
+  constructor(text: readonly string[], isPatient: boolean) {
     this.#text = text;
+    this.#isPatient = isPatient;
   }
 
   read(): NaiveReading {
     const value = this.#value(0);
     require(this.#at === this.#text.length);
-    return { value, depth: this.#depth };
+    return { value, depth: this.#depth, numbers: NUMBER_KINDS[this.#numbers] ?? 'all' };
   }
 
   #value(depth: number): Json {
@@ -93,7 +108,7 @@ class NaiveReader {
       do {
         this.#blanks();
         const name = this.#string();
-        require(!members.some(([other]) => other === name));
+        require(this.#isPatient || !members.some(([other]) => other === name));
         this.#blanks();
         require(this.#skip(':'));
         members.push([name, this.#value(depth)]);
@@ -126,8 +141,9 @@ class NaiveReader {
       this.#at += 1;
       found += character === '\\' ? this.#escape() : character;
     }
-    require(Array.from(found).every((each) => !/^[\ud800-\udfff]$/.test(each)));
-    return found;
+    const isLone = (each: string): boolean => /^[\ud800-\udfff]$/.test(each);
+    require(this.#isPatient || !Array.from(found).some(isLone));
+    return Array.from(found, (each) => (isLone(each) ? '\ufffd' : each)).join('');
   }
 
   #escape(): string {
@@ -151,9 +167,8 @@ class NaiveReader {
       this.#at += 1;
     }
     require(/^-?(0|[1-9][0-9]*)(\.[0-9]+)?([Ee][-+]?[0-9]+)?$/.test(literal));
-    const value = Number(literal);
-    require(value > -Infinity && value < Infinity);
-    return value;
+    this.#numbers = Math.max(this.#numbers, NUMBER_KINDS.indexOf(kindOf(literal)));
+    return Number(literal);
   }
 
   #word<T>(word: string, value: T): T {
@@ -172,6 +187,20 @@ class NaiveReader {
     this.#at += isThere ? 1 : 0;
     return isThere;
   }
+}
+
+/** Zero has no sign, integers are those that count in a double, and decimals have as many digits as a double keeps. */
+function kindOf(literal: string): NumberKind {
+  if (/^-[0.]+$/.test(literal)) {
+    return 'all';
+  }
+  if (/^-?[0-9]+$/.test(literal)) {
+    const integer = BigInt(literal);
+    const isExact = -(2n ** 53n) < integer && integer < 2n ** 53n;
+    return isExact ? 'integers' : 'all';
+  }
+  const isShort = /^-?[0-9]+\.[0-9]+$/.test(literal) && literal.replace(/[-.]/g, '').length <= 15;
+  return isShort ? 'decimals' : 'all';
 }
 
 function require(condition: boolean): void {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { parseSigningInput } from '../../../src/jose/signing-input.js';
-import type { JsonObject } from '../../../src/lib/strict-json.js';
+import type { JsonObject } from '../../../src/lib/json-value.js';
 import { classifyRequest, readContent } from '../../../src/policy/classify.js';
 import { decideRequest, type PolicyContext } from '../../../src/policy/decide.js';
 import { OPERATIONS, type Operation } from '../../../src/policy/operation.js';

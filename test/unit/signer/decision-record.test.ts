@@ -24,7 +24,12 @@ const RULE = { rule: 'web.operations', reason: 'no' } as const;
 const REQUEST: DecidedRequest = {
   connection: '1',
   input: parseSigningInput(Buffer.from(LINE)),
-  decision: { verdict: denied(RULE.rule, RULE.reason), request: undefined, unread: 'payload', budgets: [] },
+  decision: {
+    verdict: denied(RULE.rule, RULE.reason),
+    request: undefined,
+    unread: 'payload',
+    budgets: [],
+  },
 };
 
 interface Bed {

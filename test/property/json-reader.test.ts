@@ -5,41 +5,82 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isAppError } from '../../src/lib/errors.js';
-import { MAX_JSON_DEPTH, parseStrictJson, type JsonValue } from '../../src/lib/strict-json.js';
+import type { JsonValue } from '../../src/lib/json-value.js';
+import { parsePatientJson } from '../../src/lib/patient-json.js';
+import {
+  MAX_JSON_DEPTH,
+  parseStrictJson,
+  parseStrictJsonWithDecimals,
+} from '../../src/lib/strict-json.js';
 import { fuzzed } from '../support/fuzz.js';
 import { anyLiteral, goodJson, mutatedBytes, nearlyJson } from '../support/json-text.js';
-import { naiveReading } from '../support/naive-json.js';
+import { platformReading } from '../support/json-parse.js';
+import { naiveReading, type NumberKind } from '../support/naive-json.js';
 
 type Reading = { readonly value: JsonValue } | undefined;
 
+const strictly = (bytes: Uint8Array): Reading => readingBy(parseStrictJson, bytes);
+const withDecimals = (bytes: Uint8Array): Reading => readingBy(parseStrictJsonWithDecimals, bytes);
+const patiently = (bytes: Uint8Array): Reading => readingBy(parsePatientJson, bytes);
+
 /** The value, or undefined when the bytes are refused; any other error fails the test. */
-function strictly(bytes: Uint8Array): Reading {
+function readingBy(parse: (bytes: Uint8Array) => JsonValue, bytes: Uint8Array): Reading {
   try {
-    return { value: parseStrictJson(bytes) };
+    return { value: parse(bytes) };
   } catch (error) {
     assert.ok(isAppError(error, 'LIB_JSON'), String(error));
     return undefined;
   }
 }
 
-function naively(bytes: Uint8Array): { readonly value: unknown } | undefined {
+function naively(
+  bytes: Uint8Array,
+  kinds: readonly NumberKind[] = ['integers'],
+): { readonly value: unknown } | undefined {
   const reading = naiveReading(bytes);
-  return reading === undefined || reading.depth > MAX_JSON_DEPTH
+  return reading === undefined || reading.depth > MAX_JSON_DEPTH || !kinds.includes(reading.numbers)
     ? undefined
     : { value: reading.value };
+}
+
+/** What JSON.parse, or the simple reader where that is not sound, says of bytes in which all is let pass that can be. */
+function patientOracle(bytes: Uint8Array): { readonly value: unknown } | undefined {
+  const naive = naiveReading(bytes, true);
+  const simple = naive === undefined ? undefined : { value: naive.value };
+  const platform = platformReading(new TextDecoder().decode(bytes), simple);
+  const reading = platform === undefined ? undefined : { value: wellFormed(platform.value) };
+  assert.deepEqual(reading, simple);
+  return reading;
+}
+
+/** Every text in it with U+FFFD for lone surrogates. Two names that become one are one member, the last. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === 'string') {
+    return value.replace(/\p{Surrogate}/gu, '\ufffd');
+  }
+  if (typeof value !== 'object' || value === null) {
+    return value;
+  }
+  return Array.isArray(value)
+    ? value.map(wellFormed)
+    : Object.fromEntries(
+        Object.entries(value).map(([name, each]) => [wellFormed(name), wellFormed(each)]),
+      );
 }
 
 function assertRefused(text: string): void {
   assert.equal(strictly(Buffer.from(text)), undefined, text);
 }
 
-/** Both readers on all bytes; some, but not all of them must be taken, or nothing was shown. */
+/** All readers on all bytes; some, but not all of them must be taken, or nothing was shown. */
 function assertSameReadings(bytes: fc.Arbitrary<Uint8Array>, runs: number): void {
   const seen = { taken: 0, refused: 0 };
   fc.assert(
     fc.property(bytes, (each) => {
       const strict = strictly(each);
       assert.deepEqual(strict, naively(each));
+      assert.deepEqual(withDecimals(each), naively(each, ['integers', 'decimals']));
+      assert.deepEqual(patiently(each), patientOracle(each));
       seen[strict === undefined ? 'refused' : 'taken'] += 1;
     }),
     fuzzed(runs),
@@ -55,12 +96,12 @@ const wrapping = fc
   })
   .map((layers) => layers.reduce((outer, layer) => outer.replace('@', layer), '@'));
 
-describe('strict JSON', () => {
+describe('the JSON reader', () => {
   it('reads what has one reading, and reads its own writing the same', () => {
     fc.assert(
       fc.property(goodJson, (text) => {
         const { value } = strictly(bytesOf(text)) ?? assert.fail(text);
-        assert.deepEqual(value, JSON.parse(text));
+        assert.deepEqual({ value }, platformReading(text, { value }));
         assert.deepEqual(value, naiveReading(bytesOf(text))?.value);
         const canonical = JSON.stringify(value);
         assert.equal(JSON.stringify(strictly(bytesOf(canonical))?.value), canonical);
@@ -137,25 +178,31 @@ describe('strict JSON', () => {
     );
   });
 
-  it('refuses a number that no double holds, and reads the nearest double else', () => {
-    const digits = fc.stringMatching(/^[1-9][0-9]{0,330}$/);
+  it('takes a number exactly or not at all, and the nearest double when it is patient', () => {
+    const digits = fc.stringMatching(/^-?(0|[1-9][0-9]{0,330})$/);
+    const decimals = fc.oneof(fc.constant(''), fc.stringMatching(/^\.[0-9]{1,18}$/));
+    const power = fc.oneof(fc.constant(''), fc.stringMatching(/^[eE][-+]?[0-9]{1,3}$/));
     fc.assert(
-      fc.property(
-        digits,
-        fc.integer({ min: -400, max: 400 }),
-        wrapping,
-        (mantissa, power, outer) => {
-          const literal = `${mantissa}e${power}`;
-          const isFinite = Math.abs(Number(literal)) < Infinity;
-          const reading = strictly(bytesOf(outer.replace('@', literal)));
-          assert.equal(reading !== undefined, isFinite);
-          assert.deepEqual(
-            strictly(bytesOf(literal)),
-            isFinite ? { value: Number(literal) } : undefined,
-          );
-        },
-      ),
-      fuzzed(500),
+      fc.property(digits, decimals, power, wrapping, (whole, point, exponent, outer) => {
+        const literal = whole + point + exponent;
+        const bytes = bytesOf(outer.replace('@', literal));
+        assert.deepEqual(strictly(bytes), naively(bytes));
+        assert.deepEqual(withDecimals(bytes), naively(bytes, ['integers', 'decimals']));
+        assert.deepEqual(patiently(bytesOf(literal)), { value: Number(literal) });
+        const exact = withDecimals(bytesOf(literal));
+        assert.equal(exact?.value, exact === undefined ? undefined : Number(literal));
+      }),
+      fuzzed(1000),
+    );
+  });
+
+  it('reads a text as it is, whatever it has read before', () => {
+    fc.assert(
+      fc.property(anyLiteral('\\'), anyLiteral('b'), anyLiteral('a'), (odd, plain, first) => {
+        strictly(bytesOf(`{${first}:1,${odd}:2}`));
+        assert.deepEqual(strictly(bytesOf(`{${first}:1,${plain}:2}`)), { value: { a: 1, b: 2 } });
+      }),
+      fuzzed(100),
     );
   });
 
