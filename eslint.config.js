@@ -29,6 +29,25 @@ export default defineConfig(
     },
   },
   {
+    files: ['src/**'],
+    rules: {
+      // JSON.parse reads a text otherwise after another one on some versions of Node: src reads JSON itself.
+      'no-restricted-syntax': [
+        'error',
+        ...[
+          'Identifier[name="JSON"]:not(MemberExpression[property.name="stringify"] > .object)',
+          'MemberExpression[property.name="JSON"]',
+          'MemberExpression[property.value="JSON"]',
+          'CallExpression[callee.property.name="json"]',
+        ].map((selector) => ({
+          selector,
+          message:
+            'Read JSON with lib/strict-json.ts where it decides, else with lib/patient-json.ts.',
+        })),
+      ],
+    },
+  },
+  {
     files: ['test/**'],
     rules: {
       // node:test returns promises from describe/it that its runner awaits itself.

@@ -3,6 +3,7 @@
 
 import * as v from 'valibot';
 import { AppError } from '../lib/errors.js';
+import { parsePatientJson } from '../lib/patient-json.js';
 import { printable } from '../lib/printable.js';
 import type { HttpResponse } from './http.js';
 
@@ -10,12 +11,10 @@ import type { HttpResponse } from './http.js';
 const JSON_BLANKS: readonly number[] = [0x20, 0x09, 0x0a, 0x0d];
 const EMPTY_OBJECT = Buffer.from('{}');
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
 /** JSON bytes as an unknown value, or undefined when they are none. */
 export function decodeJson(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(utf8.decode(bytes));
+    return parsePatientJson(bytes);
   } catch {
     return undefined;
   }

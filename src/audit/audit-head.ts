@@ -8,6 +8,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from '
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { parseStrictJson } from '../lib/strict-json.js';
 import { prepareStateDirectory } from '../sys/state-directory.js';
 import type { ChainHead } from './audit-record.js';
 
@@ -129,7 +130,7 @@ function readHead(fd: number, path: string): NotedHead | undefined {
     return undefined;
   }
   try {
-    return v.parse(headSchema, JSON.parse(buffer.toString('latin1', 0, length)));
+    return v.parse(headSchema, parseStrictJson(buffer.subarray(0, length)));
   } catch (error) {
     throw new AppError('AUDIT_RECORD', `audit head: ${path} is damaged`, {
       hint: 'the daemon writes it anew with its next record; name the files to verify without it',

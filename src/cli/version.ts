@@ -3,6 +3,8 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isJsonObject, jsonMember } from '../lib/json-value.js';
+import { parsePatientJson } from '../lib/patient-json.js';
 
 /** The path of a file of this package. */
 export function packageFile(name: string): string {
@@ -11,9 +13,7 @@ export function packageFile(name: string): string {
 
 /** Version of this package, `1.2.3`. */
 export function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
-  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) {
-    return String(manifest.version);
-  }
-  return 'unknown';
+  const manifest = parsePatientJson(readFileSync(packageFile('package.json')));
+  const version = isJsonObject(manifest) ? jsonMember(manifest, 'version') : undefined;
+  return typeof version === 'string' ? version : 'unknown';
 }

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { arch } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { parseStrictJson } from '../lib/strict-json.js';
 import { GENERATED_ATTRIBUTES, KEY_TYPES } from '../token/messages.js';
 
 const NATIVE_CONFIG = fileURLToPath(new URL('../../../native-config/', import.meta.url));
@@ -78,5 +79,5 @@ export function libraryPaths({ libraries }: ModuleProfile, machine: string = arc
 }
 
 function readJson(path: string): unknown {
-  return JSON.parse(readFileSync(path, 'utf8'));
+  return parseStrictJson(readFileSync(path));
 }

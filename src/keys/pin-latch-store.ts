@@ -160,7 +160,7 @@ function readLatchFile(path: string): PinLatch | undefined {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      return parseLatch(readFileSync(fd, 'utf8'));
+      return parseLatch(readFileSync(fd));
     } finally {
       closeSync(fd);
     }
@@ -175,9 +175,9 @@ function nameOf({ manufacturer, model, serial }: LatchedToken): string {
   return hash.digest('hex').slice(0, 32);
 }
 
-function readIfThere(path: string): string | undefined {
+function readIfThere(path: string): Buffer | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') {
       return undefined;

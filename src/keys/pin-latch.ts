@@ -3,6 +3,7 @@
 // refused. It names the token and where the PIN came from; nothing in it is derived from the PIN.
 
 import * as v from 'valibot';
+import { parseStrictJson } from '../lib/strict-json.js';
 import type { TokenInfo } from '../token/messages.js';
 
 /** Attempts in a row, each with a changed source, after which only `clavigerd pin clear` helps. */
@@ -29,9 +30,9 @@ export type PinLatch = v.InferOutput<typeof latchSchema>;
 export type LatchedToken = Pick<TokenInfo, 'label' | 'serial' | 'manufacturer' | 'model'>;
 
 /** What the file holds; undefined for anything that is no latch, which holds like one. */
-export function parseLatch(content: string): PinLatch | undefined {
+export function parseLatch(content: Uint8Array): PinLatch | undefined {
   try {
-    const parsed = v.safeParse(latchSchema, JSON.parse(content));
+    const parsed = v.safeParse(latchSchema, parseStrictJson(content));
     return parsed.success ? parsed.output : undefined;
   } catch {
     return undefined;

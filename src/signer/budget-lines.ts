@@ -4,6 +4,8 @@
 
 import { createHash } from 'node:crypto';
 import { AppError } from '../lib/errors.js';
+import { isJsonObject, type JsonObject } from '../lib/json-value.js';
+import { parseStrictJson } from '../lib/strict-json.js';
 import type { CountLog } from './budget-counts.js';
 
 const FORMAT = 1;
@@ -122,10 +124,10 @@ function logOf(body: string): CountLog | undefined {
 }
 
 /** The object that a body without its closing brace is, or undefined. */
-function parsed(body: string): Readonly<Record<string, unknown>> | undefined {
+function parsed(body: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(`${body}}`);
-    return typeof value === 'object' && value !== null ? { ...value } : undefined;
+    const value = parseStrictJson(Buffer.from(`${body}}`));
+    return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { ERROR_CODES } from '../lib/error-codes.js';
 import { AppError, messageOf, type AppErrorOptions } from '../lib/errors.js';
+import { parseStrictJson } from '../lib/strict-json.js';
 import { ADMIN_REQUESTS, ADMIN_RESULTS } from './admin-messages.js';
 
 /** Longest PIN, label or other text in a message, in UTF-16 units. */
@@ -235,7 +236,7 @@ export function parseReply(body: Buffer): ReplyMessage {
 function parse<T extends v.GenericSchema>(schema: T, body: Buffer, what: string): v.InferOutput<T> {
   let value: unknown;
   try {
-    value = JSON.parse(body.toString('utf8'));
+    value = parseStrictJson(body);
   } catch {
     throw new AppError('TOKEN_HELPER', `token helper: ${what} is not JSON`);
   }
@@ -272,8 +273,14 @@ export function errorOfResult(failure: v.InferOutput<typeof error>): TokenError 
 export function formatErrorResult(failure: unknown): HelperResult {
   const known = failure instanceof AppError ? failure : undefined;
   const code = ERROR_CODES.token.find((candidate) => candidate === known?.code) ?? 'TOKEN_FAILED';
-  const message = messageOf(failure).slice(0, 4 * MAX_TEXT);
-  const hint = known?.hint?.slice(0, 4 * MAX_TEXT);
+  const message = cut(messageOf(failure));
+  const hint = known?.hint === undefined ? undefined : cut(known.hint);
   const returnValue = failure instanceof TokenError ? failure.returnValue : undefined;
   return { kind: 'error', error: { code, message, hint, returnValue } };
+}
+
+/** To what a message may hold, and never through a character: half of one is no JSON that is taken. */
+function cut(text: string): string {
+  const whole = text.replace(/\p{Surrogate}/gu, '\ufffd');
+  return whole.slice(0, 4 * MAX_TEXT).replace(/[\ud800-\udbff]$/, '');
 }

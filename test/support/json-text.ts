@@ -140,3 +140,18 @@ export function mutatedBytes(bytes: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Buff
       return Buffer.from(octets);
     });
 }
+
+/** Values that the strict reader takes when JSON.stringify has written them: no number but integers. */
+export const strictJsonValue: fc.Arbitrary<unknown> = fc.jsonValue().map(withIntegers);
+
+function withIntegers(value: unknown): unknown {
+  if (typeof value === 'number') {
+    return Number.isSafeInteger(value) ? value : 1;
+  }
+  if (typeof value !== 'object' || value === null) {
+    return value;
+  }
+  return Array.isArray(value)
+    ? value.map(withIntegers)
+    : Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withIntegers(each)]));
+}

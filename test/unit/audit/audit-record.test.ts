@@ -81,17 +81,17 @@ describe('formatRecord', () => {
     const reason = 'a"\\\n\u001b[31m\u007f\u00e9\u202e\u{1f511}\ud800';
     const line = formatRecord({ ...FULL, reason });
     assert.ok(
-      line.includes('"a\\"\\\\\\n\\u001b[31m\\u007f\\u00e9\\u202e\\ud83d\\udd11\\ud800"'),
+      line.includes('"a\\"\\\\\\n\\u001b[31m\\u007f\\u00e9\\u202e\\ud83d\\udd11\\ufffd"'),
       line,
     );
-    assert.equal(parseRecord(Buffer.from(line)).reason, reason);
+    assert.equal(parseRecord(Buffer.from(line)).reason, reason.replace('\ud800', '\ufffd'));
   });
 
   it('keeps durations to numbers that can be read', () => {
     for (const [ms, text] of [
       [-1, '0.00'],
       [NaN, '0.00'],
-      [Infinity, '10000000000000.00'],
+      [Infinity, '1000000000000.00'],
     ] as const) {
       const line = formatRecord({ ...FULL, 'queue-ms': ms });
       assert.ok(line.includes(`"queue-ms":${text},`), line);

@@ -40,7 +40,7 @@ describe('request lines', () => {
   });
 
   const bad: readonly (readonly [string, string, RegExp])[] = [
-    ['no JSON', '{"protected":', /not valid/],
+    ['no JSON', '{"protected":', /json: no value/],
     ['a member twice', '{"protected":{"alg":"a","alg":"b"},"payload":null}', /twice/],
     ['a foreign member', '{"protected":{},"payload":null,"signature":"x"}', /no other/],
     ['no header', '{"payload":null}', /protected is not an object/],

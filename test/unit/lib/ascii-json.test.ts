@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { formatAsciiJson } from '../../../src/lib/ascii-json.js';
+import { parseStrictJson } from '../../../src/lib/strict-json.js';
 
 describe('formatAsciiJson', () => {
   it('escapes what is not printable ASCII, and is JSON of the same value', () => {
@@ -15,6 +16,21 @@ describe('formatAsciiJson', () => {
           JSON.stringify({ [text]: [text] }),
         );
       }),
+    );
+  });
+
+  it('writes nothing that the strict reader would not take', () => {
+    assert.equal(formatAsciiJson({ detail: 'a\ud83d' }), '{"detail":"a\\ufffd"}');
+    fc.assert(
+      fc.property(
+        fc.string({
+          unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
+        }),
+        (text) => {
+          const read = parseStrictJson(Buffer.from(formatAsciiJson([text])));
+          assert.deepEqual(read, [text.replace(/\p{Surrogate}/gu, '\ufffd')]);
+        },
+      ),
     );
   });
 });

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../../src/lib/json-value.js';
 import { classifyRequest, readContent } from '../../../src/policy/classify.js';
 import { decideRequest, type PolicyContext } from '../../../src/policy/decide.js';
 import { OPERATIONS, type Operation } from '../../../src/policy/operation.js';
+import { strictJsonValue } from '../../support/json-text.js';
 import { makeKey } from '../../support/keys.js';
 
 const JWK = jwkOfKey(makeKey('ES256').publicKey);
@@ -207,7 +208,7 @@ describe('decideRequest with a key ID', () => {
 
   it('never approves what it cannot classify', () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (payload) => {
+      fc.property(fc.dictionary(fc.string(), strictJsonValue), (payload) => {
         const request = input(BY_KID, payload);
         const { verdict } = decideRequest(request, context);
         if (classifyRequest(request) === undefined) {
