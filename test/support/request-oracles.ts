@@ -1,6 +1,7 @@
 // What others read in a certificate request or certificate: openssl, Node's binding to it, @peculiar/x509.
 // Used by test processes only. Names of types that they print in their own ways are left out.
 
+import assert from 'node:assert/strict';
 import 'reflect-metadata';
 import { X509Certificate } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -77,11 +78,13 @@ export async function opensslNames(
   return [...commonNames.map(nameOfCommonName), ...namesOfLine(line)];
 }
 
-/** The names of a certificate as Node prints them, or undefined when it cannot be read. */
+/** The names of a certificate as Node prints them, or undefined when it, or its key, cannot be read. */
 export function nodeNames(der: Uint8Array): readonly Name[] | undefined {
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(der);
+    // toLegacyObject() of a certificate with a key that OpenSSL does not read ends Node 24.21 by SIGSEGV.
+    assert.ok(certificate.publicKey.asymmetricKeyType !== undefined);
   } catch {
     return undefined;
   }
