@@ -1,10 +1,9 @@
 // The daemons the benchmark compares, started and stopped for it.
 
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { childrenOf, startProcess, type RunningProcess } from '../support/process.js';
+import { startProcess, type RunningProcess } from '../support/process.js';
 import { CLAVIGERD } from '../support/programs.js';
 import type { Scope } from '../support/scope.js';
 
@@ -81,11 +80,4 @@ export async function startServer(scope: Scope, folder: string, plan: ServerPlan
     waitFor: { socket },
   });
   return { name: plan.name, algorithm: plan.algorithm, socket, process: running };
-}
-
-/** Resident memory in MiB, of a daemon and its children. */
-export function residentMiB(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const own = Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024;
-  return childrenOf(pid).reduce((sum, child) => sum + residentMiB(child), own);
 }
