@@ -45,11 +45,7 @@ export async function makeHostileBed(scope: Scope, settings = ''): Promise<Hosti
   const token = await createFaultyToken(scope);
   const top = `privkey = ${JSON.stringify(token.uri)}\n${settings}\n`;
   const bed = await makeSectionBed(scope, `${top}${SECTIONS}`);
-  const [reader, web, honest] = ['reader', 'web', 'honest'].map((name) => bed.path(name)) as [
-    string,
-    string,
-    string,
-  ];
+  const [reader, web, honest] = [bed.path('reader'), bed.path('web'), bed.path('honest')];
   const waitFor = { socket: honest };
   const daemon = await startInBed(scope, bed, { waitFor, env: token.hsm.env });
   return { daemon, token, logfile: bed.logfile, reader, web, honest };
