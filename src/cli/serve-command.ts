@@ -6,6 +6,7 @@ import type { Start } from '../config/listen-settings.js';
 import { systemClock } from '../lib/clock.js';
 import { systemCodeOf } from '../lib/errors.js';
 import { Log } from '../sys/log.js';
+import { assertPassedSockets, servedSockets } from '../sys/passed-sockets.js';
 import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.js';
 import { loadDaemonConfig, type DaemonConfig } from './daemon-config.js';
 import { DaemonStderr } from './daemon-stderr.js';
@@ -29,13 +30,17 @@ export interface ServeOptions {
 
 /** Runs the daemon; gives the exit code. @throws AppError of any folder, before anything is served. */
 export async function serve(options: ServeOptions): Promise<number> {
-  const passed = options.stdio === true ? [] : takePassedSockets(process.env, process.pid);
+  const all = options.stdio === true ? [] : takePassedSockets(process.env, process.pid);
+  const passed = servedSockets(all);
   const start = startOf(options, passed);
   const isCheck = options.check === true;
   // Systemd passes its sockets to the service alone, and --check is for people.
   const isKnown = !isCheck || start.kind === 'stdio' || passed.length > 0;
   const loaded = loadDaemonConfig(options, isKnown ? start : undefined);
   const { config } = loaded;
+  if (all.length > 0) {
+    assertPassedSockets(all, process.geteuid?.() ?? 0);
+  }
   if (isCheck) {
     printText(formatEffectiveConfig(config));
     return EXIT_OK;

@@ -2,6 +2,7 @@
 // A restriction that could not be applied (the mode of a socket that systemd made) is refused here.
 
 import { basename } from 'node:path';
+import { RESERVED_DESCRIPTOR } from '../lib/descriptor-names.js';
 import { DEFAULT_ACCOUNT } from './account-settings.js';
 import { listenSchema, type ListenSettings, type Settings } from './clavigerd-schema.js';
 import type { SettingReader } from './setting-reader.js';
@@ -173,6 +174,9 @@ function readPlace(
   }
   if (descriptor === undefined && stdio === undefined) {
     return readSocket(reader, socket, settings, context);
+  }
+  if (descriptor === RESERVED_DESCRIPTOR) {
+    reader.refuse('descriptor', `${JSON.stringify(descriptor)} is reserved, and never served`);
   }
   const problem = 'is for a socket that the daemon binds itself';
   const hint = descriptor === undefined ? '' : '; systemd has SocketMode= and SocketGroup=';

@@ -2,6 +2,7 @@
 // The variables are trusted only when LISTEN_PID says that they are for this process.
 
 import { fstatSync } from 'node:fs';
+import { AppError } from '../lib/errors.js';
 
 /** The first descriptor systemd passes. */
 const FIRST_FD = 3;
@@ -16,17 +17,24 @@ export interface PassedSocket {
 /**
  * The sockets passed by systemd, none when the variables are for another process.
  * Deletes the variables, so that no child takes them for its own.
+ * @throws AppError CONFIG_INVALID for more than can be served: whoever connected to the others would wait for ever
  */
 export function takePassedSockets(env: NodeJS.ProcessEnv, processId: number): PassedSocket[] {
   const { LISTEN_PID: pid, LISTEN_FDS: fds, LISTEN_FDNAMES: names } = env;
   delete env['LISTEN_PID'];
   delete env['LISTEN_FDS'];
   delete env['LISTEN_FDNAMES'];
-  if (pid !== String(processId) || fds === undefined || !/^[1-9]\d{0,2}$/.test(fds)) {
+  if (pid !== String(processId) || fds === undefined || !/^[1-9]\d*$/.test(fds)) {
     return [];
   }
+  if (Number(fds) > MAX_FDS) {
+    throw new AppError(
+      'CONFIG_INVALID',
+      `systemd passed ${fds} sockets, and ${MAX_FDS} are possible`,
+    );
+  }
   const nameOf = names?.split(':') ?? [];
-  return Array.from({ length: Math.min(Number(fds), MAX_FDS) }, (_, at) => ({
+  return Array.from({ length: Number(fds) }, (_, at) => ({
     fd: FIRST_FD + at,
     name: nameOf[at] ?? 'unknown',
   }));

@@ -119,6 +119,16 @@ describe('systemd units', () => {
     assert.equal(verified.code, 0, verified.stderr);
   });
 
+  it('let systemd make no socket that is open to everybody, as it does unless told', async () => {
+    const sockets = (await readdir(UNITS)).filter((name) => name.endsWith('.socket'));
+    assert.equal(sockets.length, 2);
+    for (const name of sockets) {
+      const text = await readFile(join(UNITS, name), 'utf8');
+      assert.deepEqual(text.match(/^SocketMode=.*$/gm), ['SocketMode=0600'], name);
+      assert.doesNotMatch(text, /^(Accept|ListenDatagram|ListenSequentialPacket)=/m);
+    }
+  });
+
   it('start the programs that package.json installs', async () => {
     const parsed: unknown = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
     assert.ok(typeof parsed === 'object' && parsed !== null && 'bin' in parsed);

@@ -50,7 +50,7 @@ const MODULE_DOORS: readonly Door[] = [
     name: 'child processes',
     opens: /^node:(child_process|cluster|worker_threads)$/,
     allowed:
-      /^src\/(keys\/(token-helper|gpg-process|pin-program|pin-entry)\.ts|sys\/file-lock\.ts|client\/[^/]+\.ts)$/,
+      /^src\/(keys\/(token-helper|gpg-process|pin-program|pin-entry)\.ts|sys\/(file-lock|descriptor-kinds)\.ts|client\/[^/]+\.ts)$/,
   },
   {
     name: 'network',
