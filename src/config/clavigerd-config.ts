@@ -192,7 +192,8 @@ function readStateDirectory(
 
 function readFiles(reader: SettingReader, settings: Settings) {
   const path = settings['audit-log'];
-  const logfile = reader.expand('logfile', settings.logfile);
+  const logfile =
+    settings.logfile === undefined ? undefined : reader.path('logfile', settings.logfile);
   const auditLog = path === undefined ? undefined : reader.path('audit-log', path);
   const auditDurable = settings['audit-durable'] ?? false;
   if (auditDurable && path === undefined) {

@@ -2,6 +2,7 @@
 // Pure: the values come in as a record, so that nothing here reads the environment.
 
 import { AppError } from '../lib/errors.js';
+import { hasControlCharacter } from '../lib/printable.js';
 
 /** What the specifiers stand for is worked out from this; strings may be empty, as in a shell. */
 export interface SpecifierEnvironment {
@@ -58,11 +59,12 @@ export function specifierValues(environment: SpecifierEnvironment): SpecifierVal
 /**
  * Replaces each %-specifier.
  * @throws AppError CONFIG_INVALID for an unknown specifier, a lone % at the end, or one that has no
- *   value here (%t without XDG_RUNTIME_DIR, for instance).
+ *   value here (%t without XDG_RUNTIME_DIR, for instance); for a control character, which no path has that
+ *   somebody means.
  */
 export function expandSpecifiers(text: string, values: SpecifierValues): string {
   // The `s` flag and the empty alternative let a trailing % be seen, and refused.
-  return text.replace(/%(.|)/gsu, (specifier, letter: string) => {
+  const expanded = text.replace(/%(.|)/gsu, (specifier, letter: string) => {
     const shown = JSON.stringify(text);
     if (!values.has(letter)) {
       throw new AppError('CONFIG_INVALID', `${shown} has the unknown specifier ${specifier}`, {
@@ -77,6 +79,10 @@ export function expandSpecifiers(text: string, values: SpecifierValues): string 
     }
     return value;
   });
+  if (hasControlCharacter(expanded)) {
+    throw new AppError('CONFIG_INVALID', `${JSON.stringify(expanded)} has a control character`);
+  }
+  return expanded;
 }
 
 function hintFor(letter: string): string | undefined {

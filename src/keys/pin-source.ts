@@ -4,6 +4,7 @@
 
 import { isAbsolute, join } from 'node:path';
 import { assertProgramName, splitCommand } from '../lib/command-words.js';
+import { hasControlCharacter } from '../lib/printable.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { Secret } from '../lib/secret.js';
 import { eraseEnvironmentVariable } from '../sys/environment-block.js';
@@ -41,6 +42,9 @@ export function parsePinSource(text: string): PinSource {
   const colon = text.indexOf(':');
   const kind = colon === -1 ? '' : text.slice(0, colon);
   const rest = text.slice(colon + 1);
+  if (hasControlCharacter(text)) {
+    throw new AppError('KEY_PIN', 'pin-source: has a control character', { hint: HINT });
+  }
   if (isAbsolute(text)) {
     return { kind: 'file', path: text };
   }

@@ -1,6 +1,8 @@
 // The attributes of RFC 7512 §2.3 and §2.4, where each may stand, and what its value must be. Pure.
 // What a value is wrong for is told without repeating it: it may be a PIN.
 
+import { hasControlCharacter } from '../lib/printable.js';
+
 export type UriPart = 'path' | 'query';
 
 export interface AttributeRule {
@@ -37,7 +39,7 @@ export const ATTRIBUTE_RULES: ReadonlyMap<string, AttributeRule> = new Map<strin
   ['type', { part: 'path', check: checkType }],
   ['module-path', { part: 'query', check: checkModulePath }],
   ['module-name', { part: 'query', check: checkModuleName }],
-  ['pin-source', { part: 'query', check: checkText }],
+  ['pin-source', { part: 'query', check: checkPrintable }],
   ['pin-value', { part: 'query', check: checkText }],
 ]);
 
@@ -83,7 +85,15 @@ function checkType(value: Buffer): string | undefined {
 }
 
 function checkModulePath(value: Buffer): string | undefined {
-  return value[0] === 0x2f ? checkText(value) : 'is not an absolute path';
+  return value[0] === 0x2f ? checkPrintable(value) : 'is not an absolute path';
+}
+
+/** Of what leads to a file: nobody means such a path. */
+function checkPrintable(value: Buffer): string | undefined {
+  const problem = hasControlCharacter(value.toString('utf8'))
+    ? 'has a control character'
+    : undefined;
+  return checkText(value) ?? problem;
 }
 
 /** A name of a profile: never a path, never a file name's beginning. */

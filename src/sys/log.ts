@@ -2,11 +2,11 @@
 // Values from outside are escaped, so that nobody can forge a line or reach the terminal. No secret
 // comes here: `Secret` prints as [redacted], and nothing else may hold one.
 
-import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import type { Clock } from '../lib/clock.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { pathTrouble } from './path-trouble.js';
+import { openLogFile } from './append-file.js';
 
 export type LogLevel = 'error' | 'warning' | 'notice' | 'info' | 'debug';
 export type LogFields = Readonly<Record<string, string | number | undefined>>;
@@ -52,7 +52,7 @@ export class Log {
   /** @throws AppError SYS_PATH or SYS_FILE when the file cannot be opened. */
   constructor(options: LogOptions) {
     this.#options = options;
-    this.#fd = options.file === undefined ? undefined : openLogFile(options.file);
+    this.#fd = options.file === undefined ? undefined : openLogFile(options.file, 'log file');
   }
 
   error(event: string, fields: LogFields = {}): void {
@@ -169,7 +169,7 @@ export class Log {
   reopen(): void {
     const { file } = this.#options;
     if (file !== undefined) {
-      const next = openLogFile(file);
+      const next = openLogFile(file, 'log file');
       this.close();
       this.#fd = next;
     }
@@ -181,23 +181,6 @@ export class Log {
       closeSync(this.#fd);
       this.#fd = undefined;
     }
-  }
-}
-
-function openLogFile(path: string): number {
-  try {
-    // Not blocking: a FIFO without a reader must not hold the start up.
-    const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
-    const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o600);
-    const stats = fstatSync(fd);
-    if (!stats.isFile() && !stats.isCharacterDevice()) {
-      closeSync(fd);
-      throw new AppError('SYS_PATH', `log file: ${path} is not a regular file`);
-    }
-    return fd;
-  } catch (error) {
-    const hint = 'make the folder, for the user this runs as (a systemd unit has LogsDirectory=)';
-    throw error instanceof AppError ? error : pathTrouble('log file', path, error, hint);
   }
 }
 

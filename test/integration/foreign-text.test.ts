@@ -9,7 +9,8 @@ import { makeChain } from '../support/audit-chain.js';
 import { runClaviger } from '../support/claviger.js';
 import { runClavigerd } from '../support/clavigerd.js';
 import { makeSectionBed, orderFor, askOnce, startInBed } from '../support/daemon-sections.js';
-import type { CommandResult } from '../support/process.js';
+import { runCommand, type CommandResult } from '../support/process.js';
+import { CLAVIGERD } from '../support/programs.js';
 import { suiteScope } from '../support/scope.js';
 import { createSoftHsm, type SoftHsm } from '../support/softhsm.js';
 import { makeTempDir } from '../support/temp-dir.js';
@@ -107,6 +108,40 @@ describe('foreign text', () => {
       });
     }
   }
+
+  for (const [program, run, args] of [
+    ['clavigerd', runClavigerd, ['--privkey=file:@', '--socket=/tmp/x']],
+    ['clavigerd', runClavigerd, ['--privkey=file:/nonexistent', '--socket=@']],
+    ['clavigerd', runClavigerd, ['--config=@']],
+    ['clavigerd', runClavigerd, ['--privkey=pkcs11:object=k?module-path=/nonexistent/%0a']],
+    ['clavigerd', runClavigerd, ['--privkey=pkcs11:object=k?module-name=softhsm2&pin-source=/%1b']],
+    ['claviger', runClaviger, ['account', 'show', '--socket=@']],
+    ['claviger', runClaviger, ['account', 'show', '--server-ca-file=@']],
+    ['claviger', runClaviger, ['issue', 'a.test', '--fullchain=/nonexistent/x', '--key=@']],
+    ['claviger', runClaviger, ['account', 'show', '--config=@']],
+  ] as const) {
+    it(`is refused in a path: ${program} ${args.join(' ')}`, async () => {
+      for (const control of ['\n', '\u001b[2J', '\u009b']) {
+        const words = args.map((arg) => arg.replace('@', `/nonexistent/a${control}b`));
+        const result = await run(words);
+        assert.equal(result.code, 2, result.stderr);
+        assertSafe(result);
+        assert.match(result.stderr, /has a control character|must not have control characters/);
+      }
+    });
+  }
+
+  it('is refused in a path that the environment names', async () => {
+    const user = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, CLAVIGERD];
+    const env = { XDG_RUNTIME_DIR: '/nonexistent/a\nb', XDG_CONFIG_HOME: '/nonexistent' };
+    const args = [...user, '--privkey=file:/nonexistent'];
+    const result = await runCommand('setpriv', args, { env });
+    assert.equal(result.code, 2);
+    assert.match(
+      result.stderr,
+      /socket: "\/nonexistent\/a\\nb\/S\.claviger" has a control character/,
+    );
+  });
 
   it('is safe in the log, on standard error and in the file', async (t) => {
     const bed = await makeSectionBed(t, 'privkey = "file:@/account.pem"\nsocket = "@/S"\n');

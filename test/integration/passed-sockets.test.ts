@@ -43,7 +43,7 @@ describe('a passed descriptor', () => {
     it(`ends the start, alone or beside a good one: ${kind}`, async (t) => {
       const error = new RegExp(`error: systemd passed "x" \\(descriptor 3\\): ${problem.source}`);
       await assertRefused(t, [{ name: 'x', kind }], error, /^clavigerd: hint: /m);
-      const second = new RegExp(error.source.replace('3', '4'));
+      const second = new RegExp(error.source.replace('descriptor 3', 'descriptor 4'));
       await assertRefused(t, [GOOD, { name: 'x', kind }], second, /^clavigerd: hint: /m);
     });
   }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Secret } from '../../../src/lib/secret.js';
 import { Log, type LogOptions } from '../../../src/sys/log.js';
+import { atEnd } from '../../support/scope.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
 function newLog(change: Partial<LogOptions> = {}): { log: Log; stderr: () => string } {
@@ -130,5 +132,110 @@ describe('Log', () => {
 
   it('fails at once when the file cannot be opened', () => {
     assert.throws(() => newLog({ file: '/nonexistent/x.log' }), { code: 'SYS_PATH' });
+  });
+
+  describe('with a file', () => {
+    const NOBODY = 65_534;
+    const refusals: readonly (readonly [string, (file: string) => void, string, RegExp])[] = [
+      [
+        'that is a symbolic link',
+        (file) => {
+          writeFileSync(`${file}.target`, '', { mode: 0o600 });
+          symlinkSync(`${file}.target`, file);
+        },
+        'SYS_PATH',
+        /log file: .*\/l\.log is a symbolic link/,
+      ],
+      [
+        'that is a symbolic link to nothing',
+        (file) => {
+          symlinkSync(`${file}.target`, file);
+        },
+        'SYS_PATH',
+        /is a symbolic link/,
+      ],
+      [
+        'that others can write',
+        (file) => {
+          writeFileSync(file, '');
+          chmodSync(file, 0o666);
+        },
+        'SYS_UNSAFE_PATH',
+        /log file: insecure permissions on .*\/l\.log: others can write it/,
+      ],
+      [
+        'that is of another user',
+        (file) => {
+          writeFileSync(file, '');
+          chownSync(file, NOBODY, NOBODY);
+        },
+        'SYS_UNSAFE_PATH',
+        /l\.log: it belongs to user ID 65534/,
+      ],
+      [
+        'in a folder that others can write, though it is sticky',
+        (file) => {
+          chmodSync(dirname(file), 0o1777);
+        },
+        'SYS_UNSAFE_PATH',
+        /log file: insecure permissions on .*: others can write it/,
+      ],
+      [
+        'in a folder of another user',
+        (file) => {
+          chownSync(dirname(file), NOBODY, NOBODY);
+        },
+        'SYS_UNSAFE_PATH',
+        /it belongs to user ID 65534/,
+      ],
+      [
+        'that is a folder',
+        (file) => {
+          mkdirSync(file);
+        },
+        'SYS_PATH',
+        /l\.log/,
+      ],
+    ];
+    for (const [name, prepare, code, message] of refusals) {
+      it(`does not start, and does not go on: one ${name}`, async (t) => {
+        assert.equal(process.geteuid?.(), 0, 'only root can give files to another user');
+        const file = join(await makeTempDir(t), 'l.log');
+        const { log } = newLog({ file });
+        log.info('one');
+        renameSync(file, `${file}.1`);
+        prepare(file);
+        assert.throws(() => newLog({ file }), { code, message });
+        assert.throws(
+          () => {
+            log.reopen();
+          },
+          { code, message },
+        );
+        log.info('two');
+        assert.match(readFileSync(`${file}.1`, 'utf8'), / one\n.* two\n$/);
+        if (existsSync(`${file}.target`)) {
+          assert.equal(readFileSync(`${file}.target`, 'utf8'), '');
+        }
+        log.close();
+      });
+    }
+
+    it('that is a device of the system writes to it', () => {
+      const { log, stderr } = newLog({ file: '/dev/null' });
+      log.info('one');
+      log.close();
+      assert.equal(stderr(), 'p: one\n');
+    });
+
+    it('that there was not makes it for its owner alone, whatever the umask', async (t) => {
+      const file = join(await makeTempDir(t), 'l.log');
+      const umask = process.umask(0);
+      atEnd(t, () => {
+        process.umask(umask);
+      });
+      newLog({ file }).log.close();
+      assert.equal(statSync(file).mode & 0o7777, 0o600);
+    });
   });
 });
