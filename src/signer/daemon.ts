@@ -8,17 +8,22 @@ import type { AuditLog } from '../audit/audit-log.js';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import type { ListenConfig } from '../config/listen-settings.js';
 import type { AccountKey } from '../keys/account-key.js';
+import { isPkcs11Uri } from '../keys/pkcs11-uri.js';
 import { AppError } from '../lib/errors.js';
 import type { NamedPolicy } from '../policy/named-policy.js';
+import { descriptorLimit, openDescriptorCount } from '../sys/descriptor-limit.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
 import type { BudgetLedger } from './budget-ledger.js';
+import { shareDescriptors } from './descriptor-shares.js';
 import type { KeySupply } from './key-supply.js';
 import { ListenPost } from './listen-post.js';
 import { TurnScheduler } from './turn-scheduler.js';
 
 /** Time the requests in hand have after INT or TERM. */
 const FINISH_MS = 5000;
+/** The most that a profile of a module has; known from the module only when it is opened. */
+const DEFAULT_HELPERS = 2;
 
 /** An account that somebody listens for. */
 export interface ServedAccount {
@@ -52,7 +57,8 @@ export async function runDaemon(
   options: DaemonOptions,
   passedSockets: readonly PassedSocket[],
 ): Promise<void> {
-  const { accounts, log, stopped } = options;
+  const { log, stopped } = options;
+  const accounts = withinDescriptors(options);
   const scheduler = newScheduler();
   const posts = accounts.map((served) => postsOf(options, served, scheduler));
   const started = Promise.all(
@@ -112,6 +118,39 @@ async function serveAccount(
       reason: 'the key is looked for again when a client comes',
     });
   }
+}
+
+/** The accounts, their listeners with as many connections as there are descriptors for. */
+function withinDescriptors({ accounts, log }: DaemonOptions): readonly ServedAccount[] {
+  const limit = descriptorLimit();
+  const listeners = accounts.flatMap((served) => served.listeners);
+  const connections = listeners.map(({ maxConnections }) => maxConnections);
+  if (limit === undefined) {
+    return accounts;
+  }
+  const helpers = accounts.reduce((sum, { account }) => sum + helpersOf(account), 0);
+  const demand = { limit, open: openDescriptorCount(), helpers, connections };
+  const shares = new Map(shareDescriptors(demand).map((share, at) => [listeners[at], share]));
+  const cut = listeners.filter((listen) => shares.get(listen) !== listen.maxConnections);
+  if (cut.length > 0) {
+    const sum = connections.reduce((total, each) => total + each, 0);
+    const told = cut.map((listen) => `${listen.name} ${shares.get(listen) ?? 0}`).join(', ');
+    log.warning('descriptors', {
+      message: `max-connections of all listeners are ${sum}, more than ${limit} open files (RLIMIT_NOFILE) allow; clients at once: ${told}`,
+      hint: 'raise LimitNOFILE= of the unit (ulimit -n), or lower max-connections',
+    });
+  }
+  return accounts.map((served) => ({
+    ...served,
+    listeners: served.listeners.map((listen) => ({
+      ...listen,
+      maxConnections: shares.get(listen) ?? listen.maxConnections,
+    })),
+  }));
+}
+
+function helpersOf({ privkeys, helpers }: AccountConfig): number {
+  return privkeys.filter(isPkcs11Uri).length * (helpers ?? DEFAULT_HELPERS);
 }
 
 function newScheduler(): TurnScheduler {
