@@ -19,6 +19,7 @@ import {
 } from './messages.js';
 import { callToken, pkcs11FailureOf } from './pkcs11-failure.js';
 import { signInput } from './signing.js';
+import { noNetworkHint } from './network-reach.js';
 import { listTokens, selectToken } from './tokens.js';
 
 const DONE: HelperResult = { kind: 'done' };
@@ -232,7 +233,7 @@ function initialise(lib: pkcs11js.PKCS11, { parameters }: ModuleQuirks): void {
   } catch (error) {
     const { name } = pkcs11FailureOf(error);
     throw new TokenError('TOKEN_MODULE', `module: C_Initialize: ${name ?? messageOf(error)}`, {
-      hint: 'the configuration of the module is missing or not readable',
+      hint: `the configuration of the module is missing or not readable${noNetworkHint()}`,
       returnValue: name,
       cause: error,
     });

@@ -11,6 +11,7 @@ import {
   type TokenSelector,
 } from './messages.js';
 import { callToken } from './pkcs11-failure.js';
+import { noNetworkHint } from './network-reach.js';
 import { describeSelector, tokenTable } from './token-table.js';
 
 export interface Token {
@@ -135,7 +136,7 @@ function describeSeen(
   selector: TokenSelector,
 ): string {
   if (tokens.length === 0) {
-    return 'the module shows no token: is it plugged in, and may this user reach it?';
+    return `the module shows no token: is it plugged in, and may this user reach it?${noNetworkHint()}`;
   }
   const what = usable.length === 0 ? 'no initialised token, only' : 'these tokens';
   return `the module shows ${what}\n${tokenTable(infosOf(tokens), selector)}`;

@@ -29,6 +29,20 @@ async function copyUnits(scope: Scope): Promise<string[]> {
   return names.map((name) => join(folder, name));
 }
 
+/** The names of the checks of its sandbox that a service passes, by systemd's own judgement. */
+async function passedChecks(service: string): Promise<string[]> {
+  const { stdout } = await runCommand('systemd-analyze', [
+    ...['security', '--offline=true', '--no-pager', '--json=short'],
+    service,
+  ]);
+  const checks: unknown = JSON.parse(stdout);
+  assert.ok(Array.isArray(checks) && checks.length > 50);
+  return checks.flatMap((check: unknown) => {
+    assert.ok(typeof check === 'object' && check !== null && 'set' in check && 'name' in check);
+    return check.set === true ? [String(check.name)] : [];
+  });
+}
+
 describe('systemd units', () => {
   it('are all there', async () => {
     assert.deepEqual((await readdir(UNITS)).sort(), [
@@ -37,6 +51,7 @@ describe('systemd units', () => {
       'clavigerd.service',
       'clavigerd.socket',
       'clavigerd@.socket',
+      'drop-ins',
       'sysusers.d',
     ]);
   });
@@ -128,6 +143,31 @@ describe('systemd units', () => {
       assert.doesNotMatch(text, /^(Accept|ListenDatagram|ListenSequentialPacket)=/m);
     }
   });
+
+  for (const [dropIn, loosens] of [
+    ['network-hsm', ['PrivateNetwork=', 'RestrictAddressFamilies=~AF_(INET|INET6)']],
+    ['softhsm', []],
+  ] as const) {
+    it(`take the drop-in ${dropIn}.conf, which opens what it says and no more`, async (t) => {
+      const units = await copyUnits(t);
+      const service = units.find((path) => path.endsWith('clavigerd.service')) ?? '';
+      const before = await passedChecks(service);
+      await mkdir(`${service}.d`);
+      await copyFile(
+        join(UNITS, `drop-ins/${dropIn}.conf`),
+        join(`${service}.d`, `${dropIn}.conf`),
+      );
+      const verified = await runCommand('systemd-analyze', ['verify', '--man=no', service]);
+      const ours = verified.stderr.split('\n').filter((line) => line.includes('claviger'));
+      assert.deepEqual(ours, []);
+      assert.equal(verified.code, 0, verified.stderr);
+      const after = await passedChecks(service);
+      const lost = before.filter((check) => !after.includes(check));
+      assert.deepEqual(lost, loosens);
+      const text = await readFile(join(UNITS, 'clavigerd.service'), 'utf8');
+      assert.ok(text.includes(`drop-ins/${dropIn}.conf`), 'the unit names it');
+    });
+  }
 
   it('start the programs that package.json installs', async () => {
     const parsed: unknown = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
