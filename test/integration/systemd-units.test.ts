@@ -145,8 +145,12 @@ describe('systemd units', () => {
   });
 
   for (const [dropIn, loosens] of [
-    ['network-hsm', ['PrivateNetwork=', 'RestrictAddressFamilies=~AF_(INET|INET6)']],
-    ['softhsm', []],
+    // The last: it denies all addresses but those that are listed.
+    [
+      'network-hsm',
+      ['PrivateNetwork=', 'RestrictAddressFamilies=~AF_(INET|INET6)', 'IPAddressDeny='],
+    ],
+    ['softhsm', ['SupplementaryGroups=']],
   ] as const) {
     it(`take the drop-in ${dropIn}.conf, which opens what it says and no more`, async (t) => {
       const units = await copyUnits(t);
@@ -166,6 +170,8 @@ describe('systemd units', () => {
       assert.deepEqual(lost, loosens);
       const text = await readFile(join(UNITS, 'clavigerd.service'), 'utf8');
       assert.ok(text.includes(`drop-ins/${dropIn}.conf`), 'the unit names it');
+      const settings = await readFile(join(UNITS, `drop-ins/${dropIn}.conf`), 'utf8');
+      assert.doesNotMatch(settings, /^(IPAddressDeny|ProtectSystem|IPAddressAllow=any)/m);
     });
   }
 
