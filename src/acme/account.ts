@@ -5,9 +5,9 @@ import { printable } from '../lib/printable.js';
 import type { HttpResponse } from './http.js';
 import { parseBody, parseOptionalBody } from './json.js';
 import { accountSchema, type Account } from './objects.js';
-import { isProblem } from './problem.js';
+import { DEACTIVATED_HINT, isProblem } from './problem.js';
 import { parseServerUrl } from './server-url.js';
-import type { AcmeSession } from './session.js';
+import type { AcmeSession, Registration } from './session.js';
 import { postSigned } from './signed-post.js';
 
 export interface FoundAccount {
@@ -16,26 +16,41 @@ export interface FoundAccount {
   readonly account: Account;
 }
 
-export interface Registration {
-  readonly contacts: readonly string[];
-  readonly agreeTermsOfService: boolean;
-}
-
 /**
- * The account URL for `kid`: what the signer told, else what the server knows of its key.
- * @throws ServerProblem accountDoesNotExist when the key is not registered
+ * The account URL for `kid`: what the signer told, else what the server knows of its key. A key that it does not
+ * know is registered where the session has what that needs.
+ * @throws ServerProblem accountDoesNotExist when the key is not registered; CONFIG_INVALID when the signer's
+ *   account is another server's
  */
 export async function findAccountUrl(session: AcmeSession): Promise<string> {
   const { keyId } = session.signer;
   if (keyId !== undefined) {
-    const { host } = parseServerUrl(keyId, session.directory.url, "the signer's key ID");
-    if (host !== session.directory.newOrder.host) {
-      session.report(`the signer's account is at ${host}; is the server the right one?`);
-    }
+    assertAccountOfServer(session, keyId);
     return keyId;
   }
-  const response = await askForAccount(session, { onlyReturnExisting: true });
-  return locationOf(session, response);
+  try {
+    return locationOf(session, await askForAccount(session, { onlyReturnExisting: true }));
+  } catch (error) {
+    const { registration } = session;
+    if (registration === undefined || !isProblem(error, 'accountDoesNotExist')) {
+      throw error;
+    }
+    session.report('the server does not know the account key yet: registering it, as configured');
+    return (await registerAccount(session, registration)).url;
+  }
+}
+
+/** What another authority's account signs would be refused, after everything has been asked for. */
+function assertAccountOfServer({ directory }: AcmeSession, keyId: string): void {
+  const { host } = parseServerUrl(keyId, directory.url, "the signer's key ID");
+  const hosts = [directory.url, directory.newAccount, directory.newOrder].map((url) => url.host);
+  if (!hosts.includes(host)) {
+    throw new AppError(
+      'CONFIG_INVALID',
+      `account: the signer's account is at ${host}, and the server is ${directory.url.host}`,
+      { hint: 'name the server of that account by --server, or use the signer of another account' },
+    );
+  }
 }
 
 /** RFC 8555 §7.3.1: asks for the account of the key, never makes one. */
@@ -93,6 +108,7 @@ export async function registerAccount(
   }
   const existing = await findExisting(session);
   if (existing !== undefined) {
+    assertValid(existing);
     return { ...(await updateContacts(session, existing, registration.contacts)), isNew: false };
   }
   requireConsent(session, registration);
@@ -101,6 +117,15 @@ export async function registerAccount(
     ...(registration.agreeTermsOfService ? { termsOfServiceAgreed: true } : {}),
   });
   return { ...created, isNew: true };
+}
+
+/** Some servers answer a search with an account that was given up, RFC 8555 §7.3.1. */
+function assertValid({ url, account: { status } }: FoundAccount): void {
+  if (status !== 'valid') {
+    throw new AppError('ACME_UNSUPPORTED', `account: ${printable(url)} is ${status}`, {
+      hint: DEACTIVATED_HINT,
+    });
+  }
 }
 
 async function findExisting(session: AcmeSession): Promise<FoundAccount | undefined> {

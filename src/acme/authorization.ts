@@ -6,7 +6,7 @@ import { chooseHttp01, http01Of, nameOf } from './challenge.js';
 import { parseBody } from './json.js';
 import { authorizationSchema, type Authorization } from './objects.js';
 import { poll, type PollResult } from './poll.js';
-import { formatProblem, hintFor, ServerProblem } from './problem.js';
+import { challengeHintFor, formatProblem, ServerProblem } from './problem.js';
 import { parseRetryAfter } from './retry-after.js';
 import type { AcmeSession } from './session.js';
 import { postSigned } from './signed-post.js';
@@ -125,6 +125,6 @@ function failedAuthorization(authorization: Authorization): AppError {
   const reason =
     problem === undefined ? `the authorization is ${authorization.status}` : formatProblem(problem);
   return new AppError('ACME_ORDER_FAILED', `${nameOf(authorization)}: ${reason}`, {
-    hint: problem === undefined ? undefined : hintFor(problem),
+    hint: problem === undefined ? undefined : challengeHintFor(problem),
   });
 }

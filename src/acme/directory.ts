@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import type { AcmeHttp, HttpResponse } from './http.js';
+import { assertNoWebPage, directoryHintFor } from './directory-answer.js';
 import { parseBody } from './json.js';
 import { problemOf } from './problem.js';
 import { readPatiently, type WaitContext } from './retries.js';
@@ -46,11 +47,13 @@ export async function fetchDirectory(
   const send = async (): Promise<HttpResponse> => {
     const answer = await http.request({ method: 'GET', url, accept: 'application/json' });
     if (answer.status !== 200) {
-      throw problemOf(`directory ${url.href}`, answer, context.timing.now());
+      const hint = directoryHintFor(answer.status);
+      throw problemOf(`directory ${url.href}`, answer, context.timing.now(), { hint });
     }
     return answer;
   };
   const response = await readPatiently(context, send, { isFirstContact: true });
+  assertNoWebPage(url, response);
   const body = parseBody(directorySchema, response, `directory ${url.href}`);
   return {
     url,

@@ -37,6 +37,14 @@ export const problemSchema = v.object({
 
 export type Problem = v.InferOutput<typeof problemSchema>;
 
+/** What is known of a request beside the answer. */
+export interface RequestFacts {
+  /** True for a signer in key-ID-only mode: it says which account it is, and cannot register one. */
+  readonly hasFixedAccount?: boolean;
+  /** What to do where the problem itself tells nothing. */
+  readonly hint?: string | undefined;
+}
+
 /** A request the server answered with a problem. */
 export class ServerProblem extends AppError {
   readonly problem: Problem;
@@ -44,9 +52,15 @@ export class ServerProblem extends AppError {
   /** What the server asks to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(what: string, problem: Problem, status: number, retryAfterMs?: number) {
+  constructor(
+    what: string,
+    problem: Problem,
+    status: number,
+    retryAfterMs?: number,
+    facts: RequestFacts = {},
+  ) {
     super('ACME_PROBLEM', `${what}: ${formatProblem(problem, status)}`, {
-      hint: hintFor(problem),
+      hint: hintFor(problem, facts) ?? facts.hint,
     });
     this.problem = problem;
     this.status = status;
@@ -80,9 +94,14 @@ function emptyProblem(): Problem {
  * The error of an answer with an error status.
  * @param now milliseconds since 1970
  */
-export function problemOf(what: string, response: HttpResponse, now: number): ServerProblem {
+export function problemOf(
+  what: string,
+  response: HttpResponse,
+  now: number,
+  facts: RequestFacts = {},
+): ServerProblem {
   const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), now);
-  return new ServerProblem(what, parseProblem(response), response.status, retryAfterMs);
+  return new ServerProblem(what, parseProblem(response), response.status, retryAfterMs, facts);
 }
 
 /** `unauthorized: detail`, and one indented line for each subproblem (RFC 8555 §6.7.1). */
@@ -105,28 +124,52 @@ function shortType(type: string): string | undefined {
   return type.startsWith(ERROR_NAMESPACE) ? type.slice(ERROR_NAMESPACE.length) : type;
 }
 
-/** What the user can do about a problem, where the type tells. */
-export function hintFor(problem: Problem): string | undefined {
+/** The server speaks of an account that was given up. RFC 8555 has no type for it. */
+const OF_DEACTIVATED_ACCOUNT = /\bdeactivated\b/i;
+/** What resolvers and authorities say of names that they cannot look up. */
+const OF_DNS = /\b(?:NXDOMAIN|SERVFAIL|no such host|DNS problem|lookup|resolv\w+)\b/i;
+
+/** What the user can do about a request that the server refused, where the type tells. */
+export function hintFor(problem: Problem, facts: RequestFacts = {}): string | undefined {
   switch (shortType(problem.type)) {
     case 'accountDoesNotExist':
-      return 'register the account key with this server: claviger account register --agree-tos';
+      return facts.hasFixedAccount === true
+        ? 'the keyid of the signer is of no account here: correct keyid in its clavigerd.toml, or --server'
+        : 'register the account key with this server: claviger account register --agree-tos';
     case 'badSignatureAlgorithm':
       return `use an account key of another type; the server takes ${problem.algorithms?.join(', ') ?? 'others'}`;
     case 'caa':
       return "the domain's CAA record does not allow this authority";
-    case 'connection':
-      return 'the server could not connect: port 80 of the name must reach --listen or the web server of --webroot';
-    case 'dns':
-      return 'the server could not resolve the name: check its public DNS records';
     case 'externalAccountRequired':
       return 'this authority wants an external account binding, which claviger does not do yet';
     case 'rateLimited':
       return 'wait before trying again: further tries may prolong the limit';
     case 'unauthorized':
-      return 'the server did not get the expected answer over http: does the name point to this machine?';
+      return OF_DEACTIVATED_ACCOUNT.test(problem.detail ?? '') ? DEACTIVATED_HINT : undefined;
     case 'userActionRequired':
       return `the authority asks you to visit ${problem.instance ?? 'its web site'}`;
     default:
       return undefined;
+  }
+}
+
+/** RFC 8555 §7.3.6: there is no way back. */
+export const DEACTIVATED_HINT =
+  'a deactivated account does not come back: make another account key, and register that';
+
+/** What the user can do about a challenge that failed: these types say something else of other requests. */
+export function challengeHintFor(problem: Problem): string | undefined {
+  const type = shortType(problem.type);
+  if (type === 'dns' || OF_DNS.test(problem.detail ?? '')) {
+    return 'the server could not resolve the name: check its public DNS records';
+  }
+  switch (type) {
+    case 'connection':
+      return 'the server could not connect: port 80 of the name must reach --listen or the web server of --webroot';
+    case 'unauthorized':
+    case 'incorrectResponse':
+      return 'the server did not get the expected answer over http: does the name point to this machine?';
+    default:
+      return hintFor(problem);
   }
 }

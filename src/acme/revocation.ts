@@ -3,7 +3,7 @@
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
 import { findAccountUrl } from './account.js';
-import { isProblem } from './problem.js';
+import { isProblem, ServerProblem } from './problem.js';
 import type { AcmeSession } from './session.js';
 import { postSigned } from './signed-post.js';
 
@@ -49,6 +49,18 @@ export async function revokeCertificate(
     if (isProblem(error, 'alreadyRevoked')) {
       return false;
     }
-    throw error;
+    throw withRevocationHint(error);
   }
+}
+
+/** The types authorities give for a certificate that another one, or another account, has got: RFC 8555 §7.6. */
+const OF_FOREIGN_CERTIFICATE = ['malformed', 'unauthorized'];
+
+function withRevocationHint(error: unknown): unknown {
+  const isForeign = OF_FOREIGN_CERTIFICATE.some((name) => isProblem(error, name));
+  return error instanceof ServerProblem && error.hint === undefined && isForeign
+    ? new ServerProblem('revocation', error.problem, error.status, error.retryAfterMs, {
+        hint: 'was the certificate issued by this --server, and to the account of this signer? only that account, or the key of the certificate itself, can revoke it',
+      })
+    : error;
 }

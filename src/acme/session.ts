@@ -7,11 +7,19 @@ import type { AcmeHttp } from './http.js';
 import { NoncePool } from './nonces.js';
 import type { WaitContext } from './retries.js';
 
+/** What the registration of an account says, RFC 8555 §7.3. */
+export interface Registration {
+  readonly contacts: readonly string[];
+  readonly agreeTermsOfService: boolean;
+}
+
 export interface AcmeSession extends WaitContext {
   readonly http: AcmeHttp;
   readonly directory: Directory;
   readonly nonces: NoncePool;
   readonly signer: AccountSigner;
+  /** Given where a key that the server does not know may be registered without being asked for. */
+  readonly registration?: Registration | undefined;
 }
 
 export interface SessionOptions extends WaitContext {

@@ -59,7 +59,8 @@ async function sendOnce(
   if (response.status >= 200 && response.status < 300) {
     return response;
   }
-  throw problemOf(request.what, response, session.timing.now());
+  const hasFixedAccount = session.signer.jwk === undefined;
+  throw problemOf(request.what, response, session.timing.now(), { hasFixedAccount });
 }
 
 /** The flattened JWS, RFC 7515 §7.2.2, with the header members of RFC 8555 §6.2. */

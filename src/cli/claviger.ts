@@ -26,13 +26,14 @@ More examples:
   claviger issue www.example.org --key www.key --fullchain www.pem \\
       --signer-command 'ssh -T signer.example.net clavigerd --stdio'
   claviger renew                        issue what is due of claviger.toml; for a timer
+  claviger renew www.example.org --force
   claviger revoke www.crt --reason superseded
 
 Settings have the options' names in claviger.toml; the command line wins.
 %-specifiers in paths and in the signer command:
 ${SPECIFIER_MEANINGS.map(([specifier, meaning]) => `  ${specifier}  ${meaning}`).join('\n')}
 
-Exit status: 0 done or nothing due, 1 failure, 2 usage or configuration, 74 output is lost.
+Exit status: 0 done or nothing due, 1 failure, 2 usage or configuration, 74 output is lost, 130 after Ctrl-C.
 More: claviger(1), claviger.toml(5).
 `;
 
@@ -55,6 +56,7 @@ function addCommonOptions(command: Command): Command {
       'where to remember unfinished orders (default: %S/claviger-client)',
     )
     .option('-q, --quiet', 'tell errors only')
+    .option('--debug', 'tell each request, its status, its time, and what is tried again')
     .helpOption('-h, --help', 'print this help and exit')
     .allowExcessArguments(false);
 }
@@ -134,10 +136,11 @@ function addRevokeCommand(program: Command, settle: Settle): void {
 function addRenewCommand(program: Command, settle: Settle): void {
   addCommonOptions(program.command('renew'))
     .description('issue the [[certificate]] sections of claviger.toml that are due')
+    .argument('[names...]', 'only the sections that have one of these names')
     .option('--force', 'due or not')
-    .action((options: ClientOptions & { force?: boolean }) => {
+    .action((names: string[], options: ClientOptions & { force?: boolean }) => {
       const { force, ...rest } = options;
-      settle({ kind: 'renew', isForced: force === true, options: rest });
+      settle({ kind: 'renew', names, isForced: force === true, options: rest });
     });
 }
 

@@ -6,6 +6,8 @@ import { Command, CommanderError, Option } from 'commander';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
 import { EXIT_OK, EXIT_USAGE, reportFailure, withLostOutput } from './failure.js';
 import { serve, type ServeOptions } from './serve-command.js';
+import { AppError } from '../lib/errors.js';
+import { nearestName } from '../lib/nearest-name.js';
 import { keepMemoryOutOfCoreFiles } from '../sys/core-dump.js';
 import { tellStderr, writeStderr } from './standard-error.js';
 import { printText } from './standard-output.js';
@@ -33,8 +35,11 @@ Examples:
 %-specifiers in paths:
 ${SPECIFIER_MEANINGS.map(([specifier, meaning]) => `  ${specifier}  ${meaning}`).join('\n')}
 
-Exit status: 0 done, 1 failure, 2 usage or configuration, 74 output is lost. More: clavigerd(1), clavigerd.toml(5).
+Exit status: 0 done, 1 failure, 2 usage or configuration, 74 output is lost, 130 after Ctrl-C.
+More: clavigerd(1), clavigerd.toml(5).
 `;
+
+const COMMANDS = ['key', 'pin', 'audit', 'policy', 'help'] as const;
 
 function newProgram(setExitCode: (code: number) => void): Command {
   const program = new Command('clavigerd')
@@ -46,13 +51,14 @@ function newProgram(setExitCode: (code: number) => void): Command {
       new Option('--stdio', 'serve one client on standard input and output').conflicts('socket'),
     )
     .option('-q, --quiet', 'tell only signatures, refusals and trouble')
-    .option('--debug', 'tell more')
+    .option('--log-priorities', 'begin each line on standard error with <N>, its syslog priority')
+    .option('--debug', 'tell more: connections, times of requests, what tokens say')
     .option('--check', 'print the effective configuration, without secrets, and exit')
     .version(packageVersion(), '--version', 'print the version and exit')
     .helpOption('-h, --help', 'print this help and exit')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', HELP)
-    .allowExcessArguments(false)
+    .allowExcessArguments(true) // told as what they are, below
     .showHelpAfterError('(clavigerd --help shows what is possible)')
     .configureOutput({
       writeOut: printText,
@@ -64,10 +70,22 @@ function newProgram(setExitCode: (code: number) => void): Command {
     // What stands behind a command is the command's: --config, which both take, among it.
     .enablePositionalOptions()
     .exitOverride()
-    .action(async (options: ServeOptions) => {
+    .action(async (options: ServeOptions, command: Command) => {
+      const [word] = command.args;
+      if (word !== undefined) {
+        throw unknownCommand(word);
+      }
       setExitCode(await serve(options));
     });
   return program;
+}
+
+/** Without a command the daemon runs, and takes no arguments. */
+function unknownCommand(word: string): AppError {
+  const meant = nearestName(word, COMMANDS);
+  return new AppError('CONFIG_USAGE', `unknown command ${JSON.stringify(word)}`, {
+    hint: `${meant === undefined ? '' : `is ${meant} meant? `}the commands are ${COMMANDS.join(', ')}; without one the daemon runs`,
+  });
 }
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -80,6 +98,9 @@ async function main(argv: readonly string[]): Promise<number> {
   };
   const program = newProgram(setExitCode);
   const [first = '', ...others] = argv.slice(2);
+  if (/^[^-]/.test(first) && !COMMANDS.some((command) => command === first)) {
+    return reportFailure('clavigerd', unknownCommand(first)); // before its options are looked at
+  }
   const isHelp = ['help', '--help', '-h'].includes(first);
   // Options of the program may stand before the command.
   const wants = (command: string): boolean => isHelp || [first, ...others].includes(command);

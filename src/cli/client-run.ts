@@ -9,10 +9,10 @@ import {
 import { specifierValues } from '../config/specifiers.js';
 import type { ClientContext } from '../client/acme-access.js';
 import { ClientState } from '../client/client-state.js';
-import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { readConfigFile } from './config-file.js';
 import { EXIT_FAILURE, EXIT_OK, reportFailure } from './failure.js';
+import { Interrupted } from './interrupted.js';
 import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
 import { tellStderr } from './standard-error.js';
 import { printLines } from './standard-output.js';
@@ -35,7 +35,13 @@ export type ClientTask =
       readonly reason: number | undefined;
       readonly options: ClientOptions;
     }
-  | { readonly kind: 'renew'; readonly isForced: boolean; readonly options: ClientOptions };
+  | {
+      readonly kind: 'renew';
+      /** Of the sections to look at; none for all. */
+      readonly names: readonly string[];
+      readonly isForced: boolean;
+      readonly options: ClientOptions;
+    };
 
 /** Runs the command; gives the exit code. @throws AppError of any folder */
 export async function runClient(task: ClientTask): Promise<number> {
@@ -45,16 +51,23 @@ export async function runClient(task: ClientTask): Promise<number> {
       tellStderr(`claviger: ${printable(line)}\n`);
     }
   };
+  const trace = (line: string): void => {
+    if (config.debug) {
+      const seconds = (performance.now() / 1000).toFixed(3);
+      tellStderr(`claviger: debug: ${seconds} s: ${printable(line)}\n`);
+    }
+  };
   const context: ClientContext = {
     config,
     version: packageVersion(),
     signal: abortOnSignals(),
     state: new ClientState({ directory: config.stateDirectory, report }),
     report,
+    trace,
   };
   // Imported when the configuration is known to be right: a usage error is told at once.
   if (task.kind === 'renew') {
-    return await renew(context, task.isForced);
+    return await renew(context, task);
   }
   const master = await import('../client/master.js');
   switch (task.kind) {
@@ -73,9 +86,13 @@ export async function runClient(task: ClientTask): Promise<number> {
   }
 }
 
-async function renew(context: ClientContext, isForced: boolean): Promise<number> {
+async function renew(
+  context: ClientContext,
+  { names, isForced }: ClientTask & { readonly kind: 'renew' },
+): Promise<number> {
   const { renewCommand } = await import('../client/renew-command.js');
   const failures = await renewCommand(context, {
+    names,
     isForced,
     onFailure: (error) => {
       reportFailure('claviger', error);
@@ -110,7 +127,7 @@ function abortOnSignals(): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
-      controller.abort(new AppError('CLIENT_INTERRUPTED', `interrupted by ${name}`));
+      controller.abort(new Interrupted(name));
     });
   }
   // Node opens its debugger on SIGUSR1 unless somebody listens.

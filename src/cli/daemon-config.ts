@@ -25,6 +25,7 @@ export interface DaemonConfigOptions {
   readonly privkey?: string | undefined;
   readonly socket?: string | undefined;
   readonly quiet?: boolean | undefined;
+  readonly logPriorities?: boolean | undefined;
 }
 
 export interface DaemonConfig {
@@ -57,7 +58,12 @@ export function loadDaemonConfig(
   const config = parseClavigerdConfig({
     source: file.path,
     text: file.text,
-    commandLine: { privkey: options.privkey, socket: options.socket, quiet: options.quiet },
+    commandLine: {
+      privkey: options.privkey,
+      socket: options.socket,
+      quiet: options.quiet,
+      'log-priorities': options.logPriorities,
+    },
     specifiers,
     stateDirectory: readStateDirectory(process.env),
     start,

@@ -24,6 +24,7 @@ export function formatEffectiveConfig(config: ClavigerdConfig): string {
     socket: !hasListenSections && lone?.kind === 'socket' ? escaped(lone.path) : undefined,
     logfile: escaped(config.logfile),
     quiet: config.quiet,
+    'log-priorities': config.logPriorities,
     'allow-http-on-loopback': config.allowHttpOnLoopback,
     'audit-log': escaped(config.auditLog),
     'audit-durable': config.auditDurable,

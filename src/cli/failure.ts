@@ -4,6 +4,7 @@ import type { ErrorCode } from '../lib/error-codes.js';
 import { isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { isJournal } from '../sys/systemd.js';
+import { exitCodeOfSignal, Interrupted } from './interrupted.js';
 import { hasLostWords, STDERR_FD, tellStderr } from './standard-error.js';
 
 export const EXIT_OK = 0;
@@ -31,6 +32,9 @@ export function reportFailure(program: string, error: unknown): number {
   tellStderr(told.join(''));
   if (isLost) {
     return EXIT_OUTPUT_LOST;
+  }
+  if (error instanceof Interrupted) {
+    return exitCodeOfSignal(error.signal);
   }
   return isAppError(error) && OF_CONFIGURATION.has(error.code) ? EXIT_USAGE : EXIT_FAILURE;
 }

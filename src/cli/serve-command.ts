@@ -14,6 +14,7 @@ import { formatEffectiveConfig } from './effective-config.js';
 import { EXIT_OK, EXIT_OUTPUT_LOST } from './failure.js';
 import { openDaemonRecords, tellAuditHead } from './daemon-records.js';
 import { reopenOnHangup } from './hangup.js';
+import { exitCodeOfSignal, type EndingSignal } from './interrupted.js';
 import { openServedAccounts } from './served-accounts.js';
 import { STDERR_FD } from './standard-error.js';
 import { printText } from './standard-output.js';
@@ -24,6 +25,7 @@ export interface ServeOptions {
   readonly socket?: string;
   readonly stdio?: boolean;
   readonly quiet?: boolean;
+  readonly logPriorities?: boolean;
   readonly debug?: boolean;
   readonly check?: boolean;
 }
@@ -54,6 +56,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   });
   // Before the records: from there on `audit rotate` and logrotate may signal this process.
   const signalled = stopSignal(log);
+  let endedBy: EndingSignal | undefined;
+  void signalled.then((signal) => (endedBy = signal));
   const stopped = hasOtherLog ? signalled : Promise.race([signalled, lost]);
   const lostReply = start.kind === 'stdio' ? watchReplies(process.stdout) : undefined;
   try {
@@ -62,7 +66,11 @@ export async function serve(options: ServeOptions): Promise<number> {
     log.close();
   }
   const isLogLost = stderr.hasLost && !hasOtherLog;
-  return isLogLost || lostReply?.() === true ? EXIT_OUTPUT_LOST : EXIT_OK;
+  if (isLogLost || lostReply?.() === true) {
+    return EXIT_OUTPUT_LOST;
+  }
+  // Who supervises the daemon ends it by TERM; Ctrl-C is somebody's change of mind.
+  return endedBy === 'SIGINT' ? exitCodeOfSignal(endedBy) : EXIT_OK;
 }
 
 /** @returns asked later: whether a reply could not be written; a client that has left is no such case. */
@@ -85,7 +93,7 @@ function newLog(config: ClavigerdConfig, stderr: DaemonStderr, debug: boolean): 
     program: 'clavigerd',
     clock: systemClock,
     writeStderr: (lines) => stderr.write(lines),
-    journal: isJournal(process.env, STDERR_FD),
+    priorities: config.logPriorities || isJournal(process.env, STDERR_FD),
     quiet: config.quiet,
     debug,
     file: config.logfile,
@@ -136,7 +144,7 @@ async function serveWith(
 }
 
 /** Resolves at INT or TERM. USR1 must have a handler, or Node opens its debugger. */
-function stopSignal(log: Log): Promise<string> {
+function stopSignal(log: Log): Promise<EndingSignal> {
   process.on('SIGUSR1', () => {
     log.debug('signal-ignored', { signal: 'SIGUSR1' });
   });

@@ -42,12 +42,20 @@ export function openServedAccounts(
       stateDirectory: config.stateDirectory,
       servesLocked: start.kind === 'sockets',
     };
-    const keys = new KeySupply(() => openAccountKeys(account.privkeys, context), systemClock);
+    const keys = new KeySupply(() => openTimed(account, context), systemClock);
     const opening = start.kind === 'stdio' ? keys.get() : openOrWait(keys, account, context);
     opening.catch(() => undefined); // whoever serves the account hears of it, a little later
     const listeners = served.filter((listen) => listen.account === account.name);
     return { account, listeners, keys, opening };
   });
+}
+
+async function openTimed({ privkeys }: AccountConfig, context: KeyContext): Promise<AccountKey> {
+  const started = performance.now();
+  const key = await openAccountKeys(privkeys, context);
+  const ms = Math.round(performance.now() - started);
+  context.log('debug', `${key.description}: opened in ${ms} ms, algorithm ${key.algorithm}`);
+  return key;
 }
 
 /**

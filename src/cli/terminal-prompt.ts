@@ -7,6 +7,7 @@ import type { SecretPrompt } from '../keys/key-context.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { Secret } from '../lib/secret.js';
+import { Interrupted } from './interrupted.js';
 
 const TERMINAL = '/dev/tty';
 const PROMPT_TIMEOUT_MS = 120_000;
@@ -103,7 +104,7 @@ class TypedSecret {
 
   #takeByte(byte: number): void {
     if (byte === INTERRUPT) {
-      throw new AppError('KEY_PIN', 'prompt: interrupted');
+      throw new Interrupted('SIGINT', 'prompt: interrupted');
     }
     if (byte === ERASE_LINE) {
       this.#length = 0;

@@ -2,9 +2,9 @@
 
 import { setMaxListeners } from 'node:events';
 import type { Stats } from 'node:fs';
-import { AcmeHttp } from '../acme/http.js';
 import { openSession, type AcmeSession } from '../acme/session.js';
 import { systemTiming } from '../acme/timing.js';
+import { TracedHttp } from '../acme/traced-http.js';
 import type { ClavigerConfig } from '../config/claviger-config.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
@@ -26,6 +26,8 @@ export interface ClientContext {
   readonly state: ClientState;
   /** One line on what is being done or waited for; silent with --quiet. */
   report(line: string): void;
+  /** One line on a request and its answer, for --debug. No secret is ever in it. */
+  trace(line: string): void;
 }
 
 /** Runs `use` with a signer for all sessions in it, and closes it. */
@@ -39,6 +41,9 @@ export async function withSigner<T>(
     signal,
     report: (line) => {
       context.report(line);
+    },
+    trace: (line) => {
+      context.trace(line);
     },
   });
   try {
@@ -96,7 +101,9 @@ async function openAndUse<T>(
   const signer = shared.open(signal);
   signer.catch(() => undefined); // whoever awaits it gets the error
   const userAgent = `claviger/${context.version} node/${process.versions.node}`;
-  const http = new AcmeHttp({ authorities, userAgent, signal });
+  const http = new TracedHttp({ authorities, userAgent, signal }, (line) => {
+    context.trace(line);
+  });
   const timing = systemTiming(signal);
   try {
     const directoryUrl = config.server;

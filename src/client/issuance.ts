@@ -7,7 +7,9 @@ import type { Identifier } from '../acme/identifier.js';
 import { issueCertificate } from '../acme/issue.js';
 import type { OrderUrls } from '../acme/order.js';
 import { ServerProblem } from '../acme/problem.js';
+import type { Registration } from '../acme/session.js';
 import { outputsOf, type CertificateConfig } from '../config/claviger-certificate.js';
+import type { ClavigerConfig } from '../config/claviger-config.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError } from '../lib/errors.js';
 import { readBundle, withSession, type ClientContext } from './acme-access.js';
@@ -102,7 +104,8 @@ async function obtainChain(
   try {
     return await withSession(context, signer, async (session) => {
       const sent = await request;
-      const chains = await issueCertificate(session, identifiers, {
+      const registration = registrationOf(context.config);
+      const chains = await issueCertificate({ ...session, registration }, identifiers, {
         unfinished: unfinished && { ...unfinished, csr: sent.isKnown ? unfinished.csr : undefined },
         publishHttp01: (token) =>
           answers.publish(token, keyAuthorization(token, session.signer.thumbprint)),
@@ -205,4 +208,9 @@ async function installChain(work: Work, chain: Chain): Promise<void> {
   const [leaf] = chain;
   const paths = files.map(({ path }) => path).join(', ');
   context.report(`installed ${paths}; valid until ${leaf.validTo}`);
+}
+
+/** With consent and a contact in the configuration, a server that lost the account, or is new, gets it. */
+function registrationOf({ agreeTos, contacts }: ClavigerConfig): Registration | undefined {
+  return agreeTos && contacts.length > 0 ? { contacts, agreeTermsOfService: true } : undefined;
 }

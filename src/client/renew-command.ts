@@ -12,6 +12,8 @@ import { readServerKey } from './server-key.js';
 import type { SharedSigner } from './shared-signer.js';
 
 export interface RenewOptions {
+  /** Only the sections that have one of these names; none for all. */
+  readonly names: readonly string[];
   readonly isForced: boolean;
   /** Told of each certificate that failed, by its first name; the others go on. */
   onFailure(error: Error): void;
@@ -35,7 +37,7 @@ export async function renewCommand(context: ClientContext, options: RenewOptions
       hint: 'add a [[certificate]] section to claviger.toml, see claviger.toml(5)',
     });
   }
-  const list = parseAllNames(certificates);
+  const list = chosen(parseAllNames(certificates), options.names);
   return await withSigner(context, async (signer) => {
     let failures = 0;
     for (const work of list) {
@@ -68,6 +70,21 @@ function parseAllNames(certificates: readonly CertificateConfig[]): readonly Wor
     throw new AppError('CONFIG_INVALID', problems.join('\n'));
   }
   return list;
+}
+
+/** @throws AppError CONFIG_USAGE for a name that no section has */
+function chosen(list: readonly Work[], names: readonly string[]): readonly Work[] {
+  const wanted = names.length === 0 ? [] : parseIdentifiers(names);
+  const has = ({ identifiers }: Work, name: Identifier): boolean =>
+    identifiers.some(({ type, value }) => type === name.type && value === name.value);
+  const unknown = wanted.find((name) => !list.some((work) => has(work, name)));
+  if (unknown !== undefined) {
+    const problem = `renew: no [[certificate]] section has the name ${unknown.value}`;
+    throw new AppError('CONFIG_USAGE', problem, {
+      hint: `the sections are of ${list.map(({ name }) => name).join(', ')}; issue makes a certificate without a section`,
+    });
+  }
+  return wanted.length === 0 ? list : list.filter((work) => wanted.some((name) => has(work, name)));
 }
 
 async function renewOne(

@@ -12,6 +12,8 @@ export interface SharedSignerOptions {
   /** Ends the whole run. */
   readonly signal: AbortSignal;
   report(line: string): void;
+  /** One line on what the signer did, and how long it took. */
+  trace(line: string): void;
 }
 
 export class SharedSigner {
@@ -29,14 +31,18 @@ export class SharedSigner {
    * @throws AppError as `openSigner`, or the signal's reason
    */
   async open(signal: AbortSignal): Promise<AccountSigner> {
-    const connection = await orAborted(this.#connect(), signal);
+    const connection = await this.#timed('signer: connection', () =>
+      orAborted(this.#connect(), signal),
+    );
     return {
       algorithm: connection.algorithm,
       thumbprint: connection.thumbprint,
       jwk: connection.jwk,
       keyId: connection.keyId,
       sign: (protectedPart, payloadPart) =>
-        orAborted(connection.sign(protectedPart, payloadPart), signal),
+        this.#timed('signer: signature', () =>
+          orAborted(connection.sign(protectedPart, payloadPart), signal),
+        ),
     };
   }
 
@@ -63,6 +69,18 @@ export class SharedSigner {
       },
     });
     return await this.#opening;
+  }
+
+  async #timed<T>(what: string, act: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    let outcome = 'failed';
+    try {
+      const result = await act();
+      outcome = 'done';
+      return result;
+    } finally {
+      this.#options.trace(`${what}: ${outcome}, ${Math.round(performance.now() - started)} ms`);
+    }
   }
 
   #report(line: string): void {

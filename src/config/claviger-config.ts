@@ -36,6 +36,8 @@ export interface ClavigerConfig {
   readonly agreeTos: boolean;
   readonly timeoutMs: number;
   readonly quiet: boolean;
+  /** True tells each request, its status and the time it took. */
+  readonly debug: boolean;
   /** Where the client remembers things from one run to the next; undefined: nowhere. */
   readonly stateDirectory: string | undefined;
   /** The certificate of `issue`; undefined when no names were given. */
@@ -75,6 +77,7 @@ export function parseClavigerConfig(input: ClavigerConfigInput): ClavigerConfig 
     agreeTos: settings['agree-tos'] ?? false,
     timeoutMs: (settings.timeout ?? DEFAULT_TIMEOUT_S) * 1000,
     quiet: settings.quiet ?? false,
+    debug: settings.debug ?? false,
     stateDirectory: readStateDirectory(reader, input, settings['state-directory']),
     requested: input.names === undefined ? undefined : readRequested(reader, input.names, settings),
     certificates: readSections(

@@ -59,6 +59,7 @@ export const clavigerSchema = v.strictObject({
     ),
   ),
   quiet: v.optional(v.boolean()),
+  debug: v.optional(v.boolean()),
   'state-directory': v.optional(printable),
   ...certificateEntries,
   // The sections are checked one by one, so that a mistake in one does not hide those of the others.

@@ -48,6 +48,8 @@ export interface ClavigerdConfig {
   readonly stateDirectory: string;
   readonly logfile: string | undefined;
   readonly quiet: boolean;
+  /** True has each line on standard error begin with its syslog priority, `<N>`, also outside of systemd. */
+  readonly logPriorities: boolean;
   readonly allowHttpOnLoopback: boolean;
   readonly auditLog: string | undefined;
   /** True has each record of the audit log on the disk, not just with the kernel, before the reply. */
@@ -62,6 +64,7 @@ export interface ClavigerdConfigInput {
     readonly privkey?: string | undefined;
     readonly socket?: string | undefined;
     readonly quiet?: boolean | undefined;
+    readonly 'log-priorities'?: boolean | undefined;
   };
   readonly specifiers: SpecifierValues;
   /** The folder systemd made for the service, STATE_DIRECTORY. */
@@ -98,6 +101,7 @@ export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConf
     policies: readPolicies(reader, settings.policy, input.checkPolicy),
     stateDirectory: readStateDirectory(reader, input, settings['state-directory']),
     quiet: input.commandLine.quiet ?? settings.quiet ?? false,
+    logPriorities: input.commandLine['log-priorities'] ?? settings['log-priorities'] ?? false,
     allowHttpOnLoopback: settings['allow-http-on-loopback'] ?? false,
     ...readFiles(reader, settings),
   };

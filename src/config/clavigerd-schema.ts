@@ -41,6 +41,7 @@ export const settingsSchema = v.strictObject({
   socket: v.optional(printable),
   logfile: v.optional(printable),
   quiet: v.optional(v.boolean()),
+  'log-priorities': v.optional(v.boolean()),
   'allow-http-on-loopback': v.optional(v.boolean()),
   'audit-log': v.optional(printable),
   'audit-durable': v.optional(v.boolean()),

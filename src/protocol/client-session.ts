@@ -17,6 +17,7 @@ import {
   PONG_LINE,
 } from './limits.js';
 import {
+  noGreeting,
   parseFirstLine,
   parseJwkLine,
   readGreeting,
@@ -34,6 +35,8 @@ export type ClientSessionEvent =
 
 /** A signer that tells more than this in one conversation is no signer. */
 const MAX_NOTICES = 1000;
+/** A line of a terminal, and what a version line of ours needs. */
+const MAX_BEGINNING_BYTES = 200;
 
 export class ClientSession {
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES);
@@ -44,12 +47,15 @@ export class ClientSession {
   /** What the next replies are for, oldest first. */
   readonly #expected: ('signature' | 'pong')[] = [];
   #notices = 0;
+  /** What came first, to be quoted should it be no greeting. */
+  #beginning: Buffer = Buffer.alloc(0);
 
   /**
    * Takes bytes from the signer.
    * @throws AppError PROTO_GREETING or PROTO_REPLY; the connection must then be closed
    */
   receive(chunk: Uint8Array): readonly ClientSessionEvent[] {
+    this.#keepBeginning(chunk);
     this.#splitter.push(chunk);
     const events: ClientSessionEvent[] = [];
     for (let cut = this.#splitter.next(); cut !== undefined; cut = this.#splitter.next()) {
@@ -81,6 +87,9 @@ export class ClientSession {
 
   /** What it means that the signer closed the connection now. */
   explainEnd(): AppError {
+    if (this.#state === 'greeting' && this.#beginning.length > 0) {
+      return noGreeting(this.#beginning);
+    }
     if (this.#state !== 'ready') {
       return new AppError('PROTO_GREETING', 'signer: closed the connection without a greeting');
     }
@@ -94,17 +103,24 @@ export class ClientSession {
   }
 
   #broken(problem: string): AppError {
-    return this.#state === 'ready'
-      ? new AppError('PROTO_REPLY', `signer: ${problem} in its reply`)
-      : new AppError('PROTO_GREETING', `signer: ${problem} in its greeting`, {
-          hint: 'is it clavigerd or lacme-accountd that answers there?',
-        });
+    if (this.#state === 'greeting') {
+      return noGreeting(this.#beginning);
+    }
+    const where = this.#state === 'jwk' ? 'greeting' : 'reply';
+    const code = this.#state === 'jwk' ? 'PROTO_GREETING' : 'PROTO_REPLY';
+    return new AppError(code, `signer: ${problem} in its ${where}`);
+  }
+
+  #keepBeginning(chunk: Uint8Array): void {
+    if (this.#state === 'greeting' && this.#beginning.length < MAX_BEGINNING_BYTES) {
+      this.#beginning = Buffer.concat([this.#beginning, chunk]).subarray(0, MAX_BEGINNING_BYTES);
+    }
   }
 
   #takeLine(line: Buffer): ClientSessionEvent | undefined {
     switch (this.#state) {
       case 'greeting':
-        this.#extra = parseFirstLine(line.toString('utf8'));
+        this.#extra = parseFirstLine(line);
         this.#state = 'jwk';
         return undefined;
       case 'jwk': {

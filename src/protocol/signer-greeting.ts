@@ -17,6 +17,7 @@ import { PROTOCOL_VERSION } from './limits.js';
 
 const THUMBPRINT_LENGTH = 43;
 const MAX_KEY_ID_LENGTH = 2048;
+const MAX_QUOTED = 200;
 
 export interface SignerGreeting {
   readonly algorithm: Algorithm;
@@ -30,15 +31,28 @@ export interface SignerGreeting {
 }
 
 /**
+ * Something else than the protocol came first: mostly what a shell prints before it runs the signer.
+ * @param beginning the first bytes; the first line of them that is not empty is quoted
+ */
+export function noGreeting(beginning: Buffer): AppError {
+  const [line = ''] = beginning
+    .toString('utf8')
+    .split(/[\r\n]+/)
+    .filter((text) => text.trim() !== '');
+  const said = `signer: says ${printable(JSON.stringify(line), MAX_QUOTED)} in place of its greeting`;
+  return new AppError('PROTO_GREETING', said, {
+    hint: 'is it clavigerd or lacme-accountd that answers there? A shell may print more (.bashrc, /etc/profile.d, a banner), which must be silent for commands: ssh -T HOST clavigerd --stdio says "1 OK" and nothing before it',
+  });
+}
+
+/**
  * The details on the first line, `1 OK {...}`; undefined when there are none.
  * @throws AppError PROTO_GREETING when the signer speaks something else
  */
-export function parseFirstLine(line: string): JsonObject | undefined {
-  const match = /^(\d{1,9}) OK(?: (.*))?$/su.exec(line);
+export function parseFirstLine(line: Buffer): JsonObject | undefined {
+  const match = /^(\d{1,9}) OK(?: (.*))?$/su.exec(line.toString('utf8'));
   if (match === null) {
-    throw new AppError('PROTO_GREETING', 'signer: its greeting is not of the signing protocol', {
-      hint: 'is it clavigerd or lacme-accountd that answers there?',
-    });
+    throw noGreeting(line);
   }
   if (Number(match[1]) !== PROTOCOL_VERSION) {
     throw new AppError(

@@ -73,6 +73,12 @@ export class DecisionRecord {
   ): Promise<void> {
     const sha256 = hashOf(request);
     const durationMs = (queueMs + tokenMs).toFixed(2);
+    this.#log.debug('times', {
+      conn: request.connection,
+      rule: ruleOf(request),
+      'queue-ms': queueMs.toFixed(2),
+      'token-ms': tokenMs.toFixed(2),
+    });
     const fields = { ...fieldsOf(request), 'duration-ms': durationMs, sha256 };
     if (this.#audit === undefined) {
       await this.#log.record('signed', fields, isAlone);
@@ -84,9 +90,18 @@ export class DecisionRecord {
     this.#log.info('signed', fields);
   }
 
+  /** Where there is an audit log, a quiet standard error does without the lines of requests. */
+  #tell(level: 'warning' | 'error', event: string, fields: LogFields): void {
+    if (this.#audit === undefined) {
+      this.#log.write(level, event, fields);
+    } else {
+      this.#log.writeRecorded(level, event, fields);
+    }
+  }
+
   /** Written when it resolves, as far as that is possible. */
   async denied(request: DecidedRequest, { rule, reason }: Reason): Promise<void> {
-    this.#log.warning('refused', { ...cutFieldsOf(request), code: 'denied', rule, reason });
+    this.#tell('warning', 'refused', { ...cutFieldsOf(request), code: 'denied', rule, reason });
     const entry = this.#entryOf('denied', request);
     await this.#appendIfPossible({ ...entry, rule, code: 'denied', reason });
   }
@@ -94,7 +109,7 @@ export class DecisionRecord {
   /** A budget is used up. Written when it resolves, as far as that is possible. */
   async rateLimited(request: DecidedRequest, { rule, reason }: Reason): Promise<void> {
     const code = 'rate-limited';
-    this.#log.warning('refused', { ...cutFieldsOf(request), code, rule, reason });
+    this.#tell('warning', 'refused', { ...cutFieldsOf(request), code, rule, reason });
     await this.#appendIfPossible({ ...this.#entryOf(code, request), rule, code, reason });
   }
 
@@ -102,7 +117,7 @@ export class DecisionRecord {
   async malformed(connection: string, reason: string, peeked?: string): Promise<void> {
     const code = 'malformed';
     const url = peeked === undefined ? undefined : cut(peeked);
-    this.#log.warning('refused', { conn: connection, url, code, reason });
+    this.#tell('warning', 'refused', { conn: connection, url, code, reason });
     const scope = { event: 'decision', verdict: code, ...this.#scope } as const;
     await this.#appendIfPossible({ ...scope, connection, url, code, reason });
   }
@@ -117,7 +132,7 @@ export class DecisionRecord {
     }
     const code = error instanceof AppError ? error.code : 'unexpected';
     const hint = error instanceof AppError ? error.hint : undefined;
-    this.#log.error('failed', { ...cutFieldsOf(request), code, reason, hint });
+    this.#tell('error', 'failed', { ...cutFieldsOf(request), code, reason, hint });
     await this.#appendIfPossible({ ...this.#entryOf('failed', request), code, reason });
   }
 
@@ -135,7 +150,7 @@ export class DecisionRecord {
       identifiers: isSigned ? namesOf(decided) : cutNamesOf(decided),
       'csr-key': request?.csr?.keyHash,
       unread: decision.unread,
-      rule: decision.verdict.kind === 'approved' ? decision.verdict.rule : undefined,
+      rule: ruleOf(decided),
       sha256,
     };
   }
@@ -150,6 +165,11 @@ export class DecisionRecord {
 function unknownNamesOf({ decision }: DecidedRequest): string | undefined {
   const problem = decision.request?.problem;
   return problem === undefined ? undefined : `for names that are not known: ${problem}`;
+}
+
+/** The rule that let a request through. */
+function ruleOf({ decision: { verdict } }: DecidedRequest): string | undefined {
+  return verdict.kind === 'approved' ? verdict.rule : undefined;
 }
 
 /** Of what was to be signed: it tells whether a signature somebody shows was made here, or refused. */

@@ -26,9 +26,9 @@ export interface LogOptions {
   readonly clock: Clock;
   /** Takes a line, its newline included; false when it could not be written. */
   readonly writeStderr: (line: string) => boolean;
-  /** Under systemd lines begin with their severity. */
-  readonly journal: boolean;
-  /** `info` and `debug` stay away from standard error; the file gets `info` all the same. */
+  /** Lines on standard error begin with their severity: for the journal, or another reader of `<N>`. */
+  readonly priorities: boolean;
+  /** `info` stays away from standard error; the file gets it all the same. */
   readonly quiet: boolean;
   readonly debug: boolean;
   /** Appended to; created with mode 0600. */
@@ -75,8 +75,21 @@ export class Log {
     this.write('debug', event, fields);
   }
 
+  /**
+   * Writes the line of a request that the audit log tells too: quiet, standard error does without it, whatever its
+   * level is. There may be any number of them, and somebody may get each as mail.
+   */
+  writeRecorded(level: LogLevel, event: string, fields: LogFields): void {
+    const isTold = !this.#options.quiet;
+    this.#writeLine(level, event, fields, isTold);
+  }
+
   /** Writes one line. A file that takes no more is told on standard error, once a spell. */
   write(level: LogLevel, event: string, fields: LogFields): void {
+    this.#writeLine(level, event, fields, !this.#options.quiet || level !== 'info');
+  }
+
+  #writeLine(level: LogLevel, event: string, fields: LogFields, isTold: boolean): void {
     if (level === 'debug' && !this.#options.debug) {
       return;
     }
@@ -91,7 +104,9 @@ export class Log {
         this.#tell('error', `log-file-failed${formatFields({ reason: messageOf(error) })}`);
       }
     }
-    this.#tell(level, text);
+    if (isTold) {
+      this.#tell(level, text);
+    }
   }
 
   /**
@@ -150,10 +165,7 @@ export class Log {
   }
 
   #tell(level: LogLevel, text: string): void {
-    const { writeStderr, quiet } = this.#options;
-    if (!quiet || (level !== 'info' && level !== 'debug')) {
-      writeStderr(this.#stderrLine(level, text));
-    }
+    this.#options.writeStderr(this.#stderrLine(level, text));
   }
 
   #fileLine(level: LogLevel, text: string): string {
@@ -161,8 +173,8 @@ export class Log {
   }
 
   #stderrLine(level: LogLevel, text: string): string {
-    const { program, journal } = this.#options;
-    return `${journal ? `<${SEVERITY[level]}>` : ''}${program}: ${text}\n`;
+    const { program, priorities } = this.#options;
+    return `${priorities ? `<${SEVERITY[level]}>` : ''}${program}: ${text}\n`;
   }
 
   /** Opens the file anew, after logrotate has moved it. Keeps the old one when that fails. */

@@ -310,7 +310,12 @@ describe('a signer for a whole run', () => {
       serve(socket);
     });
     const { signal } = new AbortController();
-    const signer = new SharedSigner({ config, signal, report: () => undefined });
+    const signer = new SharedSigner({
+      config,
+      signal,
+      report: () => undefined,
+      trace: () => undefined,
+    });
     atEnd(scope, () => signer.close());
     return { signer, connections };
   }

@@ -256,8 +256,11 @@ describe('core files', () => {
 });
 
 describe('the end of the daemon', () => {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`by ${signal}: answers what is in hand, removes the socket, exits 0`, async (t) => {
+  for (const [signal, code] of [
+    ['SIGTERM', 0],
+    ['SIGINT', 130],
+  ] as const) {
+    it(`by ${signal}: answers what is in hand, removes the socket, exits ${code}`, async (t) => {
       const daemon = await startClavigerd(t, { key });
       const client = await connectLineClient(daemon.socket);
       const idle = await connectLineClient(daemon.socket);
@@ -274,7 +277,7 @@ describe('the end of the daemon', () => {
       }
       assert.equal(await client.readLine(), undefined);
       assert.equal(await idle.readLine(), undefined);
-      assert.deepEqual(await daemon.process.waitForExit(), { code: 0, signal: null });
+      assert.deepEqual(await daemon.process.waitForExit(), { code, signal: null });
       await assert.rejects(stat(daemon.socket), { code: 'ENOENT' });
     });
   }

@@ -48,7 +48,7 @@ async function makeBed(t: TestContext): Promise<Bed> {
   const places = { path, headPath, clock, onTrouble };
   const audit = AuditLog.open({ ...places, isDurable: false, version: '1' });
   const writeStderr = (): boolean => true;
-  const quiet = { journal: false, quiet: true, debug: false };
+  const quiet = { priorities: false, quiet: true, debug: false };
   const log = new Log({ program: 'p', clock, writeStderr, ...quiet });
   const scope = { account: 'default', listener: 'S', policy: 'web' };
   return {

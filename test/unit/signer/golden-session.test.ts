@@ -21,7 +21,7 @@ const log = new Log({
   program: 'test',
   clock: { now: () => 0 },
   writeStderr: () => true,
-  journal: false,
+  priorities: false,
   quiet: false,
   debug: true,
 });

@@ -28,7 +28,7 @@ function newService(change: Partial<AccountKey>): { service: SigningService; log
       stderr += line;
       return true;
     },
-    journal: false,
+    priorities: false,
     quiet: false,
     debug: false,
   });

@@ -17,7 +17,7 @@ function newLog(change: Partial<LogOptions> = {}): { log: Log; stderr: () => str
       text += line;
       return true;
     },
-    journal: false,
+    priorities: false,
     quiet: false,
     debug: false,
     ...change,
@@ -47,7 +47,7 @@ describe('Log', () => {
   });
 
   it('puts severities before lines for the journal', () => {
-    const { log, stderr } = newLog({ journal: true, debug: true });
+    const { log, stderr } = newLog({ priorities: true, debug: true });
     log.error('e');
     log.warning('w');
     log.notice('n');
