@@ -57,5 +57,6 @@ const OF_CONFIGURATION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'KEY_URI',
   'KEY_FILE',
   'KEY_UNSUPPORTED',
+  'KEY_PIN_SOURCE',
   'TOKEN_MODULE',
 ]);

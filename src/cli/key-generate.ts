@@ -88,7 +88,7 @@ function soPinReader(
 ): (token: TokenInfo) => Promise<Secret> {
   return ({ label, serial }) => {
     const name = `token "${printable(label)}" (serial ${printable(serial)})`;
-    return readPinFrom(source, `SO PIN of ${name}`, context);
+    return readPinFrom({ option: 'so-pin-source', source }, `SO PIN of ${name}`, context);
   };
 }
 
@@ -109,7 +109,9 @@ async function readFirstPins(
     });
   }
   const name = `of the new token "${printable(uri.token.label)}"`;
-  const soPin = await readNewPin(soPinSource, `SO PIN ${name}`, context);
-  const pin = await readNewPin(uri.pinSource, `PIN ${name}`, context);
+  const ofOfficer = { option: 'so-pin-source', source: soPinSource };
+  const ofUser = { option: 'pin-source', source: uri.pinSource };
+  const soPin = await readNewPin(ofOfficer, `SO PIN ${name}`, context);
+  const pin = await readNewPin(ofUser, `PIN ${name}`, context);
   return { soPin, pin };
 }

@@ -62,7 +62,8 @@ async function readKey(
     if (!isEncryptedPemKey(pem, path)) {
       return parsePemKey(pem, path);
     }
-    const passphrase = await readPinFrom(passphraseSource, `Passphrase of ${path}`, context);
+    const option = { option: 'passphrase-source', source: passphraseSource };
+    const passphrase = await readPinFrom(option, `Passphrase of ${path}`, context);
     try {
       return passphrase.use((bytes) => parsePemKey(pem, path, bytes));
     } finally {

@@ -45,15 +45,19 @@ async function change(options: ChangeOptions): Promise<void> {
   const uri = uriOfOptions(options);
   const context = keyContext(options);
   const present = unblock
-    ? { source: soPinSource, name: 'SO PIN' }
-    : { source: uri.pinSource, name: 'Present PIN' };
+    ? { option: 'so-pin-source', source: soPinSource, name: 'SO PIN' }
+    : { option: 'pin-source', source: uri.pinSource, name: 'Present PIN' };
   const token = await changeTokenPin(
     uri,
     {
       by: unblock ? 'so' : 'user',
-      readPresent: (found) =>
-        readPinFrom(present.source, `${present.name} of ${nameOf(found)}`, context),
-      readNew: (found) => readNewPin(newPinSource, `New PIN of ${nameOf(found)}`, context),
+      readPresent: (found) => readPinFrom(present, `${present.name} of ${nameOf(found)}`, context),
+      readNew: (found) =>
+        readNewPin(
+          { option: 'new-pin-source', source: newPinSource },
+          `New PIN of ${nameOf(found)}`,
+          context,
+        ),
     },
     context,
   );

@@ -2,32 +2,38 @@
 // A new PIN that is typed is asked for twice. No PIN is ever an argument.
 
 import type { KeyContext } from '../keys/key-context.js';
-import { parsePinSource, readPin } from '../keys/pin-source.js';
-import { AppError } from '../lib/errors.js';
+import { parsePinSource, readPin, type PinSource } from '../keys/pin-source.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import type { Secret } from '../lib/secret.js';
 
 /** Sources at which a person types. */
 const TYPED: ReadonlySet<string> = new Set(['prompt', 'pinentry']);
 
-/** @param source as `--pin-source`; default: the terminal. @throws AppError KEY_PIN, SYS_* */
+/** An option, `so-pin-source`, and what it says; undefined is the terminal. */
+export interface PinOption {
+  readonly option: string;
+  readonly source: string | undefined;
+}
+
+/** @throws AppError CONFIG_USAGE for a source that is none, KEY_PIN, KEY_PIN_SOURCE, SYS_* */
 export function readPinFrom(
-  source: string | undefined,
+  option: PinOption,
   question: string,
   context: KeyContext,
 ): Promise<Secret> {
-  return readPin(parsePinSource(source ?? 'prompt'), question, context);
+  return readPin(parseOption(option), question, context);
 }
 
 /**
  * The PIN to be set.
- * @throws AppError KEY_PIN, also when the two answers differ; SYS_*
+ * @throws AppError CONFIG_USAGE for a source that is none; KEY_PIN, also when the two answers differ; SYS_*
  */
 export async function readNewPin(
-  source: string | undefined,
+  option: PinOption,
   question: string,
   context: KeyContext,
 ): Promise<Secret> {
-  const parsed = parsePinSource(source ?? 'prompt');
+  const parsed = parseOption(option);
   const pin = await readPin(parsed, question, context);
   if (!TYPED.has(parsed.kind)) {
     return pin;
@@ -40,4 +46,18 @@ export async function readNewPin(
     throw new AppError('KEY_PIN', 'PIN: the two answers differ', { hint: 'nothing was changed' });
   }
   return pin;
+}
+
+/** A source of the command line is told as the option that it is. */
+function parseOption({ option, source }: PinOption): PinSource {
+  try {
+    return parsePinSource(source ?? 'prompt');
+  } catch (error) {
+    const hint = isAppError(error) ? error.hint : undefined;
+    const problem = messageOf(error).replace(/^pin-source: /, '');
+    throw new AppError('CONFIG_USAGE', `--${option}: ${problem}`, {
+      hint: hint?.replace(/^pin-source is/, `--${option} is`),
+      cause: error,
+    });
+  }
 }

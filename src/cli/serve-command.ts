@@ -11,7 +11,7 @@ import { isJournal, takePassedSockets, type PassedSocket } from '../sys/systemd.
 import { loadDaemonConfig, type DaemonConfig } from './daemon-config.js';
 import { DaemonStderr } from './daemon-stderr.js';
 import { formatEffectiveConfig } from './effective-config.js';
-import { EXIT_OK, EXIT_OUTPUT_LOST } from './failure.js';
+import { EXIT_OK, EXIT_OUTPUT_LOST, reportFailure } from './failure.js';
 import { openDaemonRecords, tellAuditHead } from './daemon-records.js';
 import { reopenOnHangup } from './hangup.js';
 import { exitCodeOfSignal, type EndingSignal } from './interrupted.js';
@@ -44,8 +44,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     assertPassedSockets(all, process.geteuid?.() ?? 0);
   }
   if (isCheck) {
-    printText(formatEffectiveConfig(config));
-    return EXIT_OK;
+    return await check(config);
   }
   const stderr = new DaemonStderr();
   const log = newLog(config, stderr, options.debug === true);
@@ -71,6 +70,15 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   // Who supervises the daemon ends it by TERM; Ctrl-C is somebody's change of mind.
   return endedBy === 'SIGINT' ? exitCodeOfSignal(endedBy) : EXIT_OK;
+}
+
+/** Prints the configuration, and tells what would end the start. */
+async function check(config: ClavigerdConfig): Promise<number> {
+  const { checkStart } = await import('./start-checks.js');
+  const { problems, notes } = await checkStart(config);
+  printText(`${formatEffectiveConfig(config)}${notes.map((note) => `# ${note}\n`).join('')}`);
+  const codes = problems.map((problem) => reportFailure('clavigerd', problem));
+  return Math.max(EXIT_OK, ...codes);
 }
 
 /** @returns asked later: whether a reply could not be written; a client that has left is no such case. */

@@ -36,7 +36,7 @@ const DEFAULT_PINENTRY = ['pinentry'] as const;
 /**
  * Parses `file:/PATH` (or a plain absolute path), `env:NAME`, `credential:NAME`, `|COMMAND ARGUMENTS` (RFC
  * 7512 §2.4; no shell), `prompt`, `pinentry` and `pinpad`.
- * @throws AppError KEY_PIN
+ * @throws AppError KEY_PIN_SOURCE
  */
 export function parsePinSource(text: string): PinSource {
   const colon = text.indexOf(':');
@@ -60,9 +60,13 @@ export function parsePinSource(text: string): PinSource {
   }
   if (kind === 'env' && /^[A-Za-z_][A-Za-z0-9_]*$/.test(rest)) {
     if (isHelperVariable(rest)) {
-      throw new AppError('KEY_PIN', `pin-source: ${rest} is a variable that PKCS#11 modules get`, {
-        hint: 'the PIN would show in /proc/PID/environ of the token helper; choose another name',
-      });
+      throw new AppError(
+        'KEY_PIN_SOURCE',
+        `pin-source: ${rest} is a variable that PKCS#11 modules get`,
+        {
+          hint: 'the PIN would show in /proc/PID/environ of the token helper; choose another name',
+        },
+      );
     }
     return { kind: 'env', name: rest };
   }
@@ -70,7 +74,20 @@ export function parsePinSource(text: string): PinSource {
   if (kind === 'credential' && /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(rest)) {
     return { kind: 'credential', name: rest };
   }
-  throw new AppError('KEY_PIN', 'pin-source: not a source this program knows', { hint: HINT });
+  throw new AppError('KEY_PIN_SOURCE', `pin-source: ${problemOf(kind, text)}`, { hint: HINT });
+}
+
+/** What is wrong with a source. Its text is not told: somebody may have written the PIN itself there. */
+function problemOf(kind: string, text: string): string {
+  if (kind === 'file') {
+    return 'the path after file: is not absolute';
+  }
+  if (kind === 'env' || kind === 'credential') {
+    return `what follows ${kind}: is no name`;
+  }
+  return /^[0-9]+$/.test(text)
+    ? 'is a number, and wants the place of the PIN, not the PIN: who sees the configuration or the command line must not see it'
+    : 'not a source this program knows';
 }
 
 function parseCommand(text: string): readonly [string, ...string[]] {
@@ -80,14 +97,14 @@ function parseCommand(text: string): readonly [string, ...string[]] {
     return words;
   } catch (error) {
     // What it says is never a part of the command, which may hold what should not be told.
-    throw new AppError('KEY_PIN', `pin-source: ${messageOf(error)}`, { cause: error });
+    throw new AppError('KEY_PIN_SOURCE', `pin-source: ${messageOf(error)}`, { cause: error });
   }
 }
 
 /**
  * Gets the secret. A variable is deleted from `context.env` once read.
  * @param question what a person is asked where the source is the terminal.
- * @throws AppError KEY_PIN, or SYS_* for a file that cannot be read or that others can read.
+ * @throws AppError KEY_PIN_SOURCE for a source that has none, KEY_PIN for an answer that is none, SYS_* for a file that cannot be read or that others can read.
  */
 export async function readPin(
   source: PinSource,
@@ -109,11 +126,11 @@ export async function readPin(
         'the answer',
       );
     case 'pinpad':
-      throw new AppError('KEY_PIN', 'PIN: a PIN pad gives no passphrase', { hint: HINT });
+      throw new AppError('KEY_PIN_SOURCE', 'PIN: a PIN pad gives no passphrase', { hint: HINT });
     case 'prompt':
       if (context.prompt === undefined) {
         throw new AppError(
-          'KEY_PIN',
+          'KEY_PIN_SOURCE',
           'PIN: no source is configured, and there is no terminal to ask at',
           { hint: HINT },
         );
@@ -132,9 +149,13 @@ function readFile(path: string): Secret {
 function readCredential(name: string, env: NodeJS.ProcessEnv): Secret {
   const directory = env['CREDENTIALS_DIRECTORY'];
   if (directory === undefined || directory === '') {
-    throw new AppError('KEY_PIN', `PIN: credential ${name}: CREDENTIALS_DIRECTORY is not set`, {
-      hint: 'systemd sets it for a service with LoadCredential= or LoadCredentialEncrypted=',
-    });
+    throw new AppError(
+      'KEY_PIN_SOURCE',
+      `PIN: credential ${name}: CREDENTIALS_DIRECTORY is not set`,
+      {
+        hint: 'systemd sets it for a service with LoadCredential= or LoadCredentialEncrypted=',
+      },
+    );
   }
   return readFile(join(directory, name));
 }
@@ -145,7 +166,7 @@ function readVariable(
 ): Secret {
   const value = env[name];
   if (value === undefined) {
-    throw new AppError('KEY_PIN', `PIN: environment variable ${name} is not set`, {
+    throw new AppError('KEY_PIN_SOURCE', `PIN: environment variable ${name} is not set`, {
       hint: 'it is read once, and then deleted: start the program anew',
     });
   }
@@ -161,10 +182,10 @@ function readVariable(
 
 /** What nobody typed just now may be more than a PIN: an editor or a script has added to it. */
 function stored(secret: Secret, where: string): Secret {
-  const oddity = checked(secret, where).use(oddityOf);
+  const oddity = checked(secret, where, 'KEY_PIN_SOURCE').use(oddityOf);
   if (oddity !== undefined) {
     secret.wipe();
-    throw new AppError('KEY_PIN', `PIN: ${where} ${oddity}: it is not tried`, {
+    throw new AppError('KEY_PIN_SOURCE', `PIN: ${where} ${oddity}: it is not tried`, {
       hint: 'the PIN or passphrase alone belongs there, and one line end; one that has such characters can be typed, with the source prompt or pinentry',
     });
   }
@@ -172,11 +193,15 @@ function stored(secret: Secret, where: string): Secret {
 }
 
 /** What a token helper takes; an empty secret or a longer one is a wrong file or a wrong variable. */
-function checked(secret: Secret, where: string): Secret {
+function checked(
+  secret: Secret,
+  where: string,
+  code: 'KEY_PIN' | 'KEY_PIN_SOURCE' = 'KEY_PIN',
+): Secret {
   if (secret.length === 0 || secret.length > MAX_SECRET_BYTES) {
     const problem = secret.length === 0 ? 'empty' : `longer than ${MAX_SECRET_BYTES} bytes`;
     secret.wipe();
-    throw new AppError('KEY_PIN', `PIN: ${where} is ${problem}`);
+    throw new AppError(code, `PIN: ${where} is ${problem}`);
   }
   return secret;
 }

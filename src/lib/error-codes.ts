@@ -27,6 +27,7 @@ export const ERROR_CODES = {
     'KEY_FILE',
     'KEY_DECRYPT',
     'KEY_PIN',
+    'KEY_PIN_SOURCE',
     'KEY_PIN_HELD',
     'KEY_MISMATCH',
     'KEY_UNSUPPORTED',

@@ -14,7 +14,7 @@ export const PROGRAM_PATH: string = FOLDERS.join(':');
 
 /**
  * The path of a program: an absolute path is taken as it is, a bare name is sought in /usr/bin and /bin.
- * @throws AppError SYS_FILE when it is in neither, or the name is a relative path
+ * @throws AppError SYS_PATH when it is in neither, or the name is a relative path
  */
 export function locateProgram(name: string): string {
   if (isAbsolute(name)) {
@@ -24,7 +24,7 @@ export function locateProgram(name: string): string {
     ? undefined
     : FOLDERS.map((folder) => `${folder}/${name}`).find(isProgram);
   if (found === undefined) {
-    throw new AppError('SYS_FILE', `${printable(name, 200)} is not in ${FOLDERS.join(' or ')}`, {
+    throw new AppError('SYS_PATH', `${printable(name, 200)} is not in ${FOLDERS.join(' or ')}`, {
       hint: 'name a program elsewhere by its absolute path',
     });
   }

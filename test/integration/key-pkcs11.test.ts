@@ -311,8 +311,8 @@ describe('account key in a token', () => {
     const open = join(hsm.folder, 'open-pin');
     writeFileSync(open, token.pin, { mode: 0o644 });
     await refusal(uri.replace(token.pinFile, open), 'SYS_UNSAFE_PATH');
-    await refusal(uri.replace(/&pin-source=.*/, ''), 'KEY_PIN');
-    await refusal(uri.replace(/&pin-source=.*/, '&pin-source=1234'), 'KEY_PIN');
+    await refusal(uri.replace(/&pin-source=.*/, ''), 'KEY_PIN_SOURCE');
+    await refusal(uri.replace(/&pin-source=.*/, '&pin-source=1234'), 'KEY_PIN_SOURCE');
   });
 
   async function publicKeyByTool(id: string): Promise<ReturnType<typeof createPublicKey>> {

@@ -46,7 +46,7 @@ describe('a passphrase asked for on the terminal', () => {
     await terminal.waitFor(/ready/);
     assert.doesNotMatch(terminal.output, /4711/);
     terminal.stdin.write(CONTROL_C);
-    assert.equal((await terminal.waitForExit()).code, 0);
+    assert.equal((await terminal.waitForExit()).code, 130);
   });
 
   it('that is wrong ends the start with a clear error', async (t) => {
@@ -60,7 +60,7 @@ describe('a passphrase asked for on the terminal', () => {
   it('may be refused by Control-C', async (t) => {
     const { terminal } = await startAsking(t);
     terminal.stdin.write(CONTROL_C);
-    assert.equal((await terminal.waitForExit()).code, 1);
+    assert.equal((await terminal.waitForExit()).code, 130);
     assert.match(terminal.output, /prompt: interrupted/);
   });
 

@@ -99,7 +99,7 @@ describe('PIN from a command', () => {
 
   it('is refused without a program, with an unclosed quote, or by a relative path', async () => {
     for (const text of ['|', '|  ', "|echo 'x", '|./pin', '|bin/pin']) {
-      await appErrorOf(() => parsePinSource(text), 'KEY_PIN');
+      await appErrorOf(() => parsePinSource(text), 'KEY_PIN_SOURCE');
     }
   });
 });

@@ -20,7 +20,7 @@ describe('a program that the configuration names', () => {
 
   for (const name of ['no-such-program', './cat', '../bin/cat', 'bin/cat', '']) {
     it(`${JSON.stringify(name)}: is none, and the hint says what would be`, async () => {
-      const error = await appErrorOf(() => locateProgram(name), 'SYS_FILE');
+      const error = await appErrorOf(() => locateProgram(name), 'SYS_PATH');
       assert.match(error.message, /is not in \/usr\/bin or \/bin$/);
       assert.match(error.hint ?? '', /absolute path/);
     });
