@@ -81,6 +81,15 @@ function hintFor(code: string): string | undefined {
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
       return 'for a server with a private authority, name its certificate with --server-ca-file';
+    case 'CERT_NOT_YET_VALID':
+    case 'CERT_HAS_EXPIRED':
+      return "is this machine's clock right? `date -u` tells it; if so, the certificate of the server is at fault";
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return 'the certificate there is for other names: check the host in --server';
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+    case 'EPROTO':
+      return 'what answers there does not speak HTTPS: check the host and the port in --server';
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'the server name does not resolve: check --server and the DNS of this machine';

@@ -58,16 +58,15 @@ function assertServerLeaf(leaf: X509Certificate): void {
   }
 }
 
+const CLOCK_HINT = "is this machine's clock right? `date -u` tells it; nothing was installed";
+
 function assertDates(certificate: X509Certificate, now: number): void {
   const { notBefore, notAfter } = validityOf(certificate);
   if (!(notBefore <= now + CLOCK_SKEW_MS)) {
-    throw wrong(
-      `${nameOf(certificate)} is not valid before ${certificate.validFrom}`,
-      'check the clock',
-    );
+    throw wrong(`${nameOf(certificate)} is not valid before ${certificate.validFrom}`, CLOCK_HINT);
   }
   if (!(now < notAfter)) {
-    throw wrong(`${nameOf(certificate)} has expired on ${certificate.validTo}`, 'check the clock');
+    throw wrong(`${nameOf(certificate)} has expired on ${certificate.validTo}`, CLOCK_HINT);
   }
 }
 

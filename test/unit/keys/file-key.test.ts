@@ -94,7 +94,7 @@ describe('key file', () => {
       const wrong = contextOf({ env: { PASSPHRASE: 'wrong' }, pinSource });
       const error = await appErrorOf(() => openFileKey(path, wrong), 'KEY_PIN');
       assert.doesNotMatch(`${error.message} ${error.hint ?? ''}`, /wrong$/);
-      await appErrorOf(() => openFileKey(path, contextOf()), 'KEY_PIN');
+      await appErrorOf(() => openFileKey(path, contextOf()), 'KEY_PIN_SOURCE');
     }
   });
 

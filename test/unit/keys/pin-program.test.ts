@@ -47,7 +47,8 @@ describe('PIN from a command', () => {
     ];
     for (const [command, message] of failing) {
       const source = parsePinSource(`|${command}`);
-      const error = await appErrorOf(() => readPin(source, 'PIN', { env }), 'KEY_PIN');
+      const code = command === 'true' ? 'KEY_PIN_SOURCE' : 'KEY_PIN';
+      const error = await appErrorOf(() => readPin(source, 'PIN', { env }), code);
       assert.match(error.message, message);
       assert.ok(!`${error.message}${error.hint ?? ''}`.includes('4711'));
     }
