@@ -164,10 +164,10 @@ export class PinGovernor {
   ): Promise<void> {
     const { log, attempts } = this.#options;
     const before = this.#readLatch(token, held);
+    const pin = asked ?? (await this.#pinOf(token));
     if (before !== undefined) {
       log('notice', `${nameOfToken(token)}: the PIN source has changed; trying it once`);
     }
-    const pin = asked ?? (await this.#pinOf(token));
     const isProven = pin === this.#keeper.proven;
     if (token.pinState === 'count-low' && !isProven) {
       log('warning', `${nameOfToken(token)}: wrong PINs have used up tries already; trying once`);

@@ -179,7 +179,7 @@ describe('account key in a token', () => {
       ['', 'credential:pin'],
       [`&pin-value=${token.pin}`, undefined],
     ] as const) {
-      const context = { env, log, prompt, pinSource };
+      const context = { ...contextOf(), env, log, prompt, pinSource };
       const key = await openAccountKey(`${uri}${suffix}`, context);
       assert.equal((await key.sign(INPUT)).length, 64);
       assert.ok(!key.description.includes(token.pin));
