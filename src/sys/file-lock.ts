@@ -1,5 +1,5 @@
-// A lock on an open file, for as long as it is open. Daemon and commands. At the start of the daemon it may block the
-// event loop; where requests are served, `waitForLock` waits without.
+// A lock on an open file, for as long as it is open. Daemon and commands. `lockFile` blocks the event loop, at the
+// start of the daemon; `waitForLock` does not, where requests are served.
 // Node has no flock(2), so flock(1) of util-linux takes it on the descriptor it inherits: the lock belongs to
 // the open file, not to the process, and the kernel frees it when the file is closed, however we end.
 
@@ -79,42 +79,61 @@ export interface LockWait {
 export async function waitForLock(fd: number, { waitMs, signal, what }: LockWait): Promise<void> {
   const seconds = (waitMs / 1000).toFixed(3);
   const args = ['--exclusive', '--timeout', seconds, ...CONFLICT, CHILD_FD];
-  // A group of its own: an interrupt typed at the terminal is for us, and we end it.
-  const child = spawn(flockProgram(what), args, {
-    env: {},
-    stdio: ['ignore', 'ignore', 'ignore', fd],
-    detached: true,
-  });
-  const kill = (): void => {
-    child.kill('SIGKILL');
+  const stopping = new AbortController();
+  const stop = (): void => {
+    stopping.abort();
   };
-  const timer = setTimeout(kill, waitMs + FLOCK_TIMEOUT_MS);
-  signal.addEventListener('abort', kill, { once: true });
+  const timer = setTimeout(stop, waitMs + FLOCK_TIMEOUT_MS);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) {
+    stop();
+  }
   try {
-    const how = await new Promise<number | string>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('exit', (code, by) => {
-        resolve(code ?? by ?? 'unknown');
-      });
-      if (signal.aborted) {
-        kill();
-      }
-    });
+    const how = await endOfFlock(args, fd, what, stopping.signal);
     if (how === HELD_EXIT_CODE || signal.aborted) {
       throw new AppError('SYS_LOCKED', `${what}: another process is using it`);
     }
     if (how !== 0) {
       throw new AppError('SYS_FILE', `${what}: cannot be locked: flock ended with ${how}`);
     }
-  } catch (error) {
-    throw error instanceof AppError
-      ? error
-      : new AppError('SYS_FILE', `${what}: cannot be locked: ${messageOf(error)}`, {
-          cause: error,
-        });
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', kill);
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Gives its exit code, or the signal that ended it. */
+async function endOfFlock(
+  args: readonly string[],
+  fd: number,
+  what: string,
+  stop: AbortSignal,
+): Promise<number | string> {
+  const program = flockProgram(what);
+  try {
+    return await new Promise((resolve, reject) => {
+      // A group of its own: an interrupt typed at the terminal is for us, and we end it.
+      const child = spawn(program, args, {
+        env: {},
+        stdio: ['ignore', 'ignore', 'ignore', fd],
+        detached: true,
+      });
+      child.once('error', reject);
+      child.once('exit', (code, signal) => {
+        resolve(code ?? signal ?? 'an unknown status');
+      });
+      const kill = (): void => {
+        child.kill('SIGKILL');
+      };
+      stop.addEventListener('abort', kill, { once: true });
+      if (stop.aborted) {
+        kill();
+      }
+    });
+  } catch (error) {
+    throw new AppError('SYS_FILE', `${what}: cannot be locked: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

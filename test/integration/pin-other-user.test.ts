@@ -118,7 +118,7 @@ describe('a user who cannot lock there', () => {
     const { spy, test, pin, state } = await makeFixture(t);
     assert.equal((await test(DAEMON, pin)).code, 0);
     const { code, stderr } = await test(STRANGER, pin);
-    assert.equal(code, 1);
+    assert.notEqual(code, 0);
     assert.match(
       stderr,
       new RegExp(`insecure permissions on ${state}: it belongs to user ID ${DAEMON}`),
@@ -162,7 +162,7 @@ describe("root in the daemon's folder", () => {
       }
       plant(state, target);
       const { code, stderr } = await test(ROOT, pin);
-      assert.equal(code, 1);
+      assert.notEqual(code, 0);
       assert.match(stderr, /symbolic link|no regular file/);
       assert.deepEqual(readdirSync(target), []);
       assert.equal(statSync(target).uid, ROOT);

@@ -2,7 +2,7 @@
 // that a PIN is tried once for all of them, and those with the right one wait for each other.
 
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -99,27 +99,37 @@ describe('several processes and one PIN', () => {
   it('wait for each other no longer than an operation may take: token-locked then', async (t) => {
     const fixture = await makeFixture(t);
     const { hsm, uri } = fixture.faulty;
-    fixture.faulty.setFaults('C_Login sleep=8000 count=1');
-    const slow = fixture.serveOne();
-    await waitForLogin(fixture);
+    assert.ok(hasSigned(await fixture.serveOne()));
+    const folder = join(fixture.state, 'pin-latches');
+    const [lock = ''] = readdirSync(folder);
+    const holder = await startProcess(t, {
+      command: 'flock',
+      args: [join(folder, lock), 'sh', '-c', 'echo held; read -r line'],
+      stdin: true,
+      waitFor: /held/,
+    });
     const daemon = await startClavigerd(t, {
       key: uri,
       env: hsm.env,
       stateDirectory: fixture.state,
-      settings: 'sign-timeout = 2',
+      settings: 'sign-timeout = 5',
     });
     const client = await connectSigningClient(t, daemon.socket);
     assert.equal(await client.sign(), 'token-locked');
-    assert.match(await fixture.pinStatus(), /began at .*, and is under way/);
-    assert.ok(hasSigned(await slow));
     assert.equal(loginsOf(fixture, 'CKR_OK'), 1);
-    assert.ok((await client.signInTime()).every((answer) => answer === 'token-locked'));
+    assert.match(readFileSync(daemon.logfile, 'utf8'), /another process is logging in to it/);
+    holder.stdin.end('\n');
+    const before = await client.signInTime();
+    assert.ok(
+      before.every((answer) => answer === 'token-locked'),
+      before.join(),
+    );
   });
 
   it('are not held up by a login that was cut off: how it ended is not known', async (t) => {
     const fixture = await makeFixture(t);
     const { hsm, uri } = fixture.faulty;
-    fixture.faulty.setFaults('C_Login sleep=3000');
+    fixture.faulty.setFaults('C_Login sleep=8000');
     const killed = await startProcess(t, {
       command: process.execPath,
       args: [CLAVIGERD, `--privkey=${uri}`, '--stdio'],
@@ -128,7 +138,7 @@ describe('several processes and one PIN', () => {
     });
     await waitForLogin(fixture);
     const waiting = fixture.serveOne();
-    await sleep(300);
+    assert.match(await fixture.pinStatus(), /began at .*, and is under way/);
     killed.signal('SIGKILL');
     const { code, stderr } = await waiting;
     assert.equal(code, 1);
