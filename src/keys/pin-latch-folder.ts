@@ -15,9 +15,10 @@ import {
 } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { AppError, isAppError, systemCodeOf } from '../lib/errors.js';
+import { systemReason } from '../lib/system-reason.js';
 import { replaceFiles } from '../sys/atomic-file.js';
 import { isHeldByAnother, waitForLock, type LockWait } from '../sys/file-lock.js';
-import { openStateFolder, withoutPath, type StateFolder } from '../sys/state-folder.js';
+import { openStateFolder, type StateFolder } from '../sys/state-folder.js';
 import { formatLatch, parseLatch, type PinLatch } from './pin-latch.js';
 
 const FOLDER = 'pin-latches';
@@ -215,7 +216,7 @@ function attempt<T>(step: () => T): T {
 }
 
 function failed(path: string, error: unknown): AppError {
-  return explained(new AppError('SYS_FILE', `${path}: ${withoutPath(error)}`, { cause: error }));
+  return explained(new AppError('SYS_FILE', `${path}: ${systemReason(error)}`, { cause: error }));
 }
 
 /** Where nothing can be locked and noted nothing is tried, which is what a person has to know. */

@@ -15,7 +15,8 @@ import {
   readlinkSync,
   type Stats,
 } from 'node:fs';
-import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { AppError, systemCodeOf } from '../lib/errors.js';
+import { systemReason } from '../lib/system-reason.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 /** open(2): a place to go on from, for which no right to read is wanted. Node does not name it. */
@@ -105,16 +106,16 @@ class FolderWalk {
       if (name === '' || name === '.') {
         continue;
       }
-      const link = this.#attempt(name, () => this.#linkAt(name, ahead.length === 0));
-      if (link === 'missing') {
+      const found = this.#attempt(name, () => this.#entryAt(name, ahead.length === 0));
+      if (found === 'nothing') {
         if (!this.#options.make) {
           return undefined;
         }
         this.#attempt(name, () => {
           this.#makeFolder(name);
         });
-      } else if (link !== undefined) {
-        ahead.unshift(...link.split('/'));
+      } else if (found !== 'no link') {
+        ahead.unshift(...found.target.split('/'));
         continue;
       }
       this.#attempt(name, () => {
@@ -133,11 +134,11 @@ class FolderWalk {
     return new StateFolder(this.#path, fd, { uid: stats.uid, gid: stats.gid });
   }
 
-  /** The target of a symbolic link; undefined for what is none. The folder itself is never one. */
-  #linkAt(name: string, isLast: boolean): string | 'missing' | undefined {
+  /** What is there, of which a symbolic link is to be followed. The folder itself is never one. */
+  #entryAt(name: string, isLast: boolean): 'nothing' | 'no link' | { readonly target: string } {
     const stats = statsIfThere(this.#pathOf(name));
     if (stats?.isSymbolicLink() !== true) {
-      return stats === undefined ? 'missing' : undefined;
+      return stats === undefined ? 'nothing' : 'no link';
     }
     this.#links += 1;
     const { userId } = this.#options;
@@ -149,7 +150,7 @@ class FolderWalk {
     if (target.startsWith('/')) {
       this.#moveTo(openSync('/', O_PATH | O_DIRECTORY), '/');
     }
-    return target;
+    return { target };
   }
 
   #enter(name: string): void {
@@ -219,18 +220,11 @@ class FolderWalk {
       if (error instanceof AppError) {
         throw error;
       }
-      throw new AppError('SYS_FILE', `${this.#shown(name)}: ${withoutPath(error)}`, {
+      throw new AppError('SYS_FILE', `${this.#shown(name)}: ${systemReason(error)}`, {
         cause: error,
       });
     }
   }
-}
-
-/** `EACCES: permission denied, open '/proc/self/fd/21/x'` without what stands behind the comma. */
-export function withoutPath(error: unknown): string {
-  return systemCodeOf(error) === undefined
-    ? messageOf(error)
-    : messageOf(error).replace(/,.*/s, '');
 }
 
 function statsIfThere(path: string): Stats | undefined {

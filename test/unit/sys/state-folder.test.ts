@@ -104,6 +104,6 @@ describe('a state folder', () => {
       () => openStateFolder(join(top, 'file', 'x'), asRoot),
       'SYS_FILE',
     );
-    assert.equal(error.message, `${top}/file: ENOTDIR: not a directory`);
+    assert.equal(error.message, `${top}/file: not a directory`);
   });
 });
