@@ -28,6 +28,13 @@ export function addKeyCommands(program: Command): void {
     .command('key')
     .description('make, look at, test and delete keys in PKCS#11 tokens')
     .addHelpText('after', HELP);
+  // It may stand before the command, as the daemon takes it.
+  key.hook('preAction', (_key, command) => {
+    const config: unknown = program.opts()['config'];
+    if (config !== undefined && command.getOptionValue('config') === undefined) {
+      command.setOptionValue('config', config);
+    }
+  });
   addGenerate(key);
   addImport(key);
   addList(key);

@@ -8,9 +8,8 @@ import type { Pkcs11Uri } from '../keys/pkcs11-uri.js';
 import { generateTokenKey } from '../keys/token-admin.js';
 import type { FirstPins } from '../keys/token-setup.js';
 import { AppError } from '../lib/errors.js';
-import type { Secret } from '../lib/secret.js';
 import { printable } from '../lib/printable.js';
-import { KEY_TYPES, type GeneratedKeyType, type TokenInfo } from '../token/messages.js';
+import { KEY_TYPES, type GeneratedKeyType } from '../token/messages.js';
 import {
   eitherName,
   keyContext,
@@ -20,7 +19,7 @@ import {
   withTokenOptions,
   type TokenOptions,
 } from './key-options.js';
-import { readNewPin, readPinFrom } from './key-pins.js';
+import { readNewPin, tokenPinFrom } from './key-pins.js';
 import { tracker } from './key-progress.js';
 import { formatKeyReport, reportOfTokenKey } from './key-report.js';
 
@@ -72,24 +71,16 @@ async function generate(options: GenerateOptions): Promise<void> {
   const track = tracker(`generating a key of type ${type}; a smartcard may take minutes`);
   const firstPins = await readFirstPins(options, uri, context);
   try {
-    const readSoPin =
-      options.soLogin === true ? soPinReader(options.soPinSource, context) : undefined;
-    const made = await generateTokenKey(uri, { ...wanted, firstPins, readSoPin, track }, context);
+    const soPin =
+      options.soLogin === true
+        ? tokenPinFrom({ option: 'so-pin-source', source: options.soPinSource }, 'SO PIN', context)
+        : undefined;
+    const made = await generateTokenKey(uri, { ...wanted, firstPins, soPin, track }, context);
     printReport(options, reportOfTokenKey(made, uri), formatKeyReport);
   } finally {
     firstPins?.soPin.wipe();
     firstPins?.pin.wipe();
   }
-}
-
-function soPinReader(
-  source: string | undefined,
-  context: KeyContext,
-): (token: TokenInfo) => Promise<Secret> {
-  return ({ label, serial }) => {
-    const name = `token "${printable(label)}" (serial ${printable(serial)})`;
-    return readPinFrom({ option: 'so-pin-source', source }, `SO PIN of ${name}`, context);
-  };
 }
 
 async function readFirstPins(

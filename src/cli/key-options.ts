@@ -4,15 +4,22 @@
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { KeyContext } from '../keys/key-context.js';
+import { LoginAttempts } from '../keys/login-attempts.js';
 import { parsePkcs11Uri, type Pkcs11Uri } from '../keys/pkcs11-uri.js';
 import { assertNoPinValue } from '../keys/token-admin.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import { finishLoginsAtInterrupt } from './login-interrupt.js';
 import { tellStderr } from './standard-error.js';
 import { printJson, printText } from './standard-output.js';
+import {
+  stateDirectoryOf,
+  withStateDirectory,
+  type StateDirectoryOptions,
+} from './state-directory-option.js';
 import { terminalPrompt } from './terminal-prompt.js';
 
-export interface TokenOptions {
+export interface TokenOptions extends StateDirectoryOptions {
   readonly uri?: string;
   readonly token?: string;
   readonly serial?: string;
@@ -23,7 +30,7 @@ export interface TokenOptions {
 }
 
 /** For commands on one key, which is an argument. */
-export interface KeyOptions {
+export interface KeyOptions extends StateDirectoryOptions {
   readonly pinSource?: string;
   readonly json?: boolean;
 }
@@ -48,9 +55,9 @@ export function withTokenOptions(command: Command): Command {
   );
 }
 
-/** Adds `--pin-source` and `--json`. */
+/** Adds `--pin-source`, `--json`, and where attempts with a PIN are noted. */
 export function withKeyOptions(command: Command): Command {
-  return command
+  return withStateDirectory(command)
     .option('--pin-source <source>', 'where the PIN comes from (default: prompt)')
     .option('--json', 'print JSON');
 }
@@ -126,7 +133,11 @@ export function eitherName(
 }
 
 /** What a command gives to the keys: this process's environment and terminal. */
-export function keyContext(options: { readonly pinSource?: string }): KeyContext {
+export function keyContext(
+  options: StateDirectoryOptions & { readonly pinSource?: string },
+): KeyContext {
+  const attempts = new LoginAttempts();
+  finishLoginsAtInterrupt(attempts);
   return {
     env: process.env,
     prompt: terminalPrompt(),
@@ -136,6 +147,8 @@ export function keyContext(options: { readonly pinSource?: string }): KeyContext
       }
     },
     pinSource: options.pinSource,
+    stateDirectory: () => stateDirectoryOf(options),
+    attempts,
   };
 }
 

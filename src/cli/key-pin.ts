@@ -14,7 +14,7 @@ import {
   withTokenOptions,
   type TokenOptions,
 } from './key-options.js';
-import { readNewPin, readPinFrom } from './key-pins.js';
+import { readNewPin, tokenPinFrom } from './key-pins.js';
 
 interface ChangeOptions extends TokenOptions {
   readonly newPinSource?: string;
@@ -45,13 +45,13 @@ async function change(options: ChangeOptions): Promise<void> {
   const uri = uriOfOptions(options);
   const context = keyContext(options);
   const present = unblock
-    ? { option: 'so-pin-source', source: soPinSource, name: 'SO PIN' }
-    : { option: 'pin-source', source: uri.pinSource, name: 'Present PIN' };
+    ? tokenPinFrom({ option: 'so-pin-source', source: soPinSource }, 'SO PIN', context)
+    : tokenPinFrom({ option: 'pin-source', source: uri.pinSource }, 'Present PIN', context);
   const token = await changeTokenPin(
     uri,
     {
       by: unblock ? 'so' : 'user',
-      readPresent: (found) => readPinFrom(present, `${present.name} of ${nameOf(found)}`, context),
+      present,
       readNew: (found) =>
         readNewPin(
           { option: 'new-pin-source', source: newPinSource },

@@ -1,8 +1,10 @@
-// Gets the PINs a command needs besides the usual one: new ones, and that of the security officer.
+// Gets the secrets a command needs besides the usual PIN: new ones, that of the security officer, passphrases of files.
 // A new PIN that is typed is asked for twice. No PIN is ever an argument.
 
 import type { KeyContext } from '../keys/key-context.js';
+import type { TokenPinSource } from '../keys/pin-keeper.js';
 import { parsePinSource, readPin, type PinSource } from '../keys/pin-source.js';
+import { namedPinSource } from '../keys/token-pin.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import type { Secret } from '../lib/secret.js';
 
@@ -22,6 +24,15 @@ export function readPinFrom(
   context: KeyContext,
 ): Promise<Secret> {
   return readPin(parseOption(option), question, context);
+}
+
+/**
+ * The PIN of a login that is not the usual one.
+ * @param what is asked for, where a person is: `SO PIN`.
+ * @throws AppError CONFIG_USAGE for a source that is none
+ */
+export function tokenPinFrom(option: PinOption, what: string, context: KeyContext): TokenPinSource {
+  return namedPinSource(parseOption(option), what, context);
 }
 
 /**

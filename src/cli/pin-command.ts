@@ -2,29 +2,28 @@
 // person, beside the daemon, which looks at the latches before each attempt. No PIN is read here.
 
 import type { Command } from 'commander';
-import { resolve } from 'node:path';
-import { DEFAULT_CONFIG_PATH, parseStateDirectory } from '../config/clavigerd-config.js';
-import { specifierValues } from '../config/specifiers.js';
+import { dirname } from 'node:path';
 import { describeLatch, howToOpen } from '../keys/pin-latch.js';
 import { listLatches, removeLatch, type StoredLatch } from '../keys/pin-latch-store.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { readConfigFile } from './config-file.js';
-import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
 import { printJson, printText } from './standard-output.js';
+import {
+  stateDirectoryOf,
+  withStateDirectory,
+  type StateDirectoryOptions,
+} from './state-directory-option.js';
 
-interface PinOptions {
-  readonly config?: string;
-  readonly stateDirectory?: string;
-}
-
-interface StatusOptions extends PinOptions {
+interface StatusOptions extends StateDirectoryOptions {
   readonly json?: boolean;
 }
 
-interface ClearOptions extends PinOptions {
+interface ClearOptions extends StateDirectoryOptions {
   readonly token?: string;
 }
+
+/** How long the end of an attempt is waited for. */
+const CLEAR_WAIT_MS = 10_000;
 
 const HELP = `
 A token that refused a PIN gets no other until the PIN source changes, or until you clear its latch:
@@ -37,28 +36,22 @@ export function addPinCommands(program: Command): void {
     .command('pin')
     .description('show refused PINs, and allow another attempt')
     .addHelpText('after', HELP);
-  withPlace(pin.command('status'))
+  withStateDirectory(pin.command('status'))
     .description('show the tokens that get no PIN, and why')
     .option('--json', 'print JSON')
     .action((_options: StatusOptions, command: Command) => {
       status(command.optsWithGlobals());
     });
-  withPlace(pin.command('clear'))
+  withStateDirectory(pin.command('clear'))
     .description('allow another attempt with the PIN')
     .option('--token <serial>', 'for the token of this serial number (default: for all)')
-    .action((_options: ClearOptions, command: Command) => {
-      clear(command.optsWithGlobals());
+    .action(async (_options: ClearOptions, command: Command) => {
+      await clear(command.optsWithGlobals());
     });
 }
 
-function withPlace(command: Command): Command {
-  return command
-    .option('--config <file>', 'configuration file that names the state directory')
-    .option('--state-directory <path>', "the daemon's state directory (default: as configured)");
-}
-
 function status(options: StatusOptions): void {
-  const latches = listLatches(stateDirectory(options));
+  const latches = listLatches(stateDirectoryOf(options));
   if (options.json === true) {
     printJson(latches.map(reportOf));
   } else {
@@ -66,8 +59,8 @@ function status(options: StatusOptions): void {
   }
 }
 
-function clear(options: ClearOptions): void {
-  const latches = listLatches(stateDirectory(options));
+async function clear(options: ClearOptions): Promise<void> {
+  const latches = listLatches(stateDirectoryOf(options));
   const { token } = options;
   const chosen = latches.filter(
     ({ latch }) => token === undefined || latch === undefined || latch.token.serial === token,
@@ -78,26 +71,12 @@ function clear(options: ClearOptions): void {
     });
   }
   for (const stored of chosen) {
-    removeLatch(stored.path);
+    await removeLatch(stored.path, { waitMs: CLEAR_WAIT_MS, signal: new AbortController().signal });
     printText(`cleared: ${nameOf(stored)}\n`);
   }
   if (chosen.length === 0) {
     printText('no PIN has been refused\n');
   }
-}
-
-function stateDirectory({ config, stateDirectory: named }: PinOptions): string {
-  if (named !== undefined) {
-    return resolve(named);
-  }
-  const specifiers = specifierValues(readSpecifierEnvironment(process.env));
-  const file = readConfigFile(config, DEFAULT_CONFIG_PATH, specifiers);
-  return parseStateDirectory({
-    source: file.path,
-    text: file.text,
-    specifiers,
-    stateDirectory: readStateDirectory(process.env),
-  });
 }
 
 function nameOf({ path, latch }: StoredLatch): string {
@@ -107,16 +86,19 @@ function nameOf({ path, latch }: StoredLatch): string {
 }
 
 function describe(stored: StoredLatch): string {
-  const { latch } = stored;
-  return latch === undefined
-    ? `${nameOf(stored)}: holds until it is cleared`
-    : `${nameOf(stored)}: ${printable(describeLatch(latch))}\n  ${printable(howToOpen(latch))}`;
+  const { path, latch, isUnderWay } = stored;
+  if (latch === undefined) {
+    return `${nameOf(stored)}: holds until it is cleared`;
+  }
+  const what = `${nameOf(stored)}: ${printable(describeLatch(latch, isUnderWay))}`;
+  const way = isUnderWay ? 'wait for its end' : howToOpen(latch, dirname(dirname(path)));
+  return `${what}\n  ${printable(way)}`;
 }
 
-function reportOf({ path, latch }: StoredLatch): object {
+function reportOf({ path, latch, isUnderWay }: StoredLatch): object {
   if (latch === undefined) {
     return { path, damaged: true };
   }
-  const { token, source, state, reason, attempts, since } = latch;
-  return { path, token, source, state, reason, attempts, since };
+  const { token, role = 'user', source, state, reason, attempts, since } = latch;
+  return { path, token, role, source, state, underWay: isUnderWay, reason, attempts, since };
 }

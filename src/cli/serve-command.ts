@@ -3,6 +3,7 @@
 import { servedListeners, type ClavigerdConfig } from '../config/clavigerd-config.js';
 import { tellUnused } from '../config/config-references.js';
 import type { Start } from '../config/listen-settings.js';
+import { LoginAttempts } from '../keys/login-attempts.js';
 import { systemClock } from '../lib/clock.js';
 import { systemCodeOf } from '../lib/errors.js';
 import { Log } from '../sys/log.js';
@@ -135,7 +136,8 @@ async function serveWith(
       },
     });
   }
-  const accounts = openServedAccounts(config, start, log);
+  const attempts = new LoginAttempts();
+  const accounts = openServedAccounts(config, start, log, attempts);
   const serving = import('../signer/daemon.js'); // loads while the keys are being opened
   try {
     const { runDaemon, runStdio } = await serving;
@@ -145,7 +147,9 @@ async function serveWith(
       ? runStdio(daemon, process.stdin, process.stdout)
       : runDaemon(daemon, passed));
   } finally {
-    // A key that is still being opened is not waited for: the end of this process ends that.
+    // A key that is still being opened is not waited for, since the end of this process ends that; but a login is:
+    // cut off, it would leave a latch.
+    await attempts.stop();
     await Promise.all(accounts.map(({ keys }) => keys.close()));
     await records.close();
   }

@@ -6,6 +6,7 @@ import { servedListeners, type ClavigerdConfig } from '../config/clavigerd-confi
 import type { Start } from '../config/listen-settings.js';
 import type { AccountKey } from '../keys/account-key.js';
 import type { KeyContext } from '../keys/key-context.js';
+import type { LoginAttempts } from '../keys/login-attempts.js';
 import { openAccountKeys } from '../keys/open-account-key.js';
 import { isPinTrouble } from '../keys/pin-guard.js';
 import { isAskedOnTerminal } from '../keys/token-pin.js';
@@ -17,11 +18,15 @@ import { KeySupply } from '../signer/key-supply.js';
 import type { Log } from '../sys/log.js';
 import { terminalPrompt } from './terminal-prompt.js';
 
-/** The accounts that somebody listens for; their keys are being opened when this returns. */
+/**
+ * The accounts that somebody listens for; their keys are being opened when this returns.
+ * @param attempts to be stopped before the keys are closed.
+ */
 export function openServedAccounts(
   config: ClavigerdConfig,
   start: Start,
   log: Log,
+  attempts: LoginAttempts,
 ): readonly ServedAccount[] {
   const served = servedListeners(config, start);
   const accounts = config.accounts.filter(({ name }) =>
@@ -39,7 +44,8 @@ export function openServedAccounts(
           accounts.length > 1 ? { account: account.name, message } : { message },
         );
       },
-      stateDirectory: config.stateDirectory,
+      stateDirectory: () => config.stateDirectory,
+      attempts,
       servesLocked: start.kind === 'sockets',
     };
     const keys = new KeySupply(() => openTimed(account, context), systemClock);

@@ -1,11 +1,12 @@
 // Runs in `clavigerd key`, never while serving: a helper process for one command, and what such commands
 // ask of it besides the daemon's requests. The helper ends with the command; PINs are sent once.
 
-import { AppError, isAppError } from '../lib/errors.js';
+import { AppError } from '../lib/errors.js';
 import type { Secret } from '../lib/secret.js';
 import type { AdminRequest, KeyInfo, TokenInfo } from '../token/messages.js';
 import type { KeyContext } from './key-context.js';
 import { resolveModule } from './module-path.js';
+import type { PinGovernor } from './pin-governor.js';
 import { isUtf8 } from './pin-line.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
 import { tokenPinGovernor } from './token-pin.js';
@@ -14,8 +15,6 @@ import { TokenSession } from './token-session.js';
 
 /** Longest time of one request; `context.tokenTimeoutMs` says otherwise. */
 const REQUEST_TIMEOUT_MS = 30_000;
-const WRONG_PIN_HINT =
-  'one attempt was made; be sure of the PIN before the next, for tokens lock after a few wrong ones';
 /** Smartcards take minutes for an RSA-4096 key. */
 export const GENERATE_TIMEOUT_MS = 600_000;
 
@@ -83,10 +82,9 @@ export class AdminSession {
     await this.#ask({ op: 'change-pin', ...secrets }, 'done');
   }
 
-  /** Sets a PIN by that of the security officer. @throws AppError as `changePin` */
-  async unblockPin(soPin: Secret, newPin: Secret): Promise<void> {
-    const secrets = { soPin: textOf(soPin), newPin: textOf(newPin) };
-    await this.#ask({ op: 'unblock-pin', ...secrets }, 'done');
+  /** Sets a PIN for the security officer, who is logged in. @throws AppError TOKEN_FAILED */
+  async unblockPin(newPin: Secret): Promise<void> {
+    await this.#ask({ op: 'unblock-pin', newPin: textOf(newPin) }, 'done');
   }
 
   async #ask<K extends GoodResult['kind']>(request: AdminRequest, kind: K): Promise<ResultOf<K>> {
@@ -152,32 +150,33 @@ export async function logIn(
   if (!token.loginRequired) {
     return;
   }
-  const { log } = context;
-  const governor = tokenPinGovernor(uri, {
-    ...context,
-    // Beside the daemon and as another user: its notes are not ours to write. Whoever runs this decides
-    // about the next attempt, and is told of the failure by the error itself.
-    stateDirectory: undefined,
-    log: (level, message) => {
-      if (level !== 'error') {
-        log(level, message);
-      }
-    },
-  });
+  await withGovernor(tokenPinGovernor(uri, forCommand(context)), (governor) =>
+    governor.login(token, (pin) => session.login(token, pin)),
+  );
+}
+
+/** Wipes the PIN when `use` is done. */
+export async function withGovernor<T>(
+  governor: PinGovernor,
+  use: (governor: PinGovernor) => Promise<T>,
+): Promise<T> {
   try {
-    await governor.login(token, (pin) => session.login(token, pin));
-  } catch (error) {
-    throw forPerson(error);
+    return await use(governor);
   } finally {
     governor.close();
   }
 }
 
-/** A wrong PIN with the hint that fits a command: the next attempt is the person's to make. */
-export function forPerson(error: unknown): unknown {
-  return isAppError(error, 'TOKEN_PIN_INCORRECT')
-    ? new AppError(error.code, error.message, { hint: WRONG_PIN_HINT, cause: error })
-    : error;
+/** Whoever runs a command is told of a failed login by its error, and not once more by the log. */
+export function forCommand(context: KeyContext): KeyContext {
+  return {
+    ...context,
+    log: (level, message) => {
+      if (level !== 'error') {
+        context.log(level, message);
+      }
+    },
+  };
 }
 
 /** True when label and ID are those of the URI, where it names them. */

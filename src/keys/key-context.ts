@@ -3,6 +3,7 @@
 
 import type { Secret } from '../lib/secret.js';
 import type { LogLevel } from '../sys/log.js';
+import type { LoginAttempts } from './login-attempts.js';
 
 /** Writes one line to the log. Messages hold no secret; control characters are escaped already. */
 export type KeyLog = (level: LogLevel, message: string) => void;
@@ -24,8 +25,10 @@ export interface KeyContext {
   readonly touchNoticeMs?: number | undefined;
   /** Where a PIN or passphrase comes from, unless the key's URI says; default: the prompt. */
   readonly pinSource?: string | undefined;
-  /** Where refused PINs are noted; absent, a refusal is remembered by this process alone. */
-  readonly stateDirectory?: string | undefined;
+  /** Where attempts with PINs are noted; asked when one is due, and without one none is made. @throws AppError CONFIG_* */
+  readonly stateDirectory?: (() => string) | undefined;
+  /** The logins of this process, for whoever stops it; default: nobody waits for them. */
+  readonly attempts?: LoginAttempts | undefined;
   /** True opens a key of a token whose PIN is refused, where its public half shows without a login. */
   readonly servesLocked?: boolean | undefined;
   /** Program and options for `pin-source=pinentry`; default `pinentry`. */

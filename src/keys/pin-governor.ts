@@ -1,69 +1,61 @@
 // The only way from a PIN source to a token. Runs in the daemon and in commands; one for each token.
 // One attempt a source: it is noted before it is made, and after a refusal there is no other until the
-// source has changed or a person has said so, across restarts and helpers. Logins go one after another.
+// source has changed or a person has said so, across restarts, helpers and processes. Logins go one after another: of
+// all processes with this state directory the one that holds the token's lock reads the latch, notes and tries.
 // It holds the PIN once a login has succeeded with it.
 
 import type { Clock } from '../lib/clock.js';
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { Secret } from '../lib/secret.js';
 import type { TokenInfo } from '../token/messages.js';
 import type { KeyLog } from './key-context.js';
-import { assertLoginIsSafe, isPinRefusal, isUnusedTry } from './pin-guard.js';
-import { GONE } from './pin-identity.js';
-import { describeLatch, howToOpen, isHeld, newLatch, type PinLatch } from './pin-latch.js';
-import type { PinLatchStore } from './pin-latch-store.js';
-import { isUtf8 } from './pin-line.js';
-
-/** Where the PIN of a token comes from. */
-export interface TokenPinSource {
-  /** For people: `file:/etc/claviger/pin`. */
-  readonly name: string;
-  /** Changes when the source does; see pin-identity.ts. */
-  identify(): string;
-  read(token: TokenInfo): Promise<Secret>;
-}
-
-/**
- * After a PIN could not be read, or a token said that it is locked, the next look at it is not before this
- * time has passed: neither a person at pinentry nor a card is asked at every request.
- */
-const PAUSE_MS = 10_000;
-/**
- * A PIN that has worked may have been changed in the token since. When this many logins in a row failed
- * half-way, nobody knows whether they were refused, and the next waits, each time twice as long.
- */
-const MAX_UNCLEAR_LOGINS = 2;
-const FIRST_UNCLEAR_PAUSE_MS = 60_000;
-const MAX_UNCLEAR_PAUSE_MS = 3_600_000;
+import { LoginPause } from './login-pause.js';
+import { asPinError, assertLoginIsSafe, isPinRefusal, isUnusedTry } from './pin-guard.js';
+import type { LoginAttempts } from './login-attempts.js';
+import {
+  errorOfLatch,
+  formatLatch,
+  howToOpen,
+  isHeld,
+  nameOfToken,
+  newLatch,
+  type PinLatch,
+} from './pin-latch.js';
+import type { HeldLatch, PinLatchStore } from './pin-latch-store.js';
+import { PinKeeper, type KnownPin, type TokenPinSource } from './pin-keeper.js';
 
 export interface PinGovernorOptions {
   readonly source: TokenPinSource;
   readonly latches: PinLatchStore;
+  readonly attempts: LoginAttempts;
+  /** Longest time that another process may be logging in. */
+  readonly lockWaitMs: number;
   readonly log: KeyLog;
   readonly clock: Clock;
 }
 
-/** A PIN and what its source was when it was read. */
-interface KnownPin {
-  readonly secret: Secret;
-  readonly identity: string;
+/** An attempt, its note, and where that is. */
+interface Noted {
+  readonly token: TokenInfo;
+  readonly latch: PinLatch;
+  readonly held: HeldLatch;
 }
 
 export class PinGovernor {
   readonly #options: PinGovernorOptions;
-  /** The PIN that a login has succeeded with. */
-  #proven: KnownPin | undefined;
+  readonly #keeper: PinKeeper;
   /** The token that is known to be latched. */
   #latched: TokenInfo | undefined;
-  /** Why there is no attempt until a time, though no latch says so. */
-  #pause: { readonly reason: AppError; readonly until: number } | undefined;
-  /** Logins with the proven PIN in a row whose outcome is not known. */
-  #unclearLogins = 0;
+  /** The text of a latch whose attempt nobody makes any more, though it does not say how that ended. */
+  #abandoned: string | undefined;
+  readonly #pause: LoginPause;
   #lastLogin: Promise<unknown> = Promise.resolve();
 
   constructor(options: PinGovernorOptions) {
     this.#options = options;
+    this.#keeper = new PinKeeper(options.source);
+    this.#pause = new LoginPause(options.clock);
   }
 
   /**
@@ -71,24 +63,27 @@ export class PinGovernor {
    * helper is started for a request: a latched token then costs a look at two files, and no process.
    */
   get refusal(): AppError | undefined {
-    if (this.#pause !== undefined && this.#now() < this.#pause.until) {
-      return this.#pause.reason;
-    }
-    if (this.#latched === undefined) {
-      return undefined;
+    const { reason } = this.#pause;
+    if (reason !== undefined || this.#latched === undefined) {
+      return reason;
     }
     try {
-      this.#readLatch(this.#latched, this.#options.source.identify());
+      const latch = this.#options.latches.read(this.#latched);
+      // Of an attempt that is perhaps under way, the lock of the token tells; and that is waited for.
+      if (latch?.state !== 'attempting' || formatLatch(latch) === this.#abandoned) {
+        this.#assertNotHeld(latch);
+      }
       return undefined;
     } catch (error) {
-      return asAppError(error);
+      return asPinError(error);
     }
   }
 
   /**
    * Logs in with the PIN, which `attempt` sends to the token once and does not keep.
-   * @throws AppError KEY_PIN_HELD and TOKEN_PIN_LOCKED without an attempt; KEY_PIN and SYS_* when the PIN
-   *   cannot be read or the attempt not be noted; what `attempt` throws.
+   * @throws AppError KEY_PIN_HELD and TOKEN_PIN_LOCKED without an attempt, also when another process has been at
+   *   the token for too long; KEY_PIN and SYS_* when the PIN cannot be read or the attempt not be noted; what
+   *   `attempt` throws.
    */
   login(token: TokenInfo, attempt: (pin: Secret) => Promise<void>): Promise<void> {
     const result = this.#lastLogin.then(() => this.#login(token, attempt));
@@ -104,188 +99,202 @@ export class PinGovernor {
     }
   }
 
-  /** Takes note of a PIN that was refused outside of `login`: for one signature, CKA_ALWAYS_AUTHENTICATE. */
-  async refused(token: TokenInfo, refusal: AppError): Promise<void> {
-    if (this.refusal !== undefined) {
-      return; // several signatures failed together
-    }
-    const { source, latches } = this.#options;
-    const identity = this.#proven?.identity ?? source.identify();
-    const latch = newLatch(token, { source: source.name, identity }, undefined, this.#now());
-    // At once, and not only when it is on disk.
-    this.#pauseFor(refusal);
-    try {
-      await latches.write(latch);
-    } finally {
-      await this.#refuse(token, latch, refusal);
-    }
+  /**
+   * Has the token look at the PIN once more, after a login with it: for a signature of a key that wants it each time,
+   * CKA_ALWAYS_AUTHENTICATE. That is not noted; when it is refused all the same, no other process sends it again.
+   * @throws AppError KEY_PIN_HELD without an attempt; what `use` throws
+   */
+  withProvenPin<T>(token: TokenInfo, use: (pin: Secret) => Promise<T>): Promise<T> {
+    return this.#hold(token, async (held) => {
+      const { source, attempts } = this.#options;
+      this.#readLatch(token, held);
+      const pin = this.#keeper.proven?.secret;
+      if (pin === undefined) {
+        throw new AppError('KEY_PIN_HELD', `${nameOfToken(token)}: no PIN has worked yet`);
+      }
+      try {
+        return await attempts.make(() => use(pin));
+      } catch (error) {
+        if (isPinRefusal(error)) {
+          const identity = this.#keeper.proven?.identity ?? source.identify();
+          const latch = newLatch(token, this.#originOf(identity), undefined, this.#now());
+          await this.#refuse({ token, latch, held }, error);
+        }
+        throw error;
+      }
+    });
   }
 
   /** Wipes the PIN. */
   close(): void {
-    this.#proven?.secret.wipe();
-    this.#proven = undefined;
+    this.#keeper.forget();
   }
 
   async #login(token: TokenInfo, attempt: (pin: Secret) => Promise<void>): Promise<void> {
-    this.#assertNotUnclear();
+    this.#pause.assertNotUnclear();
     this.#assertLoginIsSafe(token);
-    const { source, log } = this.#options;
-    const before = this.#readLatch(token, source.identify());
-    if (before !== undefined) {
-      log('notice', `${nameOf(token)}: the PIN source has changed; trying it once`);
+    const asked = await this.#askFirst(token);
+    try {
+      await this.#hold(token, (held) => this.#logIn(token, attempt, asked, held));
+    } finally {
+      this.#keeper.wipeUnlessProven(asked);
     }
-    const pin = await this.#currentPin(token);
-    const isProven = pin === this.#proven;
+  }
+
+  /** While this runs no other process looks at the latch, notes or tries. */
+  async #hold<T>(token: TokenInfo, use: (held: HeldLatch) => Promise<T>): Promise<T> {
+    const { latches, attempts, lockWaitMs: waitMs } = this.#options;
+    return await latches.hold(token, { waitMs, signal: attempts.signal }, use);
+  }
+
+  /** A person is not asked while others wait for the token, nor for a PIN that would not be tried. */
+  async #askFirst(token: TokenInfo): Promise<KnownPin | undefined> {
+    if (!this.#options.source.mayAsk || this.#keeper.proven !== undefined) {
+      return undefined;
+    }
+    this.assertOpen();
+    return await this.#pinOf(token);
+  }
+
+  async #logIn(
+    token: TokenInfo,
+    attempt: (pin: Secret) => Promise<void>,
+    asked: KnownPin | undefined,
+    held: HeldLatch,
+  ): Promise<void> {
+    const { log, attempts } = this.#options;
+    const before = this.#readLatch(token, held);
+    const pin = asked ?? (await this.#pinOf(token));
+    if (before !== undefined) {
+      log('notice', `${nameOfToken(token)}: the PIN source has changed; trying it once`);
+    }
+    const isProven = pin === this.#keeper.proven;
     if (token.pinState === 'count-low' && !isProven) {
-      log('warning', `${nameOf(token)}: wrong PINs have used up tries already; trying once`);
+      log('warning', `${nameOfToken(token)}: wrong PINs have used up tries already; trying once`);
     }
     try {
-      const origin = { source: source.name, identity: pin.identity };
-      const latch = newLatch(token, origin, before, this.#now());
-      await this.#options.latches.write(latch);
-      await this.#attempt(token, latch, () => attempt(pin.secret), isProven);
+      await attempts.make(async () => {
+        this.#assertNotHeld(before, pin.identity); // the source may have been changed back meanwhile
+        const latch = newLatch(token, this.#originOf(pin.identity), before, this.#now());
+        await held.write(latch);
+        await this.#attempt({ token, latch, held }, isProven, () => attempt(pin.secret));
+        this.#forget(held);
+      });
     } catch (error) {
-      if (this.#proven !== pin) {
-        pin.secret.wipe();
-      }
+      this.#keeper.wipeUnlessProven(pin);
       throw error;
     }
-    this.#proven = pin;
+    this.#keeper.keep(pin);
     this.#latched = undefined;
-    this.#pause = undefined;
-    this.#unclearLogins = 0;
-    await this.#forget(token);
+    this.#pause.end();
   }
 
   async #attempt(
-    token: TokenInfo,
-    latch: PinLatch,
-    attempt: () => Promise<void>,
+    { token, latch, held }: Noted,
     isProven: boolean,
+    attempt: () => Promise<void>,
   ): Promise<void> {
     try {
       await attempt();
     } catch (error) {
       if (isPinRefusal(error)) {
-        await this.#refuse(token, latch, error);
-      } else if (isProven || isUnusedTry(error)) {
+        await this.#refuse({ token, latch, held }, error);
+        throw isAppError(error, 'TOKEN_PIN_INCORRECT') ? this.#withWayOut(error, latch) : error;
+      }
+      if (isProven || isUnusedTry(error)) {
         // A right PIN costs no try, whatever became of the attempt.
         if (!isUnusedTry(error)) {
-          this.#countUnclear(token);
+          this.#tell(this.#pause.countUnclear(nameOfToken(token))?.message);
         }
-        await this.#forget(token);
+        this.#forget(held);
       } else {
         this.#latched = token;
+        this.#abandoned = formatLatch(latch);
         const problem = 'the login failed half-way, which counts as a refused PIN';
-        this.#tell(`${nameOf(token)}: ${problem}; ${howToOpen(latch)}`);
+        this.#tell(`${nameOfToken(token)}: ${problem}; ${this.#howToOpen(latch)}`);
       }
       throw error;
     }
   }
 
   #assertLoginIsSafe(token: TokenInfo): void {
+    if (this.#options.latches.role === 'so') {
+      return; // what the token tells is of the user's PIN
+    }
     try {
       assertLoginIsSafe(token);
     } catch (error) {
-      this.#pauseFor(error);
+      this.#pause.begin(asPinError(error));
       throw error;
-    }
-  }
-
-  #pauseFor(error: unknown, pauseMs = PAUSE_MS): void {
-    this.#pause = { reason: asAppError(error), until: this.#now() + pauseMs };
-  }
-
-  #countUnclear(token: TokenInfo): void {
-    this.#unclearLogins += 1;
-    const doublings = this.#unclearLogins - MAX_UNCLEAR_LOGINS;
-    if (doublings < 0) {
-      return;
-    }
-    const pauseMs = Math.min(FIRST_UNCLEAR_PAUSE_MS * 2 ** doublings, MAX_UNCLEAR_PAUSE_MS);
-    const problem = `${this.#unclearLogins} logins failed half-way; no PIN is tried for ${pauseMs / 60_000} min`;
-    const reason = new AppError('KEY_PIN_HELD', `${nameOf(token)}: ${problem}`, {
-      hint: 'look after the token and its reader; a restart tries at once',
-    });
-    this.#pauseFor(reason, pauseMs);
-    this.#tell(reason.message);
-  }
-
-  /** Recovery within a running helper asks for a login, too. @throws AppError KEY_PIN_HELD */
-  #assertNotUnclear(): void {
-    const pause = this.#unclearLogins < MAX_UNCLEAR_LOGINS ? undefined : this.#pause;
-    if (pause !== undefined && this.#now() < pause.until) {
-      throw pause.reason;
     }
   }
 
   /** The latch that is there but open, or none. @throws AppError KEY_PIN_HELD */
-  #readLatch(token: TokenInfo, identity: string): PinLatch | undefined {
+  #readLatch(token: TokenInfo, held: HeldLatch): PinLatch | undefined {
     this.#latched = token;
-    const latch = this.#options.latches.read(token);
-    if (latch !== undefined && isHeld(latch, identity)) {
-      const problem = `${nameOf(token)}: no PIN is tried: ${printable(describeLatch(latch))}`;
-      throw new AppError('KEY_PIN_HELD', problem, { hint: printable(howToOpen(latch)) });
-    }
+    const latch = held.read();
+    // Whoever made the attempt held the lock, and it is ours now.
+    this.#abandoned = latch?.state === 'attempting' ? formatLatch(latch) : undefined;
+    this.#assertNotHeld(latch);
     this.#latched = undefined;
     return latch;
   }
 
-  /** The PIN that has worked, unless its source holds another one by now; else a fresh one. */
-  async #currentPin(token: TokenInfo): Promise<KnownPin> {
-    const { source } = this.#options;
-    const identity = source.identify();
-    if (this.#proven !== undefined && [this.#proven.identity, GONE].includes(identity)) {
-      return this.#proven;
+  #assertNotHeld(latch: PinLatch | undefined, identity = this.#options.source.identify()): void {
+    if (latch !== undefined && isHeld(latch, identity)) {
+      throw errorOfLatch(latch, this.#options.latches.stateDirectory);
     }
+  }
+
+  /** The PIN to be sent. @throws AppError KEY_PIN, SYS_*; no source is asked again for a while then */
+  async #pinOf(token: TokenInfo): Promise<KnownPin> {
     try {
-      const secret = await source.read(token);
-      if (!secret.use(isUtf8)) {
-        throw new AppError('KEY_PIN', `PIN: ${source.name} is not UTF-8, and no token takes that`);
-      }
-      if (source.identify() !== identity) {
-        throw new AppError('KEY_PIN', `PIN: ${source.name} changed while it was read`);
-      }
-      this.close();
-      return { secret, identity };
+      return await this.#keeper.pinOf(token);
     } catch (error) {
-      this.#pauseFor(error);
+      this.#pause.begin(asPinError(error));
       throw error;
     }
   }
 
-  async #refuse(token: TokenInfo, latch: PinLatch, refusal: AppError): Promise<void> {
+  async #refuse({ token, latch, held }: Noted, refusal: AppError): Promise<void> {
     this.close();
     this.#latched = token;
-    this.#tell(`${refusal.message}; no further attempt: ${howToOpen(latch)}`);
+    this.#tell(`${refusal.message}; no further attempt: ${this.#howToOpen(latch)}`);
     // Should this fail: the note of the attempt is on disk, and holds as well.
-    await this.#options.latches.write({ ...latch, state: 'refused', reason: refusal.message });
+    await held.write({ ...latch, state: 'refused', reason: refusal.message });
   }
 
-  async #forget(token: TokenInfo): Promise<void> {
+  #forget(held: HeldLatch): void {
     try {
-      await this.#options.latches.remove(token);
+      held.remove();
     } catch (error) {
       this.#tell(`${messageOf(error)}; remove it, or the next start finds the PIN refused`);
     }
   }
 
-  #tell(problem: string): void {
-    this.#options.log('error', printable(problem));
+  #originOf(identity: string): Pick<PinLatch, 'source' | 'identity' | 'role'> {
+    const { source, latches } = this.#options;
+    const role = latches.role === 'so' ? { role: latches.role } : {};
+    return { source: source.name, identity, ...role };
+  }
+
+  #howToOpen(latch: PinLatch): string {
+    return howToOpen(latch, this.#options.latches.stateDirectory);
+  }
+
+  /** A refusal with what to do about it here. */
+  #withWayOut(refusal: AppError, latch: PinLatch): AppError {
+    const hint = `one attempt was made and no other will be: ${printable(this.#howToOpen(latch))}`;
+    return new AppError(refusal.code, refusal.message, { hint, cause: refusal });
+  }
+
+  #tell(problem: string | undefined): void {
+    if (problem !== undefined) {
+      this.#options.log('error', printable(problem));
+    }
   }
 
   #now(): number {
     return this.#options.clock.now();
   }
-}
-
-function asAppError(error: unknown): AppError {
-  return error instanceof AppError
-    ? error
-    : new AppError('KEY_PIN', `PIN: ${messageOf(error)}`, { cause: error });
-}
-
-function nameOf({ label, serial }: Pick<TokenInfo, 'label' | 'serial'>): string {
-  return `token ${printable(JSON.stringify(label))} (serial ${printable(serial)})`;
 }

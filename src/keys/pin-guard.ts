@@ -1,7 +1,7 @@
 // Decides when a PIN must not be sent, and what a refused one means. Pure; used in the daemon.
 // A token counts wrong PINs and locks; a program that tries again uses the owner's tries up.
 
-import { AppError, isAppError } from '../lib/errors.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import type { TokenInfo } from '../token/messages.js';
 
 const UNLOCK_HINT =
@@ -28,6 +28,13 @@ export function assertLoginIsSafe(token: Pick<TokenInfo, 'label' | 'pinState'>):
   }
 }
 
+/** What goes wrong on the way to a PIN, with a code. */
+export function asPinError(error: unknown): AppError {
+  return error instanceof AppError
+    ? error
+    : new AppError('KEY_PIN', `PIN: ${messageOf(error)}`, { cause: error });
+}
+
 /** True when the token refused the PIN itself: the same PIN must not be sent again. */
 export function isPinRefusal(error: unknown): error is AppError {
   return isAppError(error, 'TOKEN_PIN_INCORRECT') || isAppError(error, 'TOKEN_PIN_LOCKED');
@@ -48,6 +55,8 @@ const NOT_LOOKED_AT: ReadonlySet<string> = new Set([
   'CKR_USER_ANOTHER_ALREADY_LOGGED_IN',
   'CKR_USER_TOO_MANY_TYPES',
   'CKR_USER_TYPE_INVALID',
+  'CKR_FUNCTION_NOT_SUPPORTED',
+  'CKR_SESSION_READ_ONLY_EXISTS',
   // A person at a PIN pad gave up.
   'CKR_FUNCTION_CANCELED',
 ]);

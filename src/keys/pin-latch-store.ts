@@ -1,197 +1,182 @@
-// Keeps PIN latches: a file a token in the state directory, or memory where there is none. Daemon and
-// commands. A latch that cannot be written stops the attempt; one that cannot be read holds.
+// PIN latches by token, for whoever wants to log in and for people. Daemon and commands. One lock a token is held
+// from the look at the latch to the end of the attempt, so that of many processes one makes it. A latch that
+// cannot be written stops the attempt; one that cannot be read holds.
 
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  unlinkSync,
-} from 'node:fs';
-import { basename, dirname, isAbsolute, join } from 'node:path';
-import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import { createNewFile, removeFile, replaceFiles } from '../sys/atomic-file.js';
-import { prepareStateDirectory } from '../sys/state-directory.js';
-import { formatLatch, parseLatch, type LatchedToken, type PinLatch } from './pin-latch.js';
+import { closeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { AppError, isAppError } from '../lib/errors.js';
+import { LatchFolder } from './pin-latch-folder.js';
+import { nameOfToken, type LatchedToken, type PinLatch, type PinRole } from './pin-latch.js';
 
-const SUFFIX = '.json';
-const FOLDER = 'pin-latches';
-const FILE_NAME = /^[0-9a-f]{32}\.json$/;
-
-export interface PinLatchStore {
-  /** @throws AppError KEY_PIN_HELD for a latch that cannot be understood, SYS_* for a file system that fails */
-  read(token: LatchedToken): PinLatch | undefined;
-  /** On disk when it returns. @throws AppError SYS_*; KEY_PIN_HELD when another process was first */
+/** The latch of a token while its lock is held. */
+export interface HeldLatch {
+  /** @throws AppError KEY_PIN_HELD for one that cannot be understood, SYS_FILE */
+  read(): PinLatch | undefined;
+  /** On disk when it resolves. @throws AppError SYS_FILE */
   write(latch: PinLatch): Promise<void>;
-  remove(token: LatchedToken): Promise<void>;
+  /** @throws AppError SYS_FILE */
+  remove(): void;
 }
 
-/** For commands without a state directory: holds while the process lives. */
-export class MemoryLatchStore implements PinLatchStore {
-  readonly #latches = new Map<string, PinLatch>();
-
-  read(token: LatchedToken): PinLatch | undefined {
-    return this.#latches.get(nameOf(token));
-  }
-
-  write(latch: PinLatch): Promise<void> {
-    this.#latches.set(nameOf(latch.token), latch);
-    return Promise.resolve();
-  }
-
-  remove(token: LatchedToken): Promise<void> {
-    this.#latches.delete(nameOf(token));
-    return Promise.resolve();
-  }
+export interface LatchWait {
+  /** Longest time that another process may be at it. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
 }
 
-export class FileLatchStore implements PinLatchStore {
-  readonly #state: string;
-  readonly #folder: string;
+export class PinLatchStore {
+  readonly stateDirectory: string;
+  readonly role: PinRole;
 
-  /** @param stateDirectory made when the first latch is written. */
-  constructor(stateDirectory: string) {
-    this.#state = stateDirectory;
-    this.#folder = join(stateDirectory, FOLDER);
+  /**
+   * @param stateDirectory made when the first lock is taken.
+   * @param role the PINs of user and security officer have tries of their own, and so latches.
+   */
+  constructor(stateDirectory: string, role: PinRole = 'user') {
+    this.stateDirectory = stateDirectory;
+    this.role = role;
   }
 
+  /**
+   * The latch as it is now; another process may be at it.
+   * @throws AppError KEY_PIN_HELD for one that cannot be understood, SYS_*
+   */
   read(token: LatchedToken): PinLatch | undefined {
-    if (!isAbsolute(this.#state)) {
-      throw new AppError('SYS_FILE', 'PIN latch: there is no state directory to note attempts in', {
-        hint: 'name one by the setting state-directory',
-      });
-    }
-    const path = this.#pathOf(token);
-    const content = readIfThere(path);
-    const latch = content === undefined ? undefined : parseLatch(content);
-    if (content !== undefined && latch === undefined) {
-      throw unreadable(path);
-    }
-    return latch;
-  }
-
-  async write(latch: PinLatch): Promise<void> {
-    prepareStateDirectory(this.#state);
-    const file = { path: this.#pathOf(latch.token), content: formatLatch(latch), mode: 0o600 };
+    const folder = LatchFolder.open(this.stateDirectory, false);
     try {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-      // The first attempt must be the only one: two processes may have the same idea.
-      await (latch.state === 'attempting' && latch.attempts === 1
-        ? createNewFile(file)
-        : replaceFiles([file]));
-    } catch (error) {
-      if (systemCodeOf(error) === 'EEXIST') {
-        throw new AppError('KEY_PIN_HELD', 'PIN: another process is trying it now', {
-          cause: error,
+      return folder === undefined ? undefined : readLatch(folder, this.#idOf(token));
+    } finally {
+      folder?.close();
+    }
+  }
+
+  /**
+   * Calls `use` while no other process reads, notes or tries, and gives what that gives.
+   * @throws AppError KEY_PIN_HELD when another process is at it for longer than the wait; SYS_*; what `use` throws
+   */
+  async hold<T>(
+    token: LatchedToken,
+    wait: LatchWait,
+    use: (latch: HeldLatch) => Promise<T>,
+  ): Promise<T> {
+    const id = this.#idOf(token);
+    const folder = LatchFolder.open(this.stateDirectory, true);
+    try {
+      const lock = await lockIn(folder, id, token, wait);
+      try {
+        return await use({
+          read: () => readLatch(folder, id),
+          write: (latch) => folder.write(id, latch),
+          remove: () => {
+            folder.remove(id);
+          },
         });
+      } finally {
+        closeSync(lock);
       }
-      throw failed(error, 'without a note of the attempt no PIN is tried');
+    } finally {
+      folder.close();
     }
   }
 
-  async remove(token: LatchedToken): Promise<void> {
-    try {
-      await removeFile(this.#pathOf(token));
-    } catch (error) {
-      if (systemCodeOf(error) !== 'ENOENT') {
-        throw failed(error);
-      }
-    }
-  }
-
-  #pathOf(token: LatchedToken): string {
-    return join(this.#folder, `${nameOf(token)}${SUFFIX}`);
+  /** Serial numbers are not unique among makers, and may hold any character. */
+  #idOf({ manufacturer, model, serial }: LatchedToken): string {
+    const role = this.role === 'user' ? [] : [this.role];
+    const hash = createHash('sha256').update(
+      JSON.stringify([manufacturer, model, serial, ...role]),
+    );
+    return hash.digest('hex').slice(0, 32);
   }
 }
 
+async function lockIn(
+  folder: LatchFolder,
+  id: string,
+  token: LatchedToken,
+  { waitMs, signal }: LatchWait,
+): Promise<number> {
+  try {
+    return await folder.lock(id, { waitMs, signal, what: 'PIN latch' });
+  } catch (error) {
+    if (!isAppError(error, 'SYS_LOCKED')) {
+      throw error;
+    }
+    throw new AppError(
+      'KEY_PIN_HELD',
+      `${nameOfToken(token)}: another process is logging in to it`,
+      {
+        hint: `it was waited for ${waitMs / 1000} s; two PINs at a time are never tried`,
+        cause: error,
+      },
+    );
+  }
+}
+
+function readLatch(folder: LatchFolder, id: string): PinLatch | undefined {
+  const noted = folder.read(id);
+  if (noted === 'damaged') {
+    throw new AppError(
+      'KEY_PIN_HELD',
+      `PIN: ${folder.pathOf(id)} is damaged, so no attempt is made`,
+      { hint: 'look at the token with its own tool, then run: clavigerd pin clear' },
+    );
+  }
+  return noted;
+}
+
+/** A latch as people see it. */
 export interface StoredLatch {
   readonly path: string;
   /** Undefined when the file is no latch. */
   readonly latch: PinLatch | undefined;
+  /** True while a process makes the attempt. */
+  readonly isUnderWay: boolean;
+}
+
+/** Every latch in a state directory. @throws AppError SYS_* */
+export function listLatches(stateDirectory: string): StoredLatch[] {
+  const folder = LatchFolder.open(stateDirectory, false);
+  if (folder === undefined) {
+    return [];
+  }
+  try {
+    return folder.ids().flatMap((id) => {
+      const noted = folder.read(id);
+      if (noted === undefined) {
+        return []; // it ended well meanwhile
+      }
+      const latch = noted === 'damaged' ? undefined : noted;
+      const isUnderWay = latch?.state === 'attempting' && folder.isLocked(id);
+      return [{ path: folder.pathOf(id), latch, isUnderWay }];
+    });
+  } finally {
+    folder.close();
+  }
 }
 
 /**
- * Every latch in a state directory, for people. It may be root who looks at the folder of another user: links
- * in it are not followed.
- * @throws AppError SYS_FILE
+ * Opens a latch; one of an attempt that is under way is waited for.
+ * @param path as `listLatches` gave it.
+ * @throws AppError KEY_PIN_HELD when an attempt is under way for longer than the wait; SYS_*
  */
-export function listLatches(stateDirectory: string): StoredLatch[] {
-  const folder = join(stateDirectory, FOLDER);
-  return withFolder(folder, (opened) =>
-    readdirSync(opened)
-      .filter((name) => FILE_NAME.test(name))
-      .sort()
-      .map((name) => ({ path: join(folder, name), latch: readLatchFile(join(opened, name)) })),
-  );
-}
-
-/** Opens a latch. @param path as `listLatches` gave it. @throws AppError SYS_FILE */
-export function removeLatch(path: string): void {
-  withFolder(dirname(path), (opened, fd) => {
-    unlinkSync(join(opened, basename(path)));
-    fsyncSync(fd);
-    return [];
-  });
-}
-
-/** Calls `use` with a path of the folder that stays the same one; nothing where there is no folder or file. */
-function withFolder<T>(folder: string, use: (opened: string, fd: number) => T[]): T[] {
-  try {
-    const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
-    const fd = openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    try {
-      return use(`/proc/self/fd/${fd}`, fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') {
-      return [];
-    }
-    throw failed(error);
+export async function removeLatch(path: string, wait: LatchWait): Promise<void> {
+  const id = path.slice(path.lastIndexOf('/') + 1).replace('.json', '');
+  const folder = LatchFolder.open(dirname(dirname(path)), false);
+  if (folder === undefined) {
+    return;
   }
-}
-
-function readLatchFile(path: string): PinLatch | undefined {
   try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    try {
-      return parseLatch(readFileSync(fd));
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    return undefined;
+    const lock = await folder.lock(id, { ...wait, what: 'PIN latch' }).catch((error: unknown) => {
+      throw isAppError(error, 'SYS_LOCKED')
+        ? new AppError('KEY_PIN_HELD', `PIN: ${path}: the attempt is under way`, {
+            hint: 'wait for its end; clavigerd pin status shows it',
+          })
+        : error;
+    });
+    folder.remove(id);
+    closeSync(lock);
+  } finally {
+    folder.close();
   }
-}
-
-/** Serial numbers are not unique among makers, and may hold any character. */
-function nameOf({ manufacturer, model, serial }: LatchedToken): string {
-  const hash = createHash('sha256').update(JSON.stringify([manufacturer, model, serial]));
-  return hash.digest('hex').slice(0, 32);
-}
-
-function readIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') {
-      return undefined;
-    }
-    throw failed(error);
-  }
-}
-
-function unreadable(path: string): AppError {
-  return new AppError('KEY_PIN_HELD', `PIN: ${path} is damaged, so no attempt is made`, {
-    hint: 'look at the token with its own tool, then run: clavigerd pin clear',
-  });
-}
-
-function failed(error: unknown, hint?: string): AppError {
-  return new AppError('SYS_FILE', `PIN latch: ${messageOf(error)}`, { hint, cause: error });
 }

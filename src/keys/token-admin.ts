@@ -3,7 +3,6 @@
 
 import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { AppError } from '../lib/errors.js';
-import type { Secret } from '../lib/secret.js';
 import { isMatchingToken, type KeyInfo, type TokenInfo } from '../token/messages.js';
 import {
   GENERATE_TIMEOUT_MS,
@@ -15,6 +14,7 @@ import {
 } from './admin-session.js';
 import type { KeyContext } from './key-context.js';
 import { assertTypeWorks, resolveModule } from './module-path.js';
+import type { TokenPinSource } from './pin-keeper.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
 import type { NewKey, TokenSession } from './token-session.js';
 import { initialiseToken, openAsOfficer, type FirstPins } from './token-setup.js';
@@ -85,8 +85,8 @@ async function matchingKeys(session: TokenSession, uri: Pkcs11Uri): Promise<KeyI
 export interface KeyOrder extends NewKey {
   /** When the token is blank: it is initialised with them first, under the label of the URI. */
   readonly firstPins?: FirstPins | undefined;
-  /** Where the security officer makes keys (ykcs11): gets that PIN, in place of the user's login. */
-  readonly readSoPin?: ((token: TokenInfo) => Promise<Secret>) | undefined;
+  /** Where the security officer makes keys (ykcs11): that PIN, in place of the user's login. */
+  readonly soPin?: TokenPinSource | undefined;
   readonly track?: Track;
 }
 
@@ -96,16 +96,16 @@ export interface KeyOrder extends NewKey {
  */
 export function generateTokenKey(
   uri: Pkcs11Uri,
-  { firstPins, readSoPin, track = (work) => work(), ...wanted }: KeyOrder,
+  { firstPins, soPin, track = (work) => work(), ...wanted }: KeyOrder,
   context: KeyContext,
 ): Promise<TokenKey> {
   assertTypeWorks(resolveModule(uri, context.env), wanted.type);
   return withTokenAdmin(uri, context, async (admin) => {
     const token =
-      readSoPin !== undefined
-        ? await openAsOfficer(admin, uri, readSoPin)
+      soPin !== undefined
+        ? await openAsOfficer(admin, uri, soPin, context)
         : firstPins !== undefined
-          ? await initialiseToken(admin, uri, firstPins)
+          ? await initialiseToken(admin, uri, firstPins, context)
           : await openAndLogIn(admin.session, uri, 'write', context);
     const key = await track(() => admin.session.generateKey(wanted, GENERATE_TIMEOUT_MS));
     return { token, key, jwk: parsePublicJwk(key.jwk), privateHalf: 'present' };

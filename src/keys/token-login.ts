@@ -3,7 +3,6 @@
 
 import { AppError } from '../lib/errors.js';
 import type { KeyInfo, TokenInfo } from '../token/messages.js';
-import { isPinRefusal } from './pin-guard.js';
 import type { PinGovernor } from './pin-governor.js';
 import type { TokenSession } from './token-session.js';
 
@@ -40,11 +39,13 @@ export class TokenLogin {
     }
   }
 
-  /** Told of failed signatures: a PIN refused for one of them is not sent again either. */
-  async noteFailure(token: TokenInfo, error: unknown): Promise<void> {
-    if (isPinRefusal(error)) {
-      await this.#governor.refused(token, error);
-    }
+  /**
+   * Signs with a session that is logged in.
+   * @throws AppError KEY_PIN_HELD for a key that wants the PIN each time, where it has been refused; what `sign` throws
+   */
+  sign<T>({ token, key }: TokenIdentity, sign: () => Promise<T>): Promise<T> {
+    const needsPin = token.loginRequired && key.alwaysAuthenticate === true;
+    return needsPin ? this.#governor.withProvenPin(token, sign) : sign();
   }
 
   /** The first token and key found are what all others are compared with. @throws AppError TOKEN_KEY_NOT_FOUND */

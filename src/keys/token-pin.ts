@@ -5,10 +5,14 @@ import { printable } from '../lib/printable.js';
 import { Secret } from '../lib/secret.js';
 import type { TokenInfo } from '../token/messages.js';
 import type { KeyContext } from './key-context.js';
-import { PinGovernor, type TokenPinSource } from './pin-governor.js';
+import { PinGovernor } from './pin-governor.js';
+import type { TokenPinSource } from './pin-keeper.js';
 import { formatPinSource, identifyPinSource } from './pin-identity.js';
-import { FileLatchStore, MemoryLatchStore } from './pin-latch-store.js';
-import { parsePinSource, readPin } from './pin-source.js';
+import { LoginAttempts } from './login-attempts.js';
+import type { PinRole } from './pin-latch.js';
+import { PinLatchStore } from './pin-latch-store.js';
+import { parsePinSource, readPin, type PinSource } from './pin-source.js';
+import { DEFAULT_TOKEN_TIMEOUT_MS } from './token-supervisor.js';
 import { isPkcs11Uri, parsePkcs11Uri, type Pkcs11Uri } from './pkcs11-uri.js';
 
 type UriPin = Pick<Pkcs11Uri, 'pinSource' | 'pinValue'>;
@@ -19,11 +23,20 @@ type UriPin = Pick<Pkcs11Uri, 'pinSource' | 'pinValue'>;
  * @throws AppError KEY_PIN when the source is none.
  */
 export function tokenPinGovernor(uri: UriPin, context: KeyContext): PinGovernor {
-  const { stateDirectory, log } = context;
+  return pinGovernor(tokenPinSource(uri, context), 'user', context);
+}
+
+/** Who decides on logins with PINs of one source. */
+export function pinGovernor(
+  source: TokenPinSource,
+  role: PinRole,
+  { stateDirectory, attempts, tokenTimeoutMs, log }: KeyContext,
+): PinGovernor {
   return new PinGovernor({
-    source: tokenPinSource(uri, context),
-    latches:
-      stateDirectory === undefined ? new MemoryLatchStore() : new FileLatchStore(stateDirectory),
+    source,
+    latches: new PinLatchStore(stateDirectory?.() ?? '', role),
+    attempts: attempts ?? new LoginAttempts(),
+    lockWaitMs: tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS,
     log,
     clock: systemClock,
   });
@@ -48,18 +61,30 @@ function tokenPinSource(uri: UriPin, context: KeyContext): TokenPinSource {
     const name = 'pin-value';
     // The governor wipes what it gets.
     const copy = (): Secret => pinValue.use((bytes) => new Secret(Buffer.from(bytes)));
-    return { name, identify: () => name, read: () => Promise.resolve(copy()) };
+    return { name, mayAsk: false, identify: () => name, read: () => Promise.resolve(copy()) };
   }
-  const source = parsePinSource(pinSourceText(uri, context));
+  return namedPinSource(parsePinSource(pinSourceText(uri, context)), 'PIN', context);
+}
+
+/**
+ * A PIN of a token from a source.
+ * @param what is asked for, where a person is: `SO PIN`.
+ */
+export function namedPinSource(
+  source: PinSource,
+  what: string,
+  context: KeyContext,
+): TokenPinSource {
   const credentials = context.env['CREDENTIALS_DIRECTORY'];
   return {
     name: formatPinSource(source),
+    mayAsk: ['prompt', 'pinentry', 'command'].includes(source.kind),
     identify: () => identifyPinSource(source, credentials),
     read: (token) =>
       // pkcs11js cannot pass the null PIN of C_Login; modules with a PIN pad take an empty one for it.
       source.kind === 'pinpad'
         ? Promise.resolve(new Secret(Buffer.alloc(0)))
-        : readPin(source, questionFor(token), context),
+        : readPin(source, `${what} of ${nameOf(token)}`, context),
   };
 }
 
@@ -67,6 +92,6 @@ function pinSourceText(uri: UriPin, context: Pick<KeyContext, 'pinSource'>): str
   return uri.pinSource ?? context.pinSource ?? 'prompt';
 }
 
-function questionFor({ label, serial }: TokenInfo): string {
-  return `PIN of token "${printable(label)}" (serial ${printable(serial)})`;
+function nameOf({ label, serial }: TokenInfo): string {
+  return `token "${printable(label)}" (serial ${printable(serial)})`;
 }

@@ -1,13 +1,15 @@
 // What people do with a token as a whole: initialise a blank one, change its PIN. Runs in `clavigerd key`.
 // A token that holds anything is never initialised; each PIN is sent once.
 
-import { AppError, messageOf } from '../lib/errors.js';
-import type { Secret } from '../lib/secret.js';
+import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { Secret } from '../lib/secret.js';
 import { isMatchingToken, type TokenInfo } from '../token/messages.js';
-import { forPerson, withTokenAdmin, type AdminSession } from './admin-session.js';
+import { forCommand, withGovernor, withTokenAdmin, type AdminSession } from './admin-session.js';
 import type { KeyContext } from './key-context.js';
-import { assertLoginIsSafe, explainRefusal, isPinRefusal } from './pin-guard.js';
+import type { PinGovernor } from './pin-governor.js';
+import type { TokenPinSource } from './pin-keeper.js';
 import type { Pkcs11Uri } from './pkcs11-uri.js';
+import { pinGovernor } from './token-pin.js';
 
 /** For a token that is to be initialised. */
 export interface FirstPins {
@@ -18,7 +20,7 @@ export interface FirstPins {
 export interface PinChange {
   /** `user`: with the present PIN; `so`: with the PIN of the security officer, for a PIN that is locked. */
   readonly by: 'user' | 'so';
-  readonly readPresent: (token: TokenInfo) => Promise<Secret>;
+  readonly present: TokenPinSource;
   readonly readNew: (token: TokenInfo) => Promise<Secret>;
 }
 
@@ -31,6 +33,7 @@ export async function initialiseToken(
   admin: AdminSession,
   uri: Pkcs11Uri,
   firstPins: FirstPins,
+  context: KeyContext,
 ): Promise<TokenInfo> {
   const { label, ...place } = uri.token;
   if (label === undefined) {
@@ -41,7 +44,15 @@ export async function initialiseToken(
   const { slotId } = selectBlank(await admin.session.listTokens(), label, place);
   const made = await admin.initToken({ slotId, label, ...firstPins });
   const token = await admin.session.openToken({ slotId: made.slotId }, 'write');
-  await admin.session.login(token, firstPins.pin);
+  const pin: TokenPinSource = {
+    name: 'the new PIN',
+    mayAsk: false,
+    identify: () => `the new PIN, set by process ${process.pid}`,
+    read: () => Promise.resolve(firstPins.pin.use((bytes) => new Secret(Buffer.from(bytes)))),
+  };
+  await withGovernor(pinGovernor(pin, 'user', forCommand(context)), (governor) =>
+    governor.login(token, (sent) => admin.session.login(token, sent)),
+  );
   return token;
 }
 
@@ -75,56 +86,81 @@ function selectBlank(
   return first;
 }
 
-/** Opens the one token that matches, for its security officer. @throws AppError TOKEN_*, KEY_PIN */
+/** Opens the one token that matches, for its security officer. @throws AppError TOKEN_*, KEY_PIN* */
 export async function openAsOfficer(
   admin: AdminSession,
   uri: Pkcs11Uri,
-  readSoPin: (token: TokenInfo) => Promise<Secret>,
+  soPin: TokenPinSource,
+  context: KeyContext,
 ): Promise<TokenInfo> {
   const token = await admin.session.openToken(uri.token, 'write');
-  const soPin = await readSoPin(token);
-  try {
-    await admin.logInOfficer(soPin);
-  } catch (error) {
-    throw forPerson(error);
-  } finally {
-    soPin.wipe();
-  }
+  await withGovernor(pinGovernor(soPin, 'so', forCommand(context)), (governor) =>
+    governor.login(token, (pin) => admin.logInOfficer(pin)),
+  );
   return token;
 }
 
 /**
  * Changes the PIN of the one token that matches. One attempt.
  * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED for the present PIN; TOKEN_FAILED for a new one the
- *   token does not take; KEY_PIN
+ *   token does not take; KEY_PIN*
  */
 export function changeTokenPin(
   uri: Pkcs11Uri,
-  { by, readPresent, readNew }: PinChange,
+  { by, present, readNew }: PinChange,
   context: KeyContext,
 ): Promise<TokenInfo> {
   return withTokenAdmin(uri, context, async (admin) => {
     const token = await admin.session.openToken(uri.token, 'write');
-    if (by === 'user') {
-      assertLoginIsSafe(token);
-    }
-    const present = await readPresent(token);
-    const next = await readNew(token);
-    try {
-      if (by === 'so') {
-        await admin.unblockPin(present, next);
-      } else {
-        await logInWith(admin, token, present);
-        await admin.changePin(present, next);
-      }
-    } catch (error) {
-      throw forPerson(error);
-    } finally {
-      present.wipe();
-      next.wipe();
-    }
+    const role = by === 'so' ? 'so' : 'user';
+    await withGovernor(pinGovernor(present, role, forCommand(context)), async (governor) => {
+      const change = by === 'so' ? unblockPin : changePin;
+      await change({ admin, token, governor }, () => readNew(token));
+    });
     return token;
   });
+}
+
+interface Change {
+  readonly admin: AdminSession;
+  readonly token: TokenInfo;
+  readonly governor: PinGovernor;
+}
+
+async function changePin(
+  { admin, token, governor }: Change,
+  readNew: () => Promise<Secret>,
+): Promise<void> {
+  await governor.login(token, (pin) => logInWith(admin, token, pin));
+  await usePin(await readNew(), (next) =>
+    governor.withProvenPin(token, (present) => admin.changePin(present, next)),
+  );
+}
+
+/** Cards unblock by a PUK, for which PKCS#11 has no function. */
+async function unblockPin(
+  { admin, token, governor }: Change,
+  readNew: () => Promise<Secret>,
+): Promise<void> {
+  try {
+    await governor.login(token, (pin) => admin.logInOfficer(pin));
+    await usePin(await readNew(), (next) => admin.unblockPin(next));
+  } catch (error) {
+    throw isAppError(error, 'TOKEN_FAILED') && error.hint === undefined
+      ? new AppError(error.code, error.message, {
+          hint: 'not every module lets a security officer set the PIN; with a PUK: ykman piv access unblock-pin, pkcs15-tool --unblock-pin',
+          cause: error,
+        })
+      : error;
+  }
+}
+
+async function usePin<T>(pin: Secret, use: (pin: Secret) => Promise<T>): Promise<T> {
+  try {
+    return await use(pin);
+  } finally {
+    pin.wipe();
+  }
 }
 
 /**
@@ -140,7 +176,7 @@ async function logInWith(
     await session.login(token, present);
   } catch (error) {
     if (!messageOf(error).includes('CKR_PIN_EXPIRED')) {
-      throw isPinRefusal(error) ? explainRefusal(error, token) : error;
+      throw error;
     }
   }
 }

@@ -101,11 +101,12 @@ export class TokenSupervisor {
       const ready = this.#ready();
       const stance = await ready;
       try {
-        const signature = await stance.session.sign(input, hooks.onBegin);
+        const signature = await this.#options.login.sign(stance, () =>
+          stance.session.sign(input, hooks.onBegin),
+        );
         stance.rung = undefined;
         return signature;
       } catch (error) {
-        await this.#options.login.noteFailure(stance.token, error);
         const remedy = decideAfter(error, stance.rung);
         if (!isStep(remedy) || attempt === MAX_ATTEMPTS || !hooks.isWanted()) {
           this.#giveUp(ready, remedy);

@@ -55,3 +55,8 @@ export function assertProgramName([program]: readonly [string, ...string[]]): vo
     );
   }
 }
+
+/** A word as a shell takes it, for commands that people are told to run: a token may call itself what it likes. */
+export function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -12,7 +12,7 @@ const REFUSALS: Partial<Record<ErrorCode, Refusal>> = {
   TOKEN_NOT_FOUND: { code: 'token-absent', detail: 'the token that holds the key is not there' },
   TOKEN_PIN_INCORRECT: { code: 'token-locked', detail: 'the token did not take the PIN' },
   TOKEN_PIN_LOCKED: { code: 'token-locked', detail: 'the PIN of the token is locked' },
-  KEY_PIN_HELD: { code: 'token-locked', detail: 'the token did not take the PIN' },
+  KEY_PIN_HELD: { code: 'token-locked', detail: 'no PIN is tried at the token now' },
   TOKEN_TIMEOUT: { code: 'timeout', detail: 'the token did not answer in time' },
 };
 

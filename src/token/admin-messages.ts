@@ -43,7 +43,7 @@ export const ADMIN_REQUESTS = [
   v.strictObject({ op: v.literal('attest'), ...keyNames }),
   v.strictObject({ op: v.literal('login-officer'), soPin: text }),
   v.strictObject({ op: v.literal('change-pin'), pin: text, newPin: text }),
-  v.strictObject({ op: v.literal('unblock-pin'), soPin: text, newPin: text }),
+  v.strictObject({ op: v.literal('unblock-pin'), newPin: text }),
 ] as const;
 
 export const ADMIN_RESULTS = [

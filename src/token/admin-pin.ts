@@ -24,16 +24,13 @@ export function changePin({ lib, slot, handle }: OpenToken, pin: string, newPin:
 }
 
 /**
- * C_InitPIN after a login of the security officer: for a PIN that is locked or forgotten.
- * @throws AppError TOKEN_PIN_INCORRECT or TOKEN_PIN_LOCKED for the SO PIN; TOKEN_FAILED
+ * C_InitPIN for the security officer, who is logged in: for a PIN that is locked or forgotten.
+ * @throws AppError TOKEN_FAILED
  */
-export function unblockPin(token: OpenToken, soPin: string, newPin: string): void {
-  assertPinLength(token.lib, token.slot, newPin, 'the new PIN');
-  withUnblockHint(() => {
-    logInOfficer(token, soPin);
-    setPin('C_InitPIN', () => {
-      token.lib.C_InitPIN(token.handle, newPin);
-    });
+export function unblockPin({ lib, slot, handle }: OpenToken, newPin: string): void {
+  assertPinLength(lib, slot, newPin, 'the new PIN');
+  setPin('C_InitPIN', () => {
+    lib.C_InitPIN(handle, newPin);
   });
 }
 
@@ -42,20 +39,6 @@ export function logInOfficer({ lib, handle }: OpenToken, soPin: string): void {
   callToken('C_Login of the security officer', () => {
     lib.C_Login(handle, pkcs11js.CKU_SO, soPin);
   });
-}
-
-/** Cards unblock by a PUK, for which PKCS#11 has no function. */
-function withUnblockHint(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    throw error instanceof AppError && error.code === 'TOKEN_FAILED' && error.hint === undefined
-      ? new AppError(error.code, error.message, {
-          hint: 'not every module lets a security officer set the PIN; with a PUK: ykman piv access unblock-pin, pkcs15-tool --unblock-pin',
-          cause: error,
-        })
-      : error;
-  }
 }
 
 function setPin(what: string, call: () => void): void {

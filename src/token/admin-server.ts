@@ -39,7 +39,7 @@ export function administer(request: AdminRequest, { lib, opened }: AdminState): 
       changePin(opened(), request.pin, request.newPin);
       return { kind: 'done' };
     case 'unblock-pin':
-      unblockPin(opened(), request.soPin, request.newPin);
+      unblockPin(opened(), request.newPin);
       return { kind: 'done' };
   }
 }

@@ -129,6 +129,8 @@ const keyInfo = v.strictObject({
   id: hex,
   /** False when only the public half is visible: no login, or no private key. */
   hasPrivate: v.boolean(),
+  /** CKA_ALWAYS_AUTHENTICATE: each signature is a login. Told of the selected key alone. */
+  alwaysAuthenticate: v.optional(v.boolean()),
   /** In words: `RSA-2048`, `P-256`, or what the token says of a key we cannot use. */
   type: text,
   /** The public key in JWK form, still to be checked; absent where the token shows none we can use. */

@@ -155,8 +155,9 @@ export class TokenServer {
       this.#pin = undefined;
     }
     const type = key.jwk.kty === 'RSA' ? 'RSA' : key.jwk.crv;
-    const { label, id, jwk } = key;
-    return { kind: 'key', key: { label, id, hasPrivate: true, type, jwk } };
+    const { label, id, jwk, alwaysAuthenticate } = key;
+    const selected = { label, id, hasPrivate: true, alwaysAuthenticate, type, jwk };
+    return { kind: 'key', key: selected };
   }
 
   #sign(input: string): HelperResult {

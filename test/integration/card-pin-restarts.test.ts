@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeCardDaemon, type CardDaemon } from '../support/card-daemon.js';
+import { runClavigerd } from '../support/clavigerd.js';
+import type { CommandResult } from '../support/process.js';
 import { pivUri, startPivCard, type PivCard, type PivModule } from '../support/piv-card.js';
 
 const RESTARTS = 50;
@@ -21,20 +23,30 @@ interface Fixture {
   readonly card: PivCard;
   readonly daemon: CardDaemon;
   readonly restarts: number;
+  readonly setPin: (pin: string) => void;
   readonly correctPin: () => void;
+  /** `clavigerd --stdio`, with the same state. */
+  readonly serveOne: () => Promise<CommandResult>;
 }
 
 async function makeFixture(t: TestContext, module: PivModule): Promise<Fixture> {
   const { card, ...bed } = await startPivCard(t, { '9a': 'p256' });
   const pinFile = join(bed.folder, 'pin');
   writeFileSync(pinFile, `${WRONG_PIN}\n`, { mode: 0o600 });
+  const uri = pivUri(module, '9a', { pinFile });
+  const daemon = makeCardDaemon(t, bed, uri);
+  const setPin = (pin: string): void => {
+    writeFileSync(pinFile, `${pin}\n`);
+  };
   return {
     card,
-    daemon: makeCardDaemon(t, bed, pivUri(module, '9a', { pinFile })),
+    daemon,
     restarts: bed.pcscd.isFast ? RESTARTS : SLOW_RESTARTS,
+    setPin,
     correctPin() {
-      writeFileSync(pinFile, `${card.pin}\n`);
+      setPin(card.pin);
     },
+    serveOne: () => runClavigerd([`--privkey=${uri}`, '--stdio'], { env: daemon.env }),
   };
 }
 
@@ -58,6 +70,18 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       const { answer, told } = await daemon.startOnce();
       assert.equal(answer, 'signed', told);
       assert.deepEqual(await tries(card), { wrong: 1, left: 3 });
+    });
+
+    it('costs one more try when its file is changed, of six daemons at once', async (t) => {
+      const { card, daemon, setPin, serveOne } = await makeFixture(t, module);
+      assert.match((await daemon.startOnce()).answer, /^token-locked$/);
+      setPin(`${WRONG_PIN.slice(1)}8`);
+      const results = await Promise.all(Array.from({ length: 6 }, () => serveOne()));
+      assert.deepEqual(await tries(card), { wrong: 2, left: 1 });
+      const waited = results.filter(({ stderr }) =>
+        /attempts in a row failed|one PIN try is left/.test(stderr),
+      );
+      assert.equal(waited.length, 6, results.map(({ stderr }) => stderr).join(''));
     });
 
     it('costs at most one try when every start is killed at another moment', async (t) => {

@@ -12,6 +12,7 @@ import { appErrorOf } from '../support/app-error.js';
 import { assertSigns, INPUT, openKey, type FaultyKey } from '../support/faulty-key.js';
 import { clientOf } from '../support/clients.js';
 import { CKR, createFaultyToken } from '../support/fault-module.js';
+import { stateDirectoryOfTest } from '../support/process.js';
 
 /** Most looks at something that is to happen. */
 const MAX_LOOKS = 2_000;
@@ -181,7 +182,11 @@ describe('several helpers', () => {
   it('start one after another, whoever starts them', async (t) => {
     const faulty = await createFaultyToken(t);
     faulty.setFaults('C_Login sleep=30');
-    const context: KeyContext = { env: { ...faulty.hsm.env }, log: () => undefined };
+    const context: KeyContext = {
+      env: { ...faulty.hsm.env },
+      log: () => undefined,
+      stateDirectory: stateDirectoryOfTest,
+    };
     const keys = await Promise.all([1, 2, 3].map(() => openPkcs11Key(faulty.uri, context)));
     const pids = faulty
       .calls()

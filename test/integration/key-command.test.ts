@@ -9,7 +9,13 @@ import { before, describe, it } from 'node:test';
 import { verifySignature } from '../../src/jose/signature.js';
 import { openAccountKey } from '../../src/keys/open-account-key.js';
 import { makeKey } from '../support/keys.js';
-import { mustRun, runCommand, startProcess, type CommandResult } from '../support/process.js';
+import {
+  mustRun,
+  runCommand,
+  startProcess,
+  type CommandResult,
+  stateDirectoryOfTest,
+} from '../support/process.js';
 import { CLAVIGERD } from '../support/programs.js';
 import { suiteScope } from '../support/scope.js';
 import {
@@ -76,7 +82,11 @@ describe('clavigerd key', () => {
       assert.match(made.stderr, new RegExp(`generating a key of type ${type}`));
       assert.match(made.stdout, new RegExp(`^algorithm: +${algorithm}$`, 'm'));
       const uri = /^uri: +(pkcs11:.*)$/m.exec(made.stdout)?.[1] ?? '';
-      const account = await openAccountKey(uri, { env: { ...hsm.env }, log: () => undefined });
+      const account = await openAccountKey(uri, {
+        env: { ...hsm.env },
+        log: () => undefined,
+        stateDirectory: stateDirectoryOfTest,
+      });
       assert.ok(
         verifySignature(account.algorithm, account.publicKey, INPUT, await account.sign(INPUT)),
       );

@@ -16,7 +16,7 @@ import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { verifySignature } from '../../src/jose/signature.js';
 import { appErrorOf } from '../support/app-error.js';
 import { opensslVerifies } from '../support/openssl.js';
-import { mustRun } from '../support/process.js';
+import { mustRun, stateDirectoryOfTest } from '../support/process.js';
 import { suiteScope } from '../support/scope.js';
 import {
   createSoftHsm,
@@ -59,7 +59,7 @@ describe('account key in a token', () => {
     const log = (level: string, message: string): void => {
       recordText('log', `${level} ${message}`);
     };
-    return { env: { ...hsm.env }, log, ...overrides };
+    return { env: { ...hsm.env }, log, stateDirectory: stateDirectoryOfTest, ...overrides };
   }
 
   async function withKey(uri: string, use: (key: AccountKey) => Promise<void>): Promise<void> {
@@ -179,7 +179,7 @@ describe('account key in a token', () => {
       ['', 'credential:pin'],
       [`&pin-value=${token.pin}`, undefined],
     ] as const) {
-      const context = { env, log, prompt, pinSource };
+      const context = { ...contextOf(), env, log, prompt, pinSource };
       const key = await openAccountKey(`${uri}${suffix}`, context);
       assert.equal((await key.sign(INPUT)).length, 64);
       assert.ok(!key.description.includes(token.pin));

@@ -7,6 +7,7 @@ import { openAccountKey } from '../../src/keys/open-account-key.js';
 import { suiteScope } from '../support/scope.js';
 import { clientOf } from '../support/clients.js';
 import { createSoftHsm } from '../support/softhsm.js';
+import { stateDirectoryOfTest } from '../support/process.js';
 
 describe('keys that share a CKA_ID', () => {
   const scope = suiteScope();
@@ -21,7 +22,11 @@ describe('keys that share a CKA_ID', () => {
     ] as const) {
       await hsm.addKey(token, { label, id: '01', type });
     }
-    const context = { env: { ...process.env, ...hsm.env }, log: () => undefined };
+    const context = {
+      env: { ...process.env, ...hsm.env },
+      log: () => undefined,
+      stateDirectory: stateDirectoryOfTest,
+    };
     const input = Buffer.from('input');
     for (const [label, algorithm] of [
       ['a', 'ES256'],

@@ -21,7 +21,7 @@ import type { KeyContext } from '../../src/keys/key-context.js';
 import { openPkcs11Key, type Pkcs11Key } from '../../src/keys/pkcs11-key.js';
 import type { AppError } from '../../src/lib/errors.js';
 import { appErrorOf } from '../support/app-error.js';
-import { mustRun, runCommand, startProcess } from '../support/process.js';
+import { mustRun, runCommand, startProcess, stateDirectoryOfTest } from '../support/process.js';
 import { atEnd } from '../support/scope.js';
 import {
   createSoftHsm,
@@ -53,6 +53,7 @@ async function makeFixture(
   const context: KeyContext = {
     env: { ...hsm.env },
     helpers: 1,
+    stateDirectory: stateDirectoryOfTest,
     log: (level, message) => {
       log.push(`${level} ${message}`);
       recordText('log', message);
@@ -382,7 +383,8 @@ describe('end of a token helper', () => {
   function script({ hsm, token }: Fixture, rest: string): string {
     const uri = hsm.uri(token, { label: 'k' });
     return `import { openAccountKey } from ${JSON.stringify(KEYS_MODULE)};
-      const context = { env: ${JSON.stringify(hsm.env)}, helpers: 1, log() {} };
+      const context = { env: ${JSON.stringify(hsm.env)}, helpers: 1, log() {},
+        stateDirectory: () => ${JSON.stringify(stateDirectoryOfTest())} };
       const key = await openAccountKey(${JSON.stringify(uri)}, context);
       await key.sign(Buffer.from('x'));
       process.stdout.write(key.helperPids[0] + '\\n');

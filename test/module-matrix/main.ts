@@ -10,6 +10,7 @@ import { parsePkcs11Uri } from '../../src/keys/pkcs11-uri.js';
 import { AppError } from '../../src/lib/errors.js';
 import { KEY_TYPES, type GeneratedKeyType } from '../../src/token/messages.js';
 import type { CellReport } from './cell.js';
+import { stateDirectoryOfTest } from '../support/process.js';
 
 const SIGNATURES = 3;
 
@@ -33,6 +34,7 @@ async function runCell({ uri, id, type, generate }: CellOptions): Promise<CellRe
   const printed: string[] = [];
   const context: KeyContext = {
     env: process.env,
+    stateDirectory: stateDirectoryOfTest,
     log: (level, message) => {
       printed.push(`${level} ${message}`);
     },

@@ -9,6 +9,7 @@ import { openPkcs11Key, type Pkcs11Key } from '../../src/keys/pkcs11-key.js';
 import { createFaultyToken, type FaultyToken } from './fault-module.js';
 import { atEnd } from './scope.js';
 import { recordText } from './transcript.js';
+import { stateDirectoryOfTest } from './process.js';
 
 export const INPUT = Buffer.from('protected.payload');
 
@@ -29,6 +30,7 @@ export async function openKey(
   const log: string[] = [];
   const key = await openPkcs11Key(faulty.uri, {
     env: { ...faulty.hsm.env },
+    stateDirectory: stateDirectoryOfTest,
     log: (level, message) => {
       log.push(`${level} ${message}`);
       recordText('log', message);

@@ -234,7 +234,7 @@ export async function mustRun(
 let stateDirectory: string | undefined;
 
 /** Where daemons of this test process note refused PINs: nothing of a test may be in /var/lib. */
-function stateDirectoryOfTest(): string {
+export function stateDirectoryOfTest(): string {
   if (stateDirectory === undefined) {
     const made = mkdtempSync(join(tmpdir(), 'cvst-'));
     stateDirectory = made;

@@ -15,18 +15,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { PinGovernor, type TokenPinSource } from '../../../src/keys/pin-governor.js';
+import { PinGovernor, type PinGovernorOptions } from '../../../src/keys/pin-governor.js';
+import type { TokenPinSource } from '../../../src/keys/pin-keeper.js';
 import { formatPinSource, GONE, identifyPinSource } from '../../../src/keys/pin-identity.js';
-import {
-  FileLatchStore,
-  listLatches,
-  MemoryLatchStore,
-  removeLatch,
-  type PinLatchStore,
-} from '../../../src/keys/pin-latch-store.js';
+import { LoginAttempts } from '../../../src/keys/login-attempts.js';
+import { newLatch } from '../../../src/keys/pin-latch.js';
+import { listLatches, PinLatchStore, removeLatch } from '../../../src/keys/pin-latch-store.js';
 import { parsePinSource, readPin } from '../../../src/keys/pin-source.js';
 import { AppError } from '../../../src/lib/errors.js';
-import type { Secret } from '../../../src/lib/secret.js';
+import { Secret } from '../../../src/lib/secret.js';
 import type { TokenInfo } from '../../../src/token/messages.js';
 import { appErrorOf } from '../../support/app-error.js';
 import { makeTempDir } from '../../support/temp-dir.js';
@@ -41,6 +38,7 @@ const TOKEN: TokenInfo = {
   loginRequired: true,
   pinState: 'ok',
 };
+const WAIT = { waitMs: 20_000, signal: new AbortController().signal };
 const RIGHT = 'geheim-4711';
 const WRONG = 'falsch-0815';
 
@@ -61,6 +59,22 @@ class FakeToken {
   };
 }
 
+/** An attempt that goes on until it is told to finish. */
+function slowAttempt(): { attempt: () => Promise<void>; begun: Promise<void>; finish: () => void } {
+  let [begin, finish] = [(): void => undefined, (): void => undefined];
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const attempt = (): Promise<void> => {
+    begin();
+    return finished;
+  };
+  return { attempt, begun, finish };
+}
+
 interface Fixture {
   readonly state: string;
   readonly pinFile: string;
@@ -68,7 +82,7 @@ interface Fixture {
   readonly messages: string[];
   readonly time: { now: number };
   /** As after a restart. */
-  readonly governor: (store?: PinLatchStore) => PinGovernor;
+  readonly governor: (options?: Partial<PinGovernorOptions>) => PinGovernor;
   readonly setPin: (pin: string) => void;
 }
 
@@ -82,6 +96,7 @@ async function makeFixture(t: TestContext): Promise<Fixture> {
   const pinSource: TokenPinSource = {
     name: formatPinSource(source),
     identify: () => identifyPinSource(source, undefined),
+    mayAsk: false,
     read: () => readPin(source, 'PIN', { env: {} }),
   };
   return {
@@ -90,14 +105,17 @@ async function makeFixture(t: TestContext): Promise<Fixture> {
     token: new FakeToken(),
     messages,
     time,
-    governor: (latches = new FileLatchStore(state)) =>
+    governor: (options = {}) =>
       new PinGovernor({
         source: pinSource,
-        latches,
+        latches: new PinLatchStore(state),
+        attempts: new LoginAttempts(),
+        lockWaitMs: 20_000,
         log: (level, message) => {
           messages.push(`${level} ${message}`);
         },
         clock: { now: () => time.now },
+        ...options,
       }),
     setPin: (pin) => {
       writeFileSync(pinFile, pin, { mode: 0o600 });
@@ -179,7 +197,7 @@ describe('PIN governor', () => {
     assert.equal(token.attempts.length, 2);
     const error = await appErrorOf(() => governor().login(TOKEN, token.attempt), 'KEY_PIN_HELD');
     assert.match(error.hint ?? '', /2 attempts in a row failed/);
-    removeLatch(listLatches(state)[0]?.path ?? '');
+    await removeLatch(listLatches(state)[0]?.path ?? '', WAIT);
     setPin(RIGHT);
     await governor().login(TOKEN, token.attempt);
   });
@@ -189,28 +207,123 @@ describe('PIN governor', () => {
     setPin(WRONG);
     const one = governor();
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
-    removeLatch(listLatches(state)[0]?.path ?? '');
+    await removeLatch(listLatches(state)[0]?.path ?? '', WAIT);
     assert.equal(one.refusal, undefined);
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
     assert.equal(token.attempts.length, 2);
   });
 
   it('counts an attempt that was cut off as refused', async (t) => {
-    const { governor, setPin, token } = await makeFixture(t);
+    const { governor, setPin, token, pinFile, state } = await makeFixture(t);
     setPin(RIGHT);
-    const killed = new Promise<void>(() => undefined);
-    let isSent = (): void => undefined;
-    const sent = new Promise<void>((resolve) => {
-      isSent = resolve;
-    });
-    void governor().login(TOKEN, () => {
-      isSent();
-      return killed;
-    });
-    await sent;
-    const error = await appErrorOf(() => governor().login(TOKEN, token.attempt), 'KEY_PIN_HELD');
+    const identity = identifyPinSource(parsePinSource(pinFile), undefined);
+    const latch = newLatch(TOKEN, { source: `file:${pinFile}`, identity }, undefined, 0);
+    await new PinLatchStore(state).hold(TOKEN, WAIT, (held) => held.write(latch));
+    const one = governor();
+    const error = await appErrorOf(() => one.login(TOKEN, token.attempt), 'KEY_PIN_HELD');
     assert.match(error.message, /how it ended is not known/);
-    assert.match(error.hint ?? '', /clavigerd pin clear --token=a1b2/);
+    assert.match(error.hint ?? '', /clavigerd pin clear --token=a1b2 --state-directory=\//);
+    assert.equal(one.refusal?.code, 'KEY_PIN_HELD', 'now without asking for the lock');
+    assert.deepEqual(token.attempts, []);
+  });
+
+  it('waits for an attempt of another process that is under way, for as long as one may', async (t) => {
+    const { governor, setPin, token, state } = await makeFixture(t);
+    setPin(RIGHT);
+    const { attempt, begun, finish } = slowAttempt();
+    const slow = governor().login(TOKEN, attempt);
+    await begun;
+    assert.equal(listLatches(state)[0]?.isUnderWay, true);
+    const attempts = new LoginAttempts();
+    const [impatient, patient] = [governor({ lockWaitMs: 50 }), governor()];
+    const error = await appErrorOf(() => impatient.login(TOKEN, token.attempt), 'KEY_PIN_HELD');
+    assert.match(error.message, /another process is logging in to it/);
+    const stopped = governor({ attempts }).login(TOKEN, token.attempt);
+    await Promise.all([appErrorOf(() => stopped, 'KEY_PIN_HELD'), attempts.stop()]);
+    const waiting = patient.login(TOKEN, token.attempt);
+    assert.equal(patient.refusal, undefined, 'nobody is told that the PIN was refused');
+    finish();
+    await Promise.all([slow, waiting]);
+    assert.deepEqual(token.attempts, [RIGHT]);
+    assert.deepEqual(listLatches(state), []);
+  });
+
+  it('has all of many processes log in with a right PIN, one after the other', async (t) => {
+    const { governor, setPin, token, state } = await makeFixture(t);
+    setPin(RIGHT);
+    let atOnce = 0;
+    const attempt = async (pin: Secret): Promise<void> => {
+      atOnce += 1;
+      assert.equal(atOnce, 1);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await token.attempt(pin);
+      atOnce -= 1;
+    };
+    await Promise.all(Array.from({ length: 6 }, () => governor().login(TOKEN, attempt)));
+    assert.equal(token.attempts.length, 6);
+    assert.deepEqual(listLatches(state), []);
+  });
+
+  it('has two of many processes try at most, though the source has changed', async (t) => {
+    const { governor, setPin, token } = await makeFixture(t);
+    setPin(WRONG);
+    await appErrorOf(() => governor().login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
+    setPin(`${WRONG}!`);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 6 }, () => governor().login(TOKEN, token.attempt)),
+    );
+    assert.ok(outcomes.every(({ status }) => status === 'rejected'));
+    assert.deepEqual(token.attempts, [WRONG, `${WRONG}!`]);
+  });
+
+  it('asks a person before it keeps others from the token', async (t) => {
+    const { governor, setPin, token, state } = await makeFixture(t);
+    setPin(RIGHT);
+    let answer: ((pin: Secret) => void) | undefined;
+    const asked = governor({
+      source: {
+        name: 'prompt',
+        mayAsk: true,
+        identify: () => 'prompt',
+        read: () => new Promise<Secret>((resolve) => (answer = resolve)),
+      },
+    });
+    const slow = asked.login(TOKEN, token.attempt);
+    await governor({ lockWaitMs: 10_000 }).login(TOKEN, token.attempt);
+    answer?.(Secret.fromText(RIGHT));
+    await slow;
+    assert.deepEqual(token.attempts, [RIGHT, RIGHT]);
+    assert.deepEqual(listLatches(state), []);
+  });
+
+  it('keeps the PIN of the security officer apart: it has tries of its own', async (t) => {
+    const { governor, setPin, token, state } = await makeFixture(t);
+    setPin(WRONG);
+    const officer = governor({ latches: new PinLatchStore(state, 'so') });
+    const locked: TokenInfo = { ...TOKEN, pinState: 'locked' };
+    await appErrorOf(() => officer.login(locked, token.attempt), 'TOKEN_PIN_INCORRECT');
+    const error = await appErrorOf(() => officer.login(TOKEN, token.attempt), 'KEY_PIN_HELD');
+    assert.match(error.message, /the SO PIN of file:/);
+    await appErrorOf(() => governor().login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
+    assert.equal(token.attempts.length, 2);
+  });
+
+  it('lets no attempt begin when the process stops, and waits for the one under way', async (t) => {
+    const { governor, setPin, token, state } = await makeFixture(t);
+    setPin(RIGHT);
+    const { attempt, begun, finish } = slowAttempt();
+    const attempts = new LoginAttempts();
+    const login = governor({ attempts }).login(TOKEN, attempt);
+    await begun;
+    let isStopped = false;
+    const stopping = attempts.stop().then(() => {
+      isStopped = true;
+    });
+    await appErrorOf(() => governor({ attempts }).login(TOKEN, token.attempt), 'KEY_PIN_HELD');
+    assert.ok(!isStopped);
+    finish();
+    await Promise.all([login, stopping]);
+    assert.deepEqual(listLatches(state), []);
     assert.deepEqual(token.attempts, []);
   });
 
@@ -221,7 +334,7 @@ describe('PIN governor', () => {
     const one = governor();
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_ABSENT');
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'KEY_PIN_HELD');
-    removeLatch(listLatches(state)[0]?.path ?? '');
+    await removeLatch(listLatches(state)[0]?.path ?? '', WAIT);
     token.trouble = undefined;
     await one.login(TOKEN, token.attempt);
     token.trouble = new AppError('TOKEN_ABSENT', 'token: C_Login: CKR_DEVICE_REMOVED (0x32)');
@@ -274,13 +387,28 @@ describe('PIN governor', () => {
     setPin(RIGHT);
     const one = governor();
     await one.login(TOKEN, token.attempt);
+    assert.equal(await one.withProvenPin(TOKEN, () => Promise.resolve('signed')), 'signed');
+    assert.deepEqual(listLatches(state), [], 'it is proven, and not noted each time');
     const refusal = new AppError('TOKEN_PIN_INCORRECT', 'token: C_Login: CKR_PIN_INCORRECT');
-    const noted = one.refused(TOKEN, refusal);
-    assert.equal(one.refusal, refusal, 'at once');
-    await noted;
+    const others = Array.from({ length: 3 }, () => governor());
+    for (const other of others) {
+      await other.login(TOKEN, token.attempt);
+    }
+    let refused = 0;
+    const outcomes = await Promise.allSettled(
+      [one, ...others].map((each) =>
+        each.withProvenPin(TOKEN, () => {
+          refused += 1;
+          return Promise.reject(refusal);
+        }),
+      ),
+    );
+    assert.ok(outcomes.every(({ status }) => status === 'rejected'));
+    assert.equal(refused, 1, 'no other process sends it again');
+    assert.equal(one.refusal?.code, 'KEY_PIN_HELD');
     assert.equal(listLatches(state).length, 1);
     await appErrorOf(() => governor().login(TOKEN, token.attempt), 'KEY_PIN_HELD');
-    assert.equal(token.attempts.length, 1);
+    assert.equal(token.attempts.length, 4);
   });
 
   it('reads a changed source anew instead of sending an old PIN', async (t) => {
@@ -319,7 +447,7 @@ describe('PIN governor', () => {
     writeFileSync(join(state, 'pin-latches'), 'in the way');
     await appErrorOf(() => governor().login(TOKEN, token.attempt), 'SYS_FILE');
     await appErrorOf(
-      () => governor(new FileLatchStore('')).login(TOKEN, token.attempt),
+      () => governor({ latches: new PinLatchStore('') }).login(TOKEN, token.attempt),
       'SYS_FILE',
     );
     assert.deepEqual(token.attempts, []);
@@ -361,7 +489,7 @@ describe('PIN governor', () => {
 
   it('pauses after a source that cannot be read', async (t) => {
     const { governor, setPin, token, time } = await makeFixture(t);
-    const one = governor(new MemoryLatchStore());
+    const one = governor();
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'SYS_PATH');
     assert.equal(one.refusal?.code, 'SYS_PATH');
     setPin(RIGHT);
@@ -381,16 +509,15 @@ describe('latches, looked at by root in the folder of another user', () => {
     const name = stored?.path.slice(folder.length + 1) ?? '';
     renameSync(folder, `${folder}-elsewhere`);
     symlinkSync(`${folder}-elsewhere`, folder);
-    await appErrorOf(() => listLatches(state), 'SYS_FILE');
-    await appErrorOf(() => {
-      removeLatch(join(folder, name));
-    }, 'SYS_FILE');
+    await appErrorOf(() => listLatches(state), 'SYS_UNSAFE_PATH');
+    await appErrorOf(() => removeLatch(join(folder, name), WAIT), 'SYS_UNSAFE_PATH');
     unlinkSync(folder);
     mkdirSync(folder);
     symlinkSync(join(`${folder}-elsewhere`, name), join(folder, name));
-    assert.deepEqual(listLatches(state), [{ path: join(folder, name), latch: undefined }]);
-    removeLatch(join(folder, name));
-    assert.deepEqual(readdirSync(`${folder}-elsewhere`), [name]);
+    const path = join(folder, name);
+    assert.deepEqual(listLatches(state), [{ path, latch: undefined, isUnderWay: false }]);
+    await removeLatch(join(folder, name), WAIT);
+    assert.ok(readdirSync(`${folder}-elsewhere`).includes(name));
   });
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { isLocked, lockFile } from '../../../src/sys/file-lock.js';
+import { isLocked, lockFile, waitForLock } from '../../../src/sys/file-lock.js';
 import { appErrorOf } from '../../support/app-error.js';
 import { runCommand, startProcess } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
@@ -95,5 +95,57 @@ describe('lockFile', () => {
 describe('isLocked', () => {
   it('is false where there is no file', async (t) => {
     assert.ok(!isLocked(join(await makeTempDir(t), 'file')));
+  });
+});
+
+describe('waitForLock', () => {
+  const what = 'PIN latch';
+  const never = new AbortController().signal;
+
+  it('leaves the event loop free while another holds it, and then has it', async (t) => {
+    const path = join(await makeTempDir(t), 'file');
+    const [first, second] = [openSync(path, 'a'), openSync(path, 'a')];
+    await waitForLock(first, { waitMs: 1000, signal: never, what });
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+      if (turns === 10) {
+        closeSync(first);
+      }
+    }, 10);
+    await waitForLock(second, { waitMs: 20_000, signal: never, what });
+    clearInterval(timer);
+    assert.ok(turns >= 10);
+    assert.ok(isLocked(path));
+    closeSync(second);
+    assert.ok(!isLocked(path));
+  });
+
+  it('ends with the time, and when it is told to', async (t) => {
+    const path = join(await makeTempDir(t), 'file');
+    const [first, second] = [openSync(path, 'a'), openSync(path, 'a')];
+    lockFile(first, { waitSeconds: 0 });
+    await appErrorOf(() => waitForLock(second, { waitMs: 50, signal: never, what }), 'SYS_LOCKED');
+    const stopping = new AbortController();
+    const waiting = waitForLock(second, { waitMs: 60_000, signal: stopping.signal, what });
+    setTimeout(() => {
+      stopping.abort();
+    }, 50);
+    await appErrorOf(() => waiting, 'SYS_LOCKED');
+    await appErrorOf(
+      () => waitForLock(second, { waitMs: 60_000, signal: stopping.signal, what }),
+      'SYS_LOCKED',
+    );
+    closeSync(first);
+    await waitForLock(second, { waitMs: 0, signal: never, what });
+    closeSync(second);
+  });
+
+  it('says so where it cannot be taken at all', async () => {
+    const error = await appErrorOf(
+      () => waitForLock(NO_FD, { waitMs: 0, signal: never, what }),
+      'SYS_FILE',
+    );
+    assert.match(error.message, /^PIN latch: cannot be locked: .*EBADF/);
   });
 });
