@@ -37,6 +37,34 @@ function namesOf(pem: string): readonly string[] {
   return new X509Certificate(pem).subjectAltName?.split(', ').sort() ?? [];
 }
 
+describe('claviger with a CA of several chains', () => {
+  it('installs the one that leads to the CA file, or to the authority that is preferred', async (t) => {
+    const pebble = await startPebble(t, { alternateRoots: 2, retryAfter: { authz: 3, order: 5 } });
+    const signer = await startClavigerd(t, { key: await writeAccountKey(t, 'ES256') });
+    const claviger = await prepareClaviger(t, pebble, signer);
+    assertDone(await claviger.run(REGISTER));
+    for (const at of [2, 1]) {
+      const root = join(claviger.folder, `root-${at}.pem`);
+      await writeFile(root, await pebble.manage(`/roots/${at}`));
+      const files = [`--key=${at}.key`, `--fullchain=${at}.pem`];
+      assertDone(await claviger.run(['issue', 'a.test', ...files, `--ca-file=${root}`]));
+      const path = join(claviger.folder, `${at}.pem`);
+      await mustRun('openssl', ['verify', '-CAfile', root, '-untrusted', path, path]);
+    }
+    const all = join(claviger.folder, 'all.pem');
+    const roots = await Promise.all([0, 1, 2].map((at) => pebble.manage(`/roots/${at}`)));
+    await writeFile(all, roots.join(''));
+    const name = /^CN=(.*)$/m.exec(new X509Certificate(roots[1] ?? '').subject)?.[1] ?? '';
+    const wish = [`--ca-file=${all}`, `--preferred-chain=${name}`];
+    assertDone(
+      await claviger.run(['issue', 'a.test', '--key=p.key', '--fullchain=p.pem', ...wish]),
+    );
+    const path = join(claviger.folder, 'p.pem');
+    const root = join(claviger.folder, 'root-1.pem');
+    await mustRun('openssl', ['verify', '-CAfile', root, '-untrusted', path, path]);
+  });
+});
+
 describe('claviger with Pebble', () => {
   const scope = suiteScope();
   let pebble: Pebble;

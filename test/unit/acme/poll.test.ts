@@ -67,17 +67,17 @@ describe('poll', () => {
   it('looks twice early, then waits as long as the server asks, and never without a pause', async () => {
     const timing = new FakeTiming();
     await poll({ ...common, context: until(timing), fetch: steps(3_000, 3_000, 7_000, 0, 3_000) });
-    assert.deepEqual(timing.waits, [100, 400, 7_000, 205, 3_000]);
+    assert.deepEqual(timing.waits, [50, 350, 7_000, 205, 3_000]);
     const short = new FakeTiming();
-    await poll({ ...common, context: until(short), fetch: steps(60, 0, 200) });
-    assert.deepEqual(short.waits, [60, 80, 200]);
+    await poll({ ...common, context: until(short), fetch: steps(50, 0, 200) });
+    assert.deepEqual(short.waits, [50, 80, 200]);
   });
 
   it('begins with a result at hand', async () => {
     const timing = new FakeTiming();
-    const first = { value: 0, isDone: false, retryAfterMs: 90 };
+    const first = { value: 0, isDone: false, retryAfterMs: 900 };
     assert.equal(await poll({ ...common, context: until(timing), first, fetch: steps() }), 1);
-    assert.deepEqual(timing.waits, [90]);
+    assert.deepEqual(timing.waits, [50]);
   });
 
   it('ends at the deadline', async () => {
