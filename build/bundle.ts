@@ -8,7 +8,12 @@ import { build, type Metafile } from 'esbuild';
 
 const COMPILED = 'dist/src';
 const BUNDLED = 'dist/bin';
-const PROGRAMS = ['cli/clavigerd.js', 'cli/claviger.js', 'token/helper.js'] as const;
+/** Each by the module it begins with, which refuses an old Node before the rest is loaded. */
+const PROGRAMS = [
+  { from: 'cli/start-clavigerd.js', to: 'cli/clavigerd' },
+  { from: 'cli/start-claviger.js', to: 'cli/claviger' },
+  { from: 'token/start-helper.js', to: 'token/helper' },
+] as const;
 /** Loaded when they are first needed, if at all, or native: they stay packages of their own. */
 const NOT_BUNDLED = ['pkcs11js', 'graphene-pk11', 'openpgp'];
 /** Packages in CommonJS ask for Node's modules by `require`. */
@@ -17,9 +22,9 @@ const REQUIRE =
   'const require = createRequireOfBundle(import.meta.url);';
 
 /** Each by itself: what programs share, in files of its own, would be more files for each of them. */
-async function bundle(program: string): Promise<Metafile> {
+async function bundle({ from, to }: (typeof PROGRAMS)[number]): Promise<Metafile> {
   const { metafile } = await build({
-    entryPoints: [join(COMPILED, program)],
+    entryPoints: [{ in: join(COMPILED, from), out: to }],
     outbase: COMPILED,
     // As deep below the root as the compiled files: paths relative to a file stay right.
     outdir: BUNDLED,

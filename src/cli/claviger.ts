@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // The `claviger` program: reads the command line and runs one command of the client's master.
 // Everything below gets process.argv, process.env and the exit code from here.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // The `clavigerd` program: reads the command line and runs the daemon or a key command. Everything
 // below gets process.argv, process.env and the exit code from here.
 

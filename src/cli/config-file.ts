@@ -7,6 +7,8 @@ import { AppError, systemCodeOf } from '../lib/errors.js';
 import { pathTrouble } from '../sys/path-trouble.js';
 import { openUnwritableByOthers } from '../sys/safe-path.js';
 
+const NEWLINE = 0x0a;
+
 export interface ConfigFile {
   readonly path: string;
   /** Empty when the default file does not exist. */
@@ -64,8 +66,22 @@ function readBounded(path: string): string {
     if (length > MAX_CONFIG_BYTES) {
       throw new AppError('CONFIG_FILE', `${path}: larger than ${MAX_CONFIG_BYTES} bytes`);
     }
-    return bytes.toString('utf8', 0, length);
+    return textOf(path, bytes.subarray(0, length));
   } finally {
     closeSync(fd);
   }
+}
+
+/** TOML is UTF-8 throughout: a byte of another encoding would make another path of one, and say nothing. */
+function textOf(path: string, bytes: Buffer): string {
+  const text = bytes.toString('utf8');
+  const again = Buffer.from(text);
+  if (!again.equals(bytes)) {
+    const at = bytes.findIndex((byte, index) => byte !== again[index]);
+    const line = bytes.subarray(0, at).filter((byte) => byte === NEWLINE).length + 1;
+    throw new AppError('CONFIG_INVALID', `${path}:${line}: not UTF-8`, {
+      hint: 'save the file in UTF-8; letters such as umlauts are written otherwise there than in Latin-1',
+    });
+  }
+  return text;
 }

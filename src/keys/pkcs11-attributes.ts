@@ -7,6 +7,8 @@ export type UriPart = 'path' | 'query';
 
 export interface AttributeRule {
   readonly part: UriPart;
+  /** A text of fixed length in PKCS#11, which p11tool and TPM modules print with its padding: that is cut. */
+  readonly isPadded?: boolean;
   /** What is wrong with the decoded value; undefined when nothing is. */
   readonly check: (value: Buffer) => string | undefined;
 }
@@ -24,15 +26,15 @@ const OBJECT_TYPES: ReadonlySet<string> = new Set([
 
 /** Every attribute that a URI may have. */
 export const ATTRIBUTE_RULES: ReadonlyMap<string, AttributeRule> = new Map<string, AttributeRule>([
-  ['token', { part: 'path', check: checkText }],
-  ['serial', { part: 'path', check: checkText }],
-  ['manufacturer', { part: 'path', check: checkText }],
-  ['model', { part: 'path', check: checkText }],
+  ['token', { part: 'path', isPadded: true, check: checkText }],
+  ['serial', { part: 'path', isPadded: true, check: checkText }],
+  ['manufacturer', { part: 'path', isPadded: true, check: checkText }],
+  ['model', { part: 'path', isPadded: true, check: checkText }],
   ['slot-id', { part: 'path', check: checkNumber }],
-  ['slot-description', { part: 'path', check: checkText }],
-  ['slot-manufacturer', { part: 'path', check: checkText }],
-  ['library-manufacturer', { part: 'path', check: checkText }],
-  ['library-description', { part: 'path', check: checkText }],
+  ['slot-description', { part: 'path', isPadded: true, check: checkText }],
+  ['slot-manufacturer', { part: 'path', isPadded: true, check: checkText }],
+  ['library-manufacturer', { part: 'path', isPadded: true, check: checkText }],
+  ['library-description', { part: 'path', isPadded: true, check: checkText }],
   ['library-version', { part: 'path', check: checkVersion }],
   ['object', { part: 'path', check: checkText }],
   ['id', { part: 'path', check: checkId }],

@@ -3,6 +3,7 @@
 // a misspelt one would widen what matches. Formatting never shows `pin-value`.
 
 import { AppError } from '../lib/errors.js';
+import { withoutPadding } from '../lib/padding.js';
 import { Secret } from '../lib/secret.js';
 import type { KeySelector, TokenSelector } from '../token/messages.js';
 import { ATTRIBUTE_RULES, type UriPart } from './pkcs11-attributes.js';
@@ -64,7 +65,12 @@ function readAttributes(part: string, separator: string, kind: UriPart): Map<str
     if (values.has(name)) {
       throw badUri(`${name} is given twice`);
     }
-    const value = decodePercent(name, attribute.slice(equals + 1));
+    const decoded = decodePercent(name, attribute.slice(equals + 1));
+    // Latin-1 keeps every byte as it is.
+    const value =
+      rule.isPadded === true
+        ? Buffer.from(withoutPadding(decoded.toString('latin1')), 'latin1')
+        : decoded;
     const problem = rule.check(value);
     if (problem !== undefined) {
       throw badUri(`${name} ${problem}`);

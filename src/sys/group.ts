@@ -29,7 +29,8 @@ export function findGroupName(groupId: number): string | undefined {
 /** Root's own file, so trusted; one that cannot be read holds nobody. */
 function readGroups(): readonly Group[] {
   try {
-    return readFileSync(GROUP_FILE, 'utf8').split('\n').flatMap(parseLine);
+    // Byte for byte: two names that are no UTF-8 must not become one.
+    return readFileSync(GROUP_FILE, 'latin1').split('\n').flatMap(parseLine);
   } catch {
     return [];
   }
@@ -38,5 +39,11 @@ function readGroups(): readonly Group[] {
 function parseLine(line: string): readonly Group[] {
   const [name, , id] = line.split(':');
   const isEntry = name !== undefined && name !== '' && id !== undefined && /^\d+$/.test(id);
-  return isEntry ? [{ name, id: Number(id) }] : [];
+  return isEntry ? [{ name: nameOf(name), id: Number(id) }] : [];
+}
+
+/** A name in UTF-8 as text; another one stays as its bytes, which no configuration file can spell. */
+function nameOf(bytes: string): string {
+  const text = Buffer.from(bytes, 'latin1').toString('utf8');
+  return text.includes('\ufffd') ? bytes : text;
 }

@@ -3,6 +3,7 @@
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
+import { withoutPadding } from '../lib/padding.js';
 import { parseULong } from './attributes.js';
 import {
   isMatchingToken,
@@ -55,8 +56,8 @@ function readLibrary(lib: pkcs11js.PKCS11): Surroundings {
   try {
     const { manufacturerID, libraryDescription, libraryVersion } = lib.C_GetInfo();
     return {
-      libraryManufacturer: unpad(manufacturerID),
-      libraryDescription: unpad(libraryDescription),
+      libraryManufacturer: withoutPadding(manufacturerID),
+      libraryDescription: withoutPadding(libraryDescription),
       libraryVersion: `${libraryVersion.major}.${libraryVersion.minor}`,
     };
   } catch {
@@ -67,7 +68,10 @@ function readLibrary(lib: pkcs11js.PKCS11): Surroundings {
 function readSlot(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): Surroundings {
   try {
     const { slotDescription, manufacturerID } = lib.C_GetSlotInfo(slot);
-    return { slotDescription: unpad(slotDescription), slotManufacturer: unpad(manufacturerID) };
+    return {
+      slotDescription: withoutPadding(slotDescription),
+      slotManufacturer: withoutPadding(manufacturerID),
+    };
   } catch {
     return {};
   }
@@ -83,10 +87,10 @@ function readTokenInfo(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): TokenInfo |
   }
   const has = (flag: number): boolean => (raw.flags & flag) !== 0;
   return {
-    label: unpad(raw.label),
-    serial: unpad(raw.serialNumber),
-    manufacturer: unpad(raw.manufacturerID),
-    model: unpad(raw.model),
+    label: withoutPadding(raw.label),
+    serial: withoutPadding(raw.serialNumber),
+    manufacturer: withoutPadding(raw.manufacturerID),
+    model: withoutPadding(raw.model),
     slotId: parseULong(slot) ?? 0,
     initialized: has(pkcs11js.CKF_TOKEN_INITIALIZED),
     loginRequired: has(pkcs11js.CKF_LOGIN_REQUIRED),
@@ -98,11 +102,6 @@ function readTokenInfo(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): TokenInfo |
           ? 'count-low'
           : 'ok',
   };
-}
-
-/** CK_TOKEN_INFO texts are blank padded; some modules pad with NUL. */
-function unpad(text: string): string {
-  return text.replace(/[\s\0]+$/u, '');
 }
 
 /**

@@ -19,8 +19,8 @@ import { parse } from 'smol-toml';
 import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { runClavigerd, startClavigerd, writeKeyFile } from '../support/clavigerd.js';
 import { makeKey } from '../support/keys.js';
-import { mustRun, startProcess, type RunningProcess } from '../support/process.js';
-import { CLAVIGERD, ROOT } from '../support/programs.js';
+import { mustRun, runCommand, startProcess, type RunningProcess } from '../support/process.js';
+import { CLAVIGER, CLAVIGERD, ROOT } from '../support/programs.js';
 import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
 import { makeTempDir } from '../support/temp-dir.js';
 
@@ -62,6 +62,27 @@ async function prepare(
   await writeFile(config, `${own}${settings}\n`, { mode: 0o600 });
   return { folder, config, socket };
 }
+
+describe('a configuration that is not UTF-8', () => {
+  for (const [name, bytes, line] of [
+    ['a path', ['privkey = "file:/k"\nsocket = "/run/', 0xfc, 'ber"\n'], 2],
+    ['the key', ['# a comment\n\nprivkey = "file:/k', 0xe9, '"\n'], 3],
+    ['a comment', ['privkey = "file:/k" # ', 0xff, 0xfe, '\n'], 1],
+    ['the end', ['privkey = "file:/k"\n# ', 0xc3], 2],
+  ] as const) {
+    it(`is refused, with its line, for ${name}`, async (t) => {
+      const config = join(await makeTempDir(t, 'cvs-'), 'c.toml');
+      const parts = bytes.map((part) => Buffer.from(typeof part === 'string' ? part : [part]));
+      await writeFile(config, Buffer.concat(parts), { mode: 0o600 });
+      const error = new RegExp(`c\\.toml:${line}: not UTF-8`);
+      await assertFails([`--config=${config}`, '--check'], { code: 2, error, hint: /UTF-8/ });
+      const args = [CLAVIGER, 'renew', `--config=${config}`];
+      const client = await runCommand(process.execPath, args);
+      assert.equal(client.code, 2, client.stderr);
+      assert.match(client.stderr, error);
+    });
+  }
+});
 
 describe('the command line of clavigerd', () => {
   it('prints help that shows options, key kinds, examples and specifiers', async () => {

@@ -203,7 +203,7 @@ describe('files', () => {
 
   it('have a shebang where package.json makes them commands, and only there', () => {
     const commands = SOURCES.filter((file) => file.text.startsWith('#!')).map((file) => file.path);
-    assert.deepEqual(commands, ['src/cli/claviger.ts', 'src/cli/clavigerd.ts']);
+    assert.deepEqual(commands, ['src/cli/start-claviger.ts', 'src/cli/start-clavigerd.ts']);
   });
 });
 

@@ -8,6 +8,31 @@ import { formatPkcs11Uri, isPkcs11Uri, parsePkcs11Uri } from '../../../src/keys/
 import { appErrorOf } from '../../support/app-error.js';
 
 describe('pkcs11 URI', () => {
+  it('cuts the padding of fixed texts, as p11tool and the TPM module print it', () => {
+    const printed = parsePkcs11Uri(
+      'pkcs11:model=SW%20%20%20TPM%00%00%00%00%00%00%00%00;manufacturer=IBM;serial=0000000000000000;' +
+        'token=tpmB%20%20%20;object=tpm%20key%20;type=private?module-name=tpm2-pkcs11',
+    );
+    assert.equal(printed.token.model, 'SW   TPM');
+    assert.equal(printed.token.label, 'tpmB');
+    // CKA_LABEL has no fixed length, so its blanks are its own.
+    assert.equal(printed.key.label, 'tpm key ');
+    const others =
+      'slot-description=a%20%00;slot-manufacturer=b%00;library-manufacturer=c%20;library-description=d%00';
+    const { slotDescription, slotManufacturer, libraryManufacturer, libraryDescription } =
+      parsePkcs11Uri(`pkcs11:${others}`).token;
+    assert.deepEqual(
+      [slotDescription, slotManufacturer, libraryManufacturer, libraryDescription],
+      ['a', 'b', 'c', 'd'],
+    );
+  });
+
+  it('refuses a NUL that is no padding', async () => {
+    for (const uri of ['pkcs11:token=a%00b', 'pkcs11:object=a%00']) {
+      await appErrorOf(() => parsePkcs11Uri(uri), 'KEY_URI');
+    }
+  });
+
   it('gives every attribute', () => {
     const uri = parsePkcs11Uri(
       'pkcs11:token=My%20token;serial=01a;manufacturer=Yubico%20%28www%29;model=YubiKey%205;slot-id=3;' +
@@ -175,7 +200,7 @@ describe('pkcs11 URI', () => {
   });
 });
 
-/** Text that is UTF-8 both ways and has no NUL. */
+/** Text that is UTF-8 both ways, has no NUL and does not end in what is taken for padding. */
 function isPlainText(text: string): boolean {
-  return !text.includes('\0') && Buffer.from(text).toString() === text;
+  return !/\0| $/.test(text) && Buffer.from(text).toString() === text;
 }

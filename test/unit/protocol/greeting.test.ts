@@ -45,7 +45,7 @@ describe('formatRefusal', () => {
     assert.match(text, /^[ -~]+$/);
     assert.deepEqual(JSON.parse(text.slice('!error '.length)), {
       code: 'denied',
-      detail,
+      detail: detail.replace('\ud800', '\ufffd'),
       rule: 'web.identifiers',
     });
   });

@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+// Where `clavigerd` begins: an old Node is refused here. It could not even load the program, whose modules ask it for
+// what it does not have, so these are imported after the question.
+
+import { readFileSync } from 'node:fs';
+import { engineProblem } from '../lib/node-engine.js';
+import { writeStderr } from './standard-error.js';
+
+const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+const problem = engineProblem(process.versions.node, manifest);
+if (problem === undefined) {
+  await import('./clavigerd.js');
+} else {
+  writeStderr(
+    `clavigerd: error: ${problem}\nclavigerd: hint: ${process.execPath} was run; install a newer one, or put it first in PATH\n`,
+  );
+  process.exitCode = 2;
+}
