@@ -3,6 +3,7 @@
 // do is choose one of a few strings. Slow, large or strange requests are cut off.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { CHALLENGE_PATH } from '../acme/challenge.js';
 import type { ListenAddress } from '../config/listen-address.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
@@ -11,7 +12,7 @@ import type { ChallengeAnswers } from './challenge-answers.js';
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 8 * 1024;
-/** CAs validate from several places at once; strangers may connect too. */
+/** CAs validate from several places at once; strangers may connect too. Those beyond it cost the oldest its place. */
 const MAX_CONNECTIONS = 256;
 
 /** @throws AppError CLIENT_CHALLENGE when the address cannot be bound */
@@ -29,7 +30,7 @@ export async function openHttp01Server(address: ListenAddress): Promise<Challeng
       answerRequest(answers, request, response);
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  boundConnections(server);
   server.timeout = REQUEST_TIMEOUT_MS;
   await bind(server, address);
   return {
@@ -42,6 +43,25 @@ export async function openHttp01Server(address: ListenAddress): Promise<Challeng
       return closeServer(server);
     },
   };
+}
+
+/**
+ * At the limit the connection that has waited longest goes, not the new one: an authority sends its request at
+ * once, and whoever opens connections to keep it out is slow on purpose.
+ */
+function boundConnections(server: Server): void {
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => {
+      open.delete(socket);
+    });
+    const [oldest] = open;
+    if (open.size > MAX_CONNECTIONS && oldest !== undefined) {
+      open.delete(oldest);
+      oldest.destroy();
+    }
+  });
 }
 
 function answerRequest(

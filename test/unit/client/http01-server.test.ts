@@ -105,6 +105,24 @@ describe('openHttp01Server', () => {
     assert.match(await request(port, 'GET', PATH), / 200 /);
   });
 
+  it('serves an authority while many connections say nothing, and ends the oldest of those', async (t) => {
+    const port = await openServer(t);
+    const closed: number[] = [];
+    for (let count = 0; count < 300; count += 1) {
+      const slow = connect({ host: '127.0.0.1', port });
+      t.after(() => slow.destroy());
+      slow.on('error', () => undefined);
+      slow.once('close', () => closed.push(count));
+      await new Promise((resolve) => slow.once('connect', resolve));
+      slow.write('GET /.well-known');
+    }
+    assert.match(await request(port, 'GET', PATH), / 200 /);
+    assert.match(await request(port, 'GET', PATH), / 200 /);
+    const expected = Array.from({ length: 300 + 1 - 256 }, (_, at) => at);
+    assert.deepEqual(closed.slice(0, expected.length), expected);
+    assert.ok(!closed.includes(299), 'the newest stay');
+  });
+
   it('says what to do when the address is taken or not ours', async (t) => {
     const port = await openServer(t);
     await assert.rejects(openHttp01Server({ host: '127.0.0.1', port }), {
