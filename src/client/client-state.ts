@@ -50,6 +50,11 @@ export class ClientState {
     return directory === undefined ? undefined : join(directory, `${kind.name}-${hash}.json`);
   }
 
+  /** The path of a file that is kept otherwise than by `write`, in a folder that is there; undefined as `pathOf`. */
+  preparedPathOf(kind: StateKind<unknown>, subject: readonly string[]): string | undefined {
+    return this.#prepare() ? this.pathOf(kind, subject) : undefined;
+  }
+
   /** What is remembered of a subject; undefined when nothing is, or nothing that can be read. */
   async read<T>(kind: StateKind<T>, subject: readonly string[]): Promise<T | undefined> {
     const path = this.pathOf(kind, subject);

@@ -10,6 +10,7 @@ import { printable } from '../lib/printable.js';
 import { withSession, withSigner, type ClientContext } from './acme-access.js';
 import { parseCertificates } from './certificate-chain.js';
 import { readCertificateFile } from './certificate-files.js';
+import { withCertificateLock } from './certificate-lock.js';
 import { issueOne, type IssueOptions } from './issuance.js';
 
 /** Registers the account key; gives the lines to print. */
@@ -56,7 +57,9 @@ export async function issueCommand(context: ClientContext, options: IssueOptions
     throw new AppError('CONFIG_USAGE', 'issue: no names given');
   }
   const identifiers = parseIdentifiers(requested.names);
-  await withSigner(context, (signer) => issueOne(context, signer, requested, identifiers, options));
+  await withCertificateLock(context, requested, () =>
+    withSigner(context, (signer) => issueOne(context, signer, requested, identifiers, options)),
+  );
 }
 
 /**

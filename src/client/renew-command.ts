@@ -5,6 +5,7 @@ import type { CertificateConfig } from '../config/claviger-certificate.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { withSigner, type ClientContext } from './acme-access.js';
+import { withCertificateLock } from './certificate-lock.js';
 import { readInstalled } from './certificate-files.js';
 import { issueOne } from './issuance.js';
 import { decideRenewal } from './renewal.js';
@@ -105,7 +106,9 @@ async function renewOne(
     return;
   }
   context.report(`${name}: renewing: ${decision.isDue ? decision.reason : 'asked to'}`);
-  await issueOne(context, signer, certificate, identifiers, { isForced });
+  await withCertificateLock(context, certificate, () =>
+    issueOne(context, signer, certificate, identifiers, { isForced }),
+  );
 }
 
 /** With --quiet nothing else says which certificate it was. */

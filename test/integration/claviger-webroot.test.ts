@@ -121,6 +121,7 @@ describe('a run with --webroot that was killed', () => {
     await killed.exited;
     assert.equal((await readdir(answers)).length, 2);
     isHeld = false;
+    // The lock of a killed run is nobody's.
     const again = await issue(`--webroot=${root}`);
     assert.equal(again.code, 0, again.stderr);
     assert.deepEqual(await readdir(answers), []);
