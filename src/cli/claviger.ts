@@ -55,7 +55,7 @@ function addCommonOptions(command: Command): Command {
       '--state-directory <directory>',
       'where to remember unfinished orders (default: %S/claviger-client)',
     )
-    .option('-q, --quiet', 'tell errors only')
+    .option('-q, --quiet', 'tell errors and warnings only')
     .option('--debug', 'tell each request, its status, its time, and what is tried again')
     .helpOption('-h, --help', 'print this help and exit')
     .allowExcessArguments(false);

@@ -64,6 +64,9 @@ export async function runClient(task: ClientTask): Promise<number> {
     state: new ClientState({ directory: config.stateDirectory, report }),
     report,
     trace,
+    warn: (line) => {
+      tellStderr(`claviger: warning: ${printable(line)}\n`);
+    },
   };
   // Imported when the configuration is known to be right: a usage error is told at once.
   if (task.kind === 'renew') {

@@ -28,6 +28,8 @@ export interface ClientContext {
   report(line: string): void;
   /** One line on a request and its answer, for --debug. No secret is ever in it. */
   trace(line: string): void;
+  /** One line on what somebody should look at; told with --quiet too. */
+  warn(line: string): void;
 }
 
 /** Runs `use` with a signer for all sessions in it, and closes it. */

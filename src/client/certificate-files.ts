@@ -4,45 +4,91 @@ import type { X509Certificate } from 'node:crypto';
 import type { CertificateConfig } from '../config/claviger-certificate.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import type { NewFile } from '../sys/atomic-file.js';
+import type { ClientContext } from './acme-access.js';
 import { readBoundedFile } from './bounded-file.js';
 import { formatCertificates, parseCertificates, type Chain } from './certificate-chain.js';
 
 const PUBLIC_MODE = 0o644;
+const BEGIN_CERTIFICATE = '-----BEGIN CERTIFICATE-----';
 const MAX_CERTIFICATE_FILE_BYTES = 1024 * 1024;
 
-/** The certificates in each configured file; undefined for a file that is not there, or is none. */
+/** The certificates in each configured file; undefined for a file that is not there, or is damaged. */
 export interface InstalledFiles {
   readonly cert: readonly X509Certificate[] | undefined;
   readonly chain: readonly X509Certificate[] | undefined;
   readonly fullchain: readonly X509Certificate[] | undefined;
+  /** What is wrong with the files that are there and are no certificates, or no longer: `PATH: problem` each. */
+  readonly damage: readonly string[];
 }
 
 /**
  * Reads what is installed now.
  * @throws AppError CLIENT_CERTIFICATE when a file is there and cannot be read
  */
-export async function readInstalled(config: CertificateConfig): Promise<InstalledFiles> {
-  const [cert, chain, fullchain] = await Promise.all(
-    [config.cert, config.chain, config.fullchain].map(readCertificatesIn),
-  );
-  return { cert, chain, fullchain };
+export async function readInstalled(
+  config: Pick<CertificateConfig, 'cert' | 'chain' | 'fullchain'>,
+): Promise<InstalledFiles> {
+  const damage: string[] = [];
+  return {
+    cert: await readCertificatesIn(config.cert, damage),
+    // An authority may issue with its root: there is nothing between then.
+    chain: await readCertificatesIn(config.chain, damage, true),
+    fullchain: await readCertificatesIn(config.fullchain, damage),
+    damage,
+  };
 }
 
 async function readCertificatesIn(
   path: string | undefined,
+  damage: string[],
+  mayBeEmpty = false,
 ): Promise<readonly X509Certificate[] | undefined> {
   if (path === undefined) {
     return undefined;
   }
+  let text: string;
   try {
-    return parseCertificates((await readCertificateFile(path)).toString('latin1'));
+    text = (await readCertificateFile(path)).toString('latin1');
   } catch (error) {
-    const isMissing = error instanceof AppError && systemCodeOf(error.cause) === 'ENOENT';
-    const isGarbage = error instanceof AppError && error.message.startsWith('certificate: ');
-    if (isMissing || isGarbage) {
+    if (error instanceof AppError && systemCodeOf(error.cause) === 'ENOENT') {
       return undefined;
     }
     throw error;
+  }
+  const problem = damageOf(text, mayBeEmpty);
+  if (problem !== undefined) {
+    damage.push(`${path}: ${problem}`);
+    return undefined;
+  }
+  return parseCertificates(text);
+}
+
+/** What is wrong with the text of a certificate file; undefined when each certificate in it can be read. */
+function damageOf(text: string, mayBeEmpty: boolean): string | undefined {
+  const begun = text.split(BEGIN_CERTIFICATE).length - 1;
+  try {
+    const whole = parseCertificates(text).length;
+    if (whole < begun) {
+      return whole === 0
+        ? 'its certificate is cut short'
+        : `only ${whole} of ${begun} certificates are whole`;
+    }
+  } catch {
+    return 'a certificate in it is damaged';
+  }
+  if (begun > 0 || (mayBeEmpty && text === '')) {
+    return undefined;
+  }
+  return text.trim() === '' ? 'is empty' : 'holds no certificate';
+}
+
+/** Says what is wrong with files that are to be replaced: somebody may want to know how it came about. */
+export function warnOfDamage(
+  context: Pick<ClientContext, 'warn'>,
+  installed: InstalledFiles,
+): void {
+  for (const problem of installed.damage) {
+    context.warn(`${problem}; the new certificate will replace it`);
   }
 }
 

@@ -1,6 +1,6 @@
 // Puts certificates and keys in place: whole files or none. Runs in the client's master.
 
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { access, lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
@@ -34,7 +34,7 @@ export async function assertInstallable(plan: Installation): Promise<void> {
     await assertReplaceable(path);
   }
   // A key is created, never put in the place of anything; a dangling link is something too.
-  if (isNewKey && (await exists(key))) {
+  if (isNewKey && (await entryOf(key)) !== undefined) {
     throw new AppError('CLIENT_INSTALL', `${key}: exists, and is no key`);
   }
 }
@@ -92,26 +92,42 @@ async function assertReplaceable(path: string): Promise<void> {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** What is at a path, the link itself for a symbolic link; undefined when nothing is. */
+async function entryOf(path: string): Promise<Stats | undefined> {
   try {
-    await lstat(path);
-    return true;
+    return await lstat(path);
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') {
-      return false;
+      return undefined;
     }
     throw new AppError('CLIENT_INSTALL', messageOf(error), { cause: error });
   }
 }
 
 /**
- * Puts files in place. All are written out before the first one is, so a full disk changes nothing.
+ * Puts files in place. All are written out before the first one is, so a full disk changes nothing. A file that
+ * replaces another gets its owner, group and mode: the service that reads it may be another user.
  * @throws AppError CLIENT_INSTALL
  */
 export async function installFiles(files: readonly NewFile[]): Promise<void> {
   try {
-    await replaceFiles(files);
+    await replaceFiles(await Promise.all(files.map(likeExisting)));
   } catch (error) {
     throw new AppError('CLIENT_INSTALL', messageOf(error), { cause: error });
   }
+}
+
+async function likeExisting(file: NewFile): Promise<NewFile> {
+  const existing = file.isCreated === true ? undefined : await entryOf(file.path);
+  if (existing?.isFile() !== true) {
+    return file;
+  }
+  const owner = mayGiveTo(existing) ? { uid: existing.uid, gid: existing.gid } : undefined;
+  return { ...file, mode: existing.mode & 0o777, ...(owner && { owner }) };
+}
+
+/** Root gives a file to anybody, others to a group of theirs. */
+function mayGiveTo({ uid, gid }: Stats): boolean {
+  const userId = process.geteuid?.();
+  return userId === 0 || (uid === userId && process.getgroups?.().includes(gid) === true);
 }

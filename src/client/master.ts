@@ -9,7 +9,7 @@ import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { withSession, withSigner, type ClientContext } from './acme-access.js';
 import { parseCertificates } from './certificate-chain.js';
-import { readCertificateFile } from './certificate-files.js';
+import { readCertificateFile, readInstalled, warnOfDamage } from './certificate-files.js';
 import { withCertificateLock } from './certificate-lock.js';
 import { issueOne, type IssueOptions } from './issuance.js';
 
@@ -57,9 +57,10 @@ export async function issueCommand(context: ClientContext, options: IssueOptions
     throw new AppError('CONFIG_USAGE', 'issue: no names given');
   }
   const identifiers = parseIdentifiers(requested.names);
-  await withCertificateLock(context, requested, () =>
-    withSigner(context, (signer) => issueOne(context, signer, requested, identifiers, options)),
-  );
+  await withCertificateLock(context, requested, async () => {
+    warnOfDamage(context, await readInstalled(requested));
+    await withSigner(context, (signer) => issueOne(context, signer, requested, identifiers, options));
+  });
 }
 
 /**

@@ -6,7 +6,7 @@ import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { withSigner, type ClientContext } from './acme-access.js';
 import { withCertificateLock } from './certificate-lock.js';
-import { readInstalled } from './certificate-files.js';
+import { readInstalled, warnOfDamage } from './certificate-files.js';
 import { issueOne } from './issuance.js';
 import { decideRenewal } from './renewal.js';
 import { readServerKey } from './server-key.js';
@@ -94,13 +94,19 @@ async function renewOne(
   { certificate, identifiers, name }: Work,
   isForced: boolean,
 ): Promise<void> {
+  const installed = await readInstalled(certificate);
   const decision = decideRenewal({
-    installed: await readInstalled(certificate),
+    installed,
     files: certificate,
     privateKey: await readServerKey(certificate.key),
     identifiers,
     now: systemClock.now(),
+    intervalMs: context.config.renewIntervalMs,
   });
+  if (decision.warning !== undefined) {
+    context.warn(`${name}: ${decision.warning}`);
+  }
+  warnOfDamage(context, installed);
   if (!decision.isDue && !isForced) {
     context.report(`${name}: ${decision.reason}`);
     return;

@@ -9,9 +9,12 @@ import { identifiersOf, validityOf } from './certificate-chain.js';
 import type { InstalledFiles } from './certificate-files.js';
 import { isKeyOf } from './verify.js';
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** Below this lifetime half of it is kept in reserve, not a third: retries need days, not hours. */
 const SHORT_LIFETIME_MS = 10 * DAY_MS;
+/** A certificate younger than this part of its lifetime is not due again, however often somebody asks. */
+const FRESH_PART = 1 / 4;
 
 export interface RenewalInput {
   /** The certificate files, as far as they can be read. */
@@ -23,16 +26,25 @@ export interface RenewalInput {
   readonly identifiers: readonly Identifier[];
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** How long the next run is away, milliseconds. */
+  readonly intervalMs: number;
+  /** When this certificate was revoked, as far as it is remembered. */
+  readonly revokedAt?: string | undefined;
 }
 
 export interface RenewalDecision {
   readonly isDue: boolean;
   /** For people: why it is due, or until when it is not. */
   readonly reason: string;
+  /** What is to be changed so that certificates of this lifetime do not expire. */
+  readonly warning?: string;
 }
 
 export function decideRenewal(input: RenewalInput): RenewalDecision {
-  const { installed, privateKey, now } = input;
+  const { installed, privateKey } = input;
+  if (installed.damage.length > 0) {
+    return due(`a file is damaged: ${installed.damage.join('; ')}`);
+  }
   const certificate = (installed.cert ?? installed.fullchain)?.[0];
   if (certificate === undefined) {
     return due('there is no certificate yet');
@@ -47,17 +59,53 @@ export function decideRenewal(input: RenewalInput): RenewalDecision {
   if (!namesMatch(certificate, input.identifiers)) {
     return due('the names have changed');
   }
+  if (input.revokedAt !== undefined) {
+    return due(`it was revoked on ${input.revokedAt.slice(0, 10)}`);
+  }
+  return decideByDates(certificate, input);
+}
+
+/** Due is what cannot wait for the next run. */
+function decideByDates(
+  certificate: X509Certificate,
+  { now, intervalMs }: RenewalInput,
+): RenewalDecision {
   const { notBefore, notAfter } = validityOf(certificate);
   const lifetime = notAfter - notBefore;
   const reserve = lifetime < SHORT_LIFETIME_MS ? lifetime / 2 : lifetime / 3;
   const renewAt = notAfter - reserve;
-  if (!(now < renewAt)) {
-    return due(now < notAfter ? `it expires on ${isoDate(notAfter)}` : 'it has expired');
+  const isFresh = now < notBefore + lifetime * FRESH_PART;
+  const canWait = isFresh || now + intervalMs < renewAt;
+  const warning = lifetimeWarning(lifetime, intervalMs);
+  if (!(now < notAfter)) {
+    return { ...due('it has expired'), ...warning };
   }
+  if (!canWait) {
+    return { ...due(`it expires on ${isoDate(notAfter)}`), ...warning };
+  }
+  const dueAt = Math.max(renewAt - intervalMs, notBefore + lifetime * FRESH_PART);
   return {
     isDue: false,
-    reason: `valid until ${isoDate(notAfter)}, due on ${isoDate(renewAt)}`,
+    reason: `valid until ${isoDate(notAfter)}, due on ${isoDate(dueAt)}`,
+    ...warning,
   };
+}
+
+/** With two runs or fewer in a lifetime, one that fails lets the certificate expire. */
+function lifetimeWarning(lifetime: number, intervalMs: number): { readonly warning?: string } {
+  if (lifetime > 2 * intervalMs) {
+    return {};
+  }
+  const wanted = Math.max(1, Math.floor(lifetime / 4 / HOUR_MS));
+  return {
+    warning:
+      `certificates of ${hours(lifetime)} are too short for a run every ${hours(intervalMs)}: have ` +
+      `claviger-renew.timer run every ${wanted} h, and say so with renew-interval = ${wanted * 3600}`,
+  };
+}
+
+function hours(ms: number): string {
+  return `${Math.round(ms / HOUR_MS)} h`;
 }
 
 /** What is wrong with the files beside one another, as after an interrupted installation. */

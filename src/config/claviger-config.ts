@@ -17,6 +17,8 @@ export const DEFAULT_CLAVIGER_CONFIG_PATH = '%E/claviger/claviger.toml';
 export const DEFAULT_SERVER = 'https://acme-v02.api.letsencrypt.org/directory';
 export const DEFAULT_SIGNER_SOCKET = '%t/S.claviger';
 const DEFAULT_TIMEOUT_S = 300;
+/** As systemd/claviger-renew.timer has it. */
+const DEFAULT_RENEW_INTERVAL_S = 12 * 3600;
 /**
  * Unless systemd names the folder by STATE_DIRECTORY. Not the daemon's: that one belongs to the daemon's user, and
  * root must not believe what another user can write.
@@ -35,6 +37,8 @@ export interface ClavigerConfig {
   readonly contacts: readonly string[];
   readonly agreeTos: boolean;
   readonly timeoutMs: number;
+  /** How long the next run of `renew` is away. */
+  readonly renewIntervalMs: number;
   readonly quiet: boolean;
   /** True tells each request, its status and the time it took. */
   readonly debug: boolean;
@@ -76,6 +80,7 @@ export function parseClavigerConfig(input: ClavigerConfigInput): ClavigerConfig 
     contacts: settings.contact ?? [],
     agreeTos: settings['agree-tos'] ?? false,
     timeoutMs: (settings.timeout ?? DEFAULT_TIMEOUT_S) * 1000,
+    renewIntervalMs: (settings['renew-interval'] ?? DEFAULT_RENEW_INTERVAL_S) * 1000,
     quiet: settings.quiet ?? false,
     debug: settings.debug ?? false,
     stateDirectory: readStateDirectory(reader, input, settings['state-directory']),

@@ -8,6 +8,8 @@ export const KEY_TYPES = ['p256', 'p384', 'rsa2048', 'rsa3072', 'rsa4096'] as co
 export type ServerKeyType = (typeof KEY_TYPES)[number];
 
 const MAX_TIMEOUT_S = 86_400;
+/** A week: what runs less often renews nothing in time. */
+const MAX_RENEW_INTERVAL_S = 7 * 86_400;
 
 const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
 const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
@@ -56,6 +58,14 @@ export const clavigerSchema = v.strictObject({
       v.integer('must be a whole number of seconds'),
       v.minValue(1, 'must be at least 1'),
       v.maxValue(MAX_TIMEOUT_S, `must be at most ${MAX_TIMEOUT_S}`),
+    ),
+  ),
+  'renew-interval': v.optional(
+    v.pipe(
+      v.number(),
+      v.integer('must be a whole number of seconds'),
+      v.minValue(60, 'must be at least 60'),
+      v.maxValue(MAX_RENEW_INTERVAL_S, `must be at most ${MAX_RENEW_INTERVAL_S}`),
     ),
   ),
   quiet: v.optional(v.boolean()),

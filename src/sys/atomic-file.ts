@@ -11,6 +11,8 @@ export interface NewFile {
   readonly content: string | Uint8Array;
   /** Whatever the umask. */
   readonly mode: number;
+  /** Whom root gives it to; default: this process's user. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   /** True: nothing may be at the path yet (EEXIST), and nothing is ever replaced. */
   readonly isCreated?: boolean;
 }
@@ -58,6 +60,9 @@ async function writeTemporary(file: NewFile): Promise<string> {
   const handle = await open(path, 'wx', 0o600);
   try {
     await handle.writeFile(file.content);
+    if (file.owner !== undefined) {
+      await handle.chown(file.owner.uid, file.owner.gid);
+    }
     await handle.chmod(file.mode);
     await handle.sync();
   } catch (error) {

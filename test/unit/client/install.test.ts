@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { assertInstallable, installFiles, type Installation } from '../../../src/client/install.js';
@@ -47,6 +57,32 @@ describe('installFiles', () => {
     const files = [{ path: join(folder, 'a.pem'), content: 'new', mode: 0o644 }];
     await assert.rejects(installFiles(files), { code: 'CLIENT_INSTALL' });
     assert.deepEqual(await readdir(folder), ['a.pem']);
+  });
+});
+
+describe('installFiles in place of another file', () => {
+  it('keeps its owner, group and mode', async (t) => {
+    const folder = await makeTempDir(t);
+    const path = join(folder, 'cert.pem');
+    await writeFile(path, 'old');
+    await chmod(path, 0o640);
+    await chown(path, 12345, 23456);
+    await installFiles([{ path, content: 'new', mode: 0o644 }]);
+    const { uid, gid, mode } = await stat(path);
+    assert.deepEqual([uid, gid, mode & 0o7777], [12345, 23456, 0o640]);
+    assert.equal(await readFile(path, 'utf8'), 'new');
+  });
+
+  it('replaces a symbolic link, whatever it leads to', async (t) => {
+    const folder = await makeTempDir(t);
+    const [path, target] = [join(folder, 'cert.pem'), join(folder, 'target')];
+    await writeFile(target, 'old');
+    await chown(target, 12345, 23456);
+    await symlink(target, path);
+    await installFiles([{ path, content: 'new', mode: 0o644 }]);
+    assert.equal((await lstat(path)).isFile(), true);
+    assert.equal((await stat(path)).uid, process.geteuid?.());
+    assert.equal(await readFile(target, 'utf8'), 'old');
   });
 });
 
