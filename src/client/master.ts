@@ -5,13 +5,16 @@ import { readAccount, registerAccount, type FoundAccount } from '../acme/account
 import { parseIdentifiers } from '../acme/identifier.js';
 import { revokeCertificate } from '../acme/revocation.js';
 import type { AcmeSession } from '../acme/session.js';
+import { systemClock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { withSession, withSigner, type ClientContext } from './acme-access.js';
 import { parseCertificates } from './certificate-chain.js';
 import { readCertificateFile, readInstalled, warnOfDamage } from './certificate-files.js';
 import { withCertificateLock } from './certificate-lock.js';
+import { withoutCompromisedKey } from './compromised-key.js';
 import { issueOne, type IssueOptions } from './issuance.js';
+import { rememberRevocation } from './revocation-memory.js';
 
 /** Registers the account key; gives the lines to print. */
 export async function registerCommand(context: ClientContext): Promise<readonly string[]> {
@@ -59,7 +62,8 @@ export async function issueCommand(context: ClientContext, options: IssueOptions
   const identifiers = parseIdentifiers(requested.names);
   await withCertificateLock(context, requested, async () => {
     warnOfDamage(context, await readInstalled(requested));
-    await withSigner(context, (signer) => issueOne(context, signer, requested, identifiers, options));
+    const wanted = await withoutCompromisedKey(context, requested);
+    await withSigner(context, (signer) => issueOne(context, signer, wanted, identifiers, options));
   });
 }
 
@@ -76,6 +80,7 @@ export async function revokeCommand(
   await withOwnSession(context, async (session) => {
     const isNow = await revokeCertificate(session, leaf.raw, reason);
     const name = printable(leaf.subjectAltName ?? 'without names', 300);
+    await rememberRevocation(context.state, leaf, reason, systemClock.now());
     context.report(isNow ? `revoked ${path} (${name})` : `${path} was revoked already`);
   });
 }

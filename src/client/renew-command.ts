@@ -1,5 +1,6 @@
 // `claviger renew`: each configured certificate that is due, one after another. Client's master.
 
+import { createPublicKey } from 'node:crypto';
 import { parseIdentifiers, type Identifier } from '../acme/identifier.js';
 import type { CertificateConfig } from '../config/claviger-certificate.js';
 import { systemClock } from '../lib/clock.js';
@@ -7,8 +8,10 @@ import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { withSigner, type ClientContext } from './acme-access.js';
 import { withCertificateLock } from './certificate-lock.js';
 import { readInstalled, warnOfDamage } from './certificate-files.js';
+import { withoutCompromisedKey } from './compromised-key.js';
 import { issueOne } from './issuance.js';
 import { decideRenewal } from './renewal.js';
+import { isCompromised, revocationOf } from './revocation-memory.js';
 import { readServerKey } from './server-key.js';
 import type { SharedSigner } from './shared-signer.js';
 
@@ -95,13 +98,19 @@ async function renewOne(
   isForced: boolean,
 ): Promise<void> {
   const installed = await readInstalled(certificate);
+  const privateKey = await readServerKey(certificate.key);
+  const leaf = (installed.cert ?? installed.fullchain)?.[0];
+  const { state } = context;
   const decision = decideRenewal({
     installed,
     files: certificate,
-    privateKey: await readServerKey(certificate.key),
+    privateKey,
     identifiers,
     now: systemClock.now(),
     intervalMs: context.config.renewIntervalMs,
+    revokedAt: leaf && (await revocationOf(state, leaf)),
+    isKeyCompromised:
+      privateKey !== undefined && (await isCompromised(state, createPublicKey(privateKey))),
   });
   if (decision.warning !== undefined) {
     context.warn(`${name}: ${decision.warning}`);
@@ -112,9 +121,10 @@ async function renewOne(
     return;
   }
   context.report(`${name}: renewing: ${decision.isDue ? decision.reason : 'asked to'}`);
-  await withCertificateLock(context, certificate, () =>
-    issueOne(context, signer, certificate, identifiers, { isForced }),
-  );
+  await withCertificateLock(context, certificate, async () => {
+    const wanted = await withoutCompromisedKey(context, certificate);
+    await issueOne(context, signer, wanted, identifiers, { isForced });
+  });
 }
 
 /** With --quiet nothing else says which certificate it was. */

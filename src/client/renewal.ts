@@ -30,6 +30,8 @@ export interface RenewalInput {
   readonly intervalMs: number;
   /** When this certificate was revoked, as far as it is remembered. */
   readonly revokedAt?: string | undefined;
+  /** True when the key was revoked as compromised. */
+  readonly isKeyCompromised?: boolean;
 }
 
 export interface RenewalDecision {
@@ -55,6 +57,9 @@ export function decideRenewal(input: RenewalInput): RenewalDecision {
   }
   if (privateKey === undefined || !isKeyOf(certificate, privateKey)) {
     return due('the key is another one than the certificate has');
+  }
+  if (input.isKeyCompromised === true) {
+    return due('its key was revoked as compromised');
   }
   if (!namesMatch(certificate, input.identifiers)) {
     return due('the names have changed');

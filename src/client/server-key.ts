@@ -1,7 +1,7 @@
 // The certificate's private key: read, or made when there is none. Runs in the client's master.
 // This is the web server's key, never the account's. It never leaves this process and its file.
 
-import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ServerKeyType } from '../config/claviger-schema.js';
@@ -28,6 +28,9 @@ const RSA_BITS: Readonly<Partial<Record<ServerKeyType, number>>> = {
   rsa3072: 3072,
   rsa4096: 4096,
 };
+
+/** Of a SubjectPublicKeyInfo in DER. */
+const PLAIN_SPKI_BYTES: Readonly<Record<string, number>> = { prime256v1: 91, secp384r1: 120 };
 
 export interface ServerKey {
   readonly privateKey: KeyObject;
@@ -70,7 +73,7 @@ export async function readServerKey(path: string): Promise<KeyObject | undefined
     return undefined;
   }
   try {
-    return createPrivateKey(pem);
+    return withPlainEncoding(createPrivateKey(pem));
   } catch (error) {
     const isEncrypted = pem.includes('ENCRYPTED');
     throw new AppError(
@@ -84,6 +87,18 @@ export async function readServerKey(path: string): Promise<KeyObject | undefined
   } finally {
     pem.fill(0);
   }
+}
+
+/**
+ * The same key with its curve by name and its point in full. Authorities refuse others, at the end of an order: a
+ * file may spell out the curve's parameters, or hold a compressed point (RFC 5480 §2.1.1, §2.2).
+ */
+function withPlainEncoding(key: KeyObject): KeyObject {
+  const plainBytes = PLAIN_SPKI_BYTES[key.asymmetricKeyDetails?.namedCurve ?? ''];
+  const { length } = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  return plainBytes === undefined || plainBytes === length
+    ? key
+    : createPrivateKey({ key: key.export({ format: 'jwk' }), format: 'jwk' });
 }
 
 async function readPrivateFile(path: string): Promise<Buffer | undefined> {

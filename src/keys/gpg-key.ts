@@ -8,7 +8,7 @@ import type { AccountKey } from './account-key.js';
 import { openDecryptedKey } from './decrypted-key.js';
 import { runGpg } from './gpg-process.js';
 import type { KeyContext } from './key-context.js';
-import { parseEncryptedMessage } from './openpgp-message.js';
+import { hasByteOrderMark, parseEncryptedMessage } from './openpgp-message.js';
 
 /** lacme-accountd's. */
 const DEFAULT_COMMAND: readonly [string, string] = ['gpg', '--quiet'];
@@ -23,7 +23,15 @@ export async function openGpgKey(path: string, context: KeyContext): Promise<Acc
   if (!isAbsolute(path)) {
     throw new AppError('KEY_FILE', `account key: ${path}: the path is not absolute`);
   }
-  parseEncryptedMessage(readUnwritableFile(path, 'account key'), path);
+  const bytes = readUnwritableFile(path, 'account key');
+  if (hasByteOrderMark(bytes)) {
+    throw new AppError(
+      'KEY_DECRYPT',
+      `account key: ${path}: begins with a byte order mark, which gpg does not read`,
+      { hint: 'an editor put it there; take it off a copy: tail -c +4 KEY > COPY' },
+    );
+  }
+  parseEncryptedMessage(bytes, path);
   const plaintext = await runGpg({
     command: context.gpg ?? DEFAULT_COMMAND,
     path,

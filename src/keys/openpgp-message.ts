@@ -13,8 +13,10 @@ export interface EncryptedMessage {
   readonly hasRecipient: boolean;
 }
 
+/** Text may stand before and after it, as gpg takes it: a letter that the key came in. */
 const ARMOR =
-  /^-----BEGIN PGP MESSAGE-----[ \t]*\n(?:[^\n:]+:[^\n]*\n)*[ \t]*\n([A-Za-z0-9+/=\s]+?)-----END PGP MESSAGE-----\s*$/;
+  /^-----BEGIN PGP MESSAGE-----[ \t]*\n(?:[^\n:]+:[^\n]*\n)*[ \t]*\n([A-Za-z0-9+/=\s]+?)-----END PGP MESSAGE-----[ \t]*$/m;
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const CHECKSUM = /\n=[A-Za-z0-9+/]{4}\s*$/;
 const HINT = 'it is made by: gpg --encrypt --recipient NAME KEY.pem, or: gpg --symmetric KEY.pem';
 
@@ -77,15 +79,22 @@ function problemOf(tag: number): string | undefined {
   }
 }
 
-/** The first bit of every packet is set, and of no character of armor (RFC 9580 §4.2). */
+/** The first bit of every packet is set, and of no character of armor (RFC 9580 §4.2). No packet begins like the mark. */
 function isBinary(bytes: Buffer): boolean {
-  return ((bytes[0] ?? 0) & 0x80) !== 0;
+  return ((bytes[0] ?? 0) & 0x80) !== 0 && !hasByteOrderMark(bytes);
+}
+
+/** True for a text file as some editors write it: with a byte order mark, which gpg does not read over. */
+export function hasByteOrderMark(bytes: Buffer): boolean {
+  return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
 }
 
 function withoutArmor(bytes: Buffer): Buffer | undefined {
-  const text = bytes.toString('latin1').replaceAll('\r\n', '\n').trimStart();
+  const start = hasByteOrderMark(bytes) ? BYTE_ORDER_MARK.length : 0;
+  const text = bytes.toString('latin1', start).replaceAll('\r\n', '\n');
   const body = ARMOR.exec(text)?.[1];
-  if (body === undefined) {
+  // Of two armored blocks nobody knows which one a program takes.
+  if (body === undefined || text.split('-----BEGIN PGP ').length !== 2) {
     return undefined;
   }
   // The checksum is no protection and may be missing (RFC 9580 §6.1): the packets have their own.

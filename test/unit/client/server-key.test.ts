@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -32,6 +32,28 @@ describe('openServerKey', () => {
     assert.equal((await openServerKey(join(folder, 'a'), undefined)).type, 'p256');
     await writeFile(join(folder, 'b'), pemOf(newKey('P-384')), { mode: 0o600 });
     assert.equal((await openServerKey(join(folder, 'b'), undefined)).type, 'p384');
+  });
+
+  it('is read with its curve by name and its point in full, however the file has them', async (t) => {
+    const folder = await makeTempDir(t);
+    const path = join(folder, 'key.pem');
+    for (const [curve, type, ...encoding] of [
+      ['prime256v1', 'p256', '-param_enc', 'explicit'],
+      ['secp384r1', 'p384', '-param_enc', 'explicit'],
+      ['prime256v1', 'p256', '-conv_form', 'compressed'],
+    ] as const) {
+      const plain = await mustRun('openssl', ['ecparam', '-name', curve, '-genkey', '-noout']);
+      const odd = await mustRun('openssl', ['ec', ...encoding], { input: plain });
+      await writeFile(path, odd, { mode: 0o600 });
+      const key = await openServerKey(path, undefined);
+      assert.equal(key.type, type);
+      const spki = { type: 'spki', format: 'der' } as const;
+      assert.deepEqual(
+        createPublicKey(key.privateKey).export(spki),
+        createPublicKey(plain).export(spki),
+      );
+      assert.notDeepEqual(createPublicKey(odd).export(spki), createPublicKey(plain).export(spki));
+    }
   });
 
   it('does not use a key of another type than asked for', async (t) => {

@@ -98,6 +98,57 @@ describe('key file', () => {
     }
   });
 
+  it('behind a byte order mark is read, as openssl reads it', async (t) => {
+    const { pem, publicKey } = makeKey('ES256');
+    const path = await writeKey(await makeTempDir(t), `\ufeff${pem}`);
+    await mustRun('openssl', ['pkey', '-in', path, '-noout']);
+    await assertSigns(path, publicKey);
+    const middle = await writeKey(await makeTempDir(t), `x\ufeff${pem}`);
+    await appErrorOf(() => openFileKey(middle, contextOf()), 'KEY_FILE');
+  });
+
+  it('with a cipher that OpenSSL left out is told before anybody is asked, and opens as the hint says', async (t) => {
+    recordSecret(PASSPHRASE);
+    const folder = await makeTempDir(t);
+    const plain = await writeKey(folder, makeKey('RS256').pem);
+    const publicKey = createPublicKey(readFileSync(plain));
+    const legacy = [
+      '-provider',
+      'legacy',
+      '-provider',
+      'default',
+      '-passout',
+      `pass:${PASSPHRASE}`,
+    ];
+    for (const [name, command] of [
+      ['PBE-MD5-DES', ['pkcs8', '-topk8', '-v1', 'PBE-MD5-DES']],
+      ['PBE-SHA1-RC2-40', ['pkcs8', '-topk8', '-v1', 'PBE-SHA1-RC2-40']],
+      ['PBE-SHA1-RC4-128', ['pkcs8', '-topk8', '-v1', 'PBE-SHA1-RC4-128']],
+      ['DES-CBC', ['pkcs8', '-topk8', '-v2', 'des-cbc']],
+      ['RC2-CBC', ['pkcs8', '-topk8', '-v2', 'rc2-cbc']],
+      ['DES-CBC', ['rsa', '-traditional', '-des']],
+    ] as const) {
+      const path = join(folder, 'old.pem');
+      await mustRun('openssl', [...command, '-in', plain, '-out', path, ...legacy]);
+      chmodSync(path, 0o600);
+      const asking = contextOf({ prompt: () => assert.fail('asked for a passphrase') });
+      const error = await appErrorOf(() => openFileKey(path, asking), 'KEY_FILE');
+      assert.equal(
+        error.message,
+        `account key: ${path}: is encrypted with ${name}, which OpenSSL no longer has`,
+      );
+      const [, hinted = ''] = /: openssl (.*) -in KEY -out NEW$/.exec(error.hint ?? '') ?? [];
+      const converted = join(folder, 'new.pem');
+      const passwords = ['-passin', `pass:${PASSPHRASE}`, '-passout', `pass:${PASSPHRASE}`];
+      await mustRun('openssl', [
+        ...hinted.split(' '),
+        ...['-in', path, '-out', converted, ...passwords],
+      ]);
+      const context = contextOf({ env: { PASSPHRASE }, pinSource: 'env:PASSPHRASE' });
+      await assertSigns(converted, publicKey, context);
+    }
+  });
+
   it('must not be open to others, nor be missing, nor relative', async (t) => {
     const folder = await makeTempDir(t);
     const path = await writeKey(folder, makeKey('ES256').pem);

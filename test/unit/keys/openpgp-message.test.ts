@@ -64,6 +64,8 @@ describe('encrypted message', () => {
         armored(bytes),
         armored(bytes, { checksum: '', eol: '\r\n' }),
         armored(bytes, { headers: 'Version: 1\nComment: a:b\n' }),
+        Buffer.concat([Buffer.from('\ufeff'), armored(bytes)]),
+        Buffer.concat([Buffer.from('Here is it:\n\n'), armored(bytes), Buffer.from('\nregards\n')]),
       ]) {
         const message = parseEncryptedMessage(file, 'x');
         assert.deepEqual(message, { binary: bytes, hasRecipient, hasPassphrase });
@@ -76,6 +78,16 @@ describe('encrypted message', () => {
     ['text', Buffer.from('hello'), /not an OpenPGP message/],
     ['an empty armor', armored(Buffer.alloc(0)), /not an OpenPGP message/],
     ['an armor with no end', armored(both).subarray(0, -20), /not an OpenPGP message/],
+    [
+      'a second armor of another kind',
+      Buffer.concat([armored(both), Buffer.from('-----BEGIN PGP SIGNATURE-----\n')]),
+      /not an OpenPGP message/,
+    ],
+    [
+      'a begin within a line',
+      Buffer.concat([Buffer.from('x'), armored(both)]),
+      /not an OpenPGP message/,
+    ],
     ['two armors', Buffer.concat([armored(both), armored(both)]), /not an OpenPGP message/],
     ['a cut packet', both.subarray(0, -1), /cut short/],
     ['no encrypted data', Buffer.concat([RECIPIENT, PASSPHRASE]), /cut short/],
