@@ -47,7 +47,7 @@ describe('claviger renew', () => {
     readonly claviger: ClavigerSetup;
     readonly key: string;
     readonly full: string;
-    renew(): Promise<string>;
+    readonly renew: () => Promise<string>;
   }
 
   /** One certificate that `renew` looks after, and has obtained. */
