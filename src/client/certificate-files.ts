@@ -88,7 +88,7 @@ export function warnOfDamage(
   installed: InstalledFiles,
 ): void {
   for (const problem of installed.damage) {
-    context.warn(`${problem}; the new certificate will replace it`);
+    context.warn(`${problem}, where a certificate is to be`);
   }
 }
 

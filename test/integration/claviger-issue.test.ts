@@ -162,7 +162,7 @@ describe('claviger issue', () => {
     ] as const) {
       const result = await issue(`--fullchain=${path}`);
       assert.equal(result.code, code, result.stderr);
-      assert.match(result.stderr, /must differ|holds a private key/);
+      assert.match(result.stderr, /must differ|same file|holds a private key/);
     }
     assert.equal(await readFile(key, 'utf8'), before);
     assert.match(await readFile(combined, 'utf8'), /PRIVATE KEY/);

@@ -138,7 +138,7 @@ describe('claviger renew', () => {
     assert.match(told, /renewing: a file is damaged: \S+site\.pem: its certificate is cut short\n/);
     assert.match(
       told,
-      /warning: \S+site\.pem: its certificate is cut short; the new certificate will/,
+      /warning: \S+site\.pem: its certificate is cut short, where a certificate is to be/,
     );
     const { uid, gid, mode } = await stat(full);
     assert.deepEqual([uid, gid, mode & 0o7777], [SERVICE, SERVICE + 1, 0o640]);
