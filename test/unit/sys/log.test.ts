@@ -67,6 +67,18 @@ describe('Log', () => {
     assert.equal(readFileSync(file, 'utf8'), `${time} info i\n${time} notice n\n`);
   });
 
+  it('keeps what the audit log tells too from a quiet standard error, and from no file', async (t) => {
+    const file = join(await makeTempDir(t), 'l.log');
+    const { log, stderr } = newLog({ quiet: true, file });
+    log.writeRecorded('warning', 'refused', {});
+    log.writeRecorded('error', 'failed', {});
+    assert.equal(stderr(), '');
+    assert.match(readFileSync(file, 'utf8'), /warning refused\n.*error failed\n$/);
+    const loud = newLog({ quiet: false });
+    loud.log.writeRecorded('warning', 'refused', {});
+    assert.match(loud.stderr(), /refused/);
+  });
+
   it('writes the records of one turn together, and in the order of all that happened', async (t) => {
     const file = join(await makeTempDir(t), 'log');
     const writes: string[] = [];
