@@ -108,7 +108,7 @@ describe('an account key in two tokens', () => {
   it('is shown by --check as a list', async (t) => {
     const { hsm, uris } = await makeTwins(t);
     const config = join(hsm.folder, 'clavigerd.toml');
-    const text = `privkey = ${JSON.stringify(uris)}\nsocket = "/run/x/S"\n`;
+    const text = `privkey = ${JSON.stringify(uris)}\nsocket = "${hsm.folder}/S"\n`;
     writeFileSync(config, text, { mode: 0o600 });
     const { code, stdout } = await runClavigerd([`--config=${config}`, '--check']);
     assert.equal(code, 0);

@@ -179,13 +179,15 @@ describe('clavigerd with an openpgp: key', () => {
 
   it('is shown by --check, with its settings', async (t) => {
     const config = await writeConfig(t, 'openpgp-key = "%T/secret%%key"', `openpgp:${path}`);
-    const { code, stdout } = await runClavigerd([`--config=${config}`, '--check'], {
-      env: { TMPDIR: '/tmp' },
+    const folder = await makeTempDir(t);
+    writeFileSync(join(folder, 'secret%key'), 'never read as a key', { mode: 0o600 });
+    const { code, stdout, stderr } = await runClavigerd([`--config=${config}`, '--check'], {
+      env: { TMPDIR: folder },
     });
-    assert.equal(code, 0);
+    assert.equal(code, 0, stderr);
     const told = parse(stdout);
     assert.equal(told['privkey'], `openpgp:${path}`);
-    assert.equal(told['openpgp-key'], '/tmp/secret%%key');
+    assert.equal(told['openpgp-key'], `${folder}/secret%%key`);
   });
 });
 

@@ -2,7 +2,7 @@
 // are. And every way in which the daemon must not start with them. Real processes, real sockets.
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { parse } from 'smol-toml';
 import { runClavigerd } from '../support/clavigerd.js';
@@ -230,6 +230,7 @@ describe('sections that cannot be', () => {
       t,
       `${SECTIONS}[[listen]]\ndescriptor = "x"\naccount = "b"\n[account.b]\nprivkey = "file:@/b%%"\n`,
     );
+    await copyFile(bed.path('account.pem'), bed.path('b%'));
     const first = await runClavigerd([`--config=${bed.config}`, '--check']);
     assert.equal(first.code, 0, first.stderr);
     const settings = parse(first.stdout);
