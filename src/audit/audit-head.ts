@@ -98,7 +98,9 @@ export class AuditHead {
     }
     const line = `${JSON.stringify({ pid, seq, hash, first }).padEnd(LINE_BYTES - 1)}\n`;
     try {
-      writeSync(this.#fd, Buffer.from(line, 'latin1'), 0, LINE_BYTES, 0);
+      if (writeSync(this.#fd, Buffer.from(line, 'latin1'), 0, LINE_BYTES, 0) !== LINE_BYTES) {
+        throw new Error('only a part of it could be written');
+      }
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing) {

@@ -8,6 +8,8 @@ import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { openLogFile } from './append-file.js';
 
+const NEWLINE = 0x0a;
+
 export type LogLevel = 'error' | 'warning' | 'notice' | 'info' | 'debug';
 export type LogFields = Readonly<Record<string, string | number | undefined>>;
 
@@ -46,6 +48,8 @@ export class Log {
   readonly #options: LogOptions;
   #fd: number | undefined;
   #fileFailed = false;
+  /** The disk became full in the midst of a line. */
+  #isLineOpen = false;
   /** Of this turn of the event loop. */
   #records: PendingRecord[] = [];
 
@@ -139,7 +143,7 @@ export class Log {
     this.#records = [];
     try {
       if (this.#fd !== undefined) {
-        appendLine(this.#fd, records.map(({ fileLine }) => fileLine).join(''));
+        this.#append(this.#fd, records.map(({ fileLine }) => fileLine).join(''));
       }
       const told = records.map(({ stderrLine }) => stderrLine).join('');
       if (!this.#options.writeStderr(told) && this.#fd === undefined) {
@@ -160,7 +164,22 @@ export class Log {
 
   #appendToFile(level: LogLevel, text: string): void {
     if (this.#fd !== undefined) {
-      appendLine(this.#fd, this.#fileLine(level, text));
+      this.#append(this.#fd, this.#fileLine(level, text));
+    }
+  }
+
+  /** @throws AppError SYS_FILE when a part cannot be written; the next line then begins on a line of its own. */
+  #append(fd: number, lines: string): void {
+    const bytes = Buffer.from(this.#isLineOpen ? `\n${lines}` : lines);
+    let written = 0;
+    try {
+      while (written < bytes.length) {
+        written += writeSync(fd, bytes, written);
+      }
+    } catch (error) {
+      throw new AppError('SYS_FILE', `log file: ${messageOf(error)}`, { cause: error });
+    } finally {
+      this.#isLineOpen = written === 0 ? this.#isLineOpen : bytes[written - 1] !== NEWLINE;
     }
   }
 
@@ -184,6 +203,7 @@ export class Log {
       const next = openLogFile(file, 'log file');
       this.close();
       this.#fd = next;
+      this.#isLineOpen = false;
     }
   }
 
@@ -193,17 +213,6 @@ export class Log {
       closeSync(this.#fd);
       this.#fd = undefined;
     }
-  }
-}
-
-function appendLine(fd: number, line: string): void {
-  try {
-    const bytes = Buffer.from(line);
-    if (writeSync(fd, bytes) !== bytes.length) {
-      throw new Error('only a part could be written');
-    }
-  } catch (error) {
-    throw new AppError('SYS_FILE', `log file: ${messageOf(error)}`, { cause: error });
   }
 }
 
