@@ -10,6 +10,7 @@ import { closableScope, type Scope } from '../support/scope.js';
 import { formatSigningInput } from '../support/signing-request.js';
 import { createSoftHsm, SOFTHSM_MODULE } from '../support/softhsm.js';
 import { makeTempDir } from '../support/temp-dir.js';
+import { benchHostileLoad } from './hostile.js';
 import { compare, measure, say, type Measure } from './measure.js';
 import {
   clavigerdPlan,
@@ -218,6 +219,7 @@ async function bench(scope: Scope): Promise<void> {
     const plan = await p256.with(deadline);
     await measureRecovery(scope, folder, plan, RECOVERY_DEADLINE_S * 1000);
   }
+  await benchHostileLoad(scope, await compile(folder, 'load'));
 }
 
 const scope = closableScope();
