@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
-# Makes a Debian machine ready for the tests, the demo and the benchmark, then builds.
-# Run by `npm test`, `npm run demo` and `npm run bench`; does nothing, quickly, where all is in place.
+# Makes a Debian machine ready for the tests, the demo or the benchmark, then builds: setup.sh [test|demo|bench].
+# Run by `npm test`, `npm run demo` and `npm run bench`; does nothing, quickly, where all is in place. The demo
+# gets what it uses and no more.
 # As root it installs what is missing; as anyone else it prints the commands for root and stops.
 # It takes package sources from the machine's own configuration only, starts no service, upgrades nothing.
 set -euo pipefail
 
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd -- "$ROOT"
+
+PURPOSE=${1:-test}
+
+# For a token in software, a look at it, certificates, and pkcs11js, which is compiled when it is installed.
+DEMO_PACKAGES=(softhsm2 opensc openssl g++ make python3)
 
 PACKAGES=(
   softhsm2 opensc                                  # PKCS#11 tokens in software, and a second opinion on them
@@ -26,6 +32,15 @@ PACKAGES=(
   g++ make python3                                 # pkcs11js is compiled when it is installed
   gcc libc6-dev libp11-kit-dev                     # pkcs11.h, for the module that misbehaves on command
 )
+
+case $PURPOSE in
+  demo) PACKAGES=("${DEMO_PACKAGES[@]}") ;;
+  test | bench) ;;
+  *)
+    printf 'setup: error: the purpose is test, demo or bench\n' >&2
+    exit 2
+    ;;
+esac
 
 # Pebble before 2.10 lacks what the tests need, and Debian has 2.10 first in this suite.
 PEBBLE_SUITE=forky
@@ -232,6 +247,18 @@ install_packages() {
     apt_or_fail install --no-install-recommends "$(pebble_target)"
   fi
   allow_services
+  tell_what_stays
+}
+
+# What was installed is not removed in the end: somebody may have come to need it.
+tell_what_stays() {
+  local names=("${missing[@]}")
+  if ((need_pebble)); then names+=(pebble); fi
+  say "these packages stay installed: ${names[*]}"
+  say "to remove them: apt-get purge --autoremove ${names[*]}"
+  if [[ -n $sources ]]; then
+    say "the added suite stays too: rm $SOURCES_FILE $PREFERENCES_FILE"
+  fi
 }
 
 # --- npm packages and build -----------------------------------------------------------------------

@@ -254,7 +254,7 @@ try {
   await demo(scope);
   await scope.close();
   say(
-    `\nDone in ${((Date.now() - started) / 1000).toFixed(1)} s; everything started is stopped and removed.`,
+    `\nDone in ${((Date.now() - started) / 1000).toFixed(1)} s; everything started is stopped and removed. Packages that the set-up installed stay; it told how to remove them.`,
   );
 } catch (error) {
   await scope.close();
