@@ -257,6 +257,26 @@ describe('gpg key', () => {
     });
   }
 
+  it('takes text around a message, and a byte order mark inside, as gpg and openssl do', async () => {
+    const opening = { gpg: gpgCommand(passphrase) };
+    const armored = readFileSync(
+      await gnupg.encrypt(key.pem, '--armor', '--recipient', user, '--encrypt'),
+    );
+    const path = join(gnupg.folder, 'letter.asc');
+    writeFileSync(
+      path,
+      Buffer.concat([Buffer.from('the key:\n\n'), armored, Buffer.from('\nbye\n')]),
+    );
+    await assertOpens(path, key.publicKey, opening);
+    const marked = await gnupg.encrypt(`\ufeff${key.pem}`, '--recipient', user, '--encrypt');
+    await assertOpens(marked, key.publicKey, opening);
+    // Before the message gpg does not read over it.
+    writeFileSync(path, Buffer.concat([Buffer.from('\ufeff'), armored]));
+    const error = await assertFails(path, opening, 'KEY_DECRYPT');
+    assert.match(error.message, /begins with a byte order mark, which gpg does not read/);
+    assert.match(error.hint ?? '', /tail -c \+4/);
+  });
+
   it('refuses a file that is missing, no file, or writable by others', async () => {
     const opening = { gpg: gpgCommand(passphrase) };
     await assertFails(join(gnupg.folder, 'none'), opening, 'SYS_PATH');
