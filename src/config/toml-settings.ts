@@ -52,12 +52,14 @@ export function checkSettings<Schema extends SettingsSchema>(
     }
     const inner = sectionSchemaOf(entry);
     if (inner !== undefined && isTable(value)) {
-      let isGood = true;
-      const read = checkSettings(value, inner, ({ key, problem }) => {
-        isGood = false;
+      const problems: SettingProblem[] = [];
+      const read = checkSettings(value, inner, (problem) => problems.push(problem));
+      problems.forEach(({ key, problem }) => {
         onProblem({ setting, key: `${setting}.${key}`, problem });
       });
-      Object.assign(good, isGood ? { [setting]: read } : {});
+      if (problems.length === 0) {
+        good[setting] = read;
+      }
       continue;
     }
     const result = v.safeParse(v.object({ [setting]: entry }), { [setting]: value });
