@@ -14,7 +14,7 @@ import { readConfigFile } from './config-file.js';
 import { EXIT_FAILURE, EXIT_OK, reportFailure } from './failure.js';
 import { Interrupted } from './interrupted.js';
 import { readSpecifierEnvironment, readStateDirectory } from './process-environment.js';
-import { tellStderr } from './standard-error.js';
+import { tellProgress, tellStderr } from './standard-error.js';
 import { printLines } from './standard-output.js';
 import { packageVersion } from './version.js';
 
@@ -48,13 +48,13 @@ export async function runClient(task: ClientTask): Promise<number> {
   const config = loadConfig(task);
   const report = (line: string): void => {
     if (!config.quiet) {
-      tellStderr(`claviger: ${printable(line)}\n`);
+      tellProgress(`claviger: ${printable(line)}\n`);
     }
   };
   const trace = (line: string): void => {
     if (config.debug) {
       const seconds = (performance.now() / 1000).toFixed(3);
-      tellStderr(`claviger: debug: ${seconds} s: ${printable(line)}\n`);
+      tellProgress(`claviger: debug: ${seconds} s: ${printable(line)}\n`);
     }
   };
   const context: ClientContext = {

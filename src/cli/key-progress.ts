@@ -4,7 +4,7 @@
 import { isatty } from 'node:tty';
 import type { Track } from '../keys/admin-session.js';
 import { printable } from '../lib/printable.js';
-import { showProgress, STDERR_FD, tellStderr } from './standard-error.js';
+import { showProgress, STDERR_FD, tellProgress } from './standard-error.js';
 
 const TICK_MS = 1_000;
 
@@ -13,7 +13,7 @@ export function tracker(doing: string, count?: () => string): Track {
   return async (work) => {
     const line = `clavigerd: ${printable(doing)}`;
     if (!isatty(STDERR_FD)) {
-      tellStderr(`${line}\n`);
+      tellProgress(`${line}\n`);
       return work();
     }
     const start = performance.now();
@@ -28,7 +28,7 @@ export function tracker(doing: string, count?: () => string): Track {
     } finally {
       clearInterval(timer);
       write();
-      tellStderr('\n');
+      tellProgress('\n');
     }
   };
 }

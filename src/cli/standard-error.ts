@@ -19,17 +19,25 @@ export function writeStderr(lines: string): string | undefined {
   return writeBytes(printableLines(lines));
 }
 
-/** The same for what a command says: what of it is lost makes the command fail, see `hasLostWords`. */
+/** The same for errors, warnings and notes: one that is lost makes the command fail, see `hasLostWords`. */
 export function tellStderr(lines: string): void {
   isSomethingLost = writeStderr(lines) !== undefined || isSomethingLost;
 }
 
-/** A line that is written over by the next one, for a terminal. @param text our own words */
-export function showProgress(text: string): void {
-  isSomethingLost = writeBytes(`\r${text}`) !== undefined || isSomethingLost;
+/**
+ * The same for what is under way. It is no result, and a command that has done its work has not failed because nobody
+ * watched it: what runs after `claviger renew &&` has to run.
+ */
+export function tellProgress(lines: string): void {
+  writeStderr(lines);
 }
 
-/** True when a command has said something that nobody can have heard. */
+/** Progress in a line that is written over by the next one, for a terminal. @param text our own words */
+export function showProgress(text: string): void {
+  writeBytes(`\r${text}`);
+}
+
+/** True when a command has said something that nobody can have heard, and that was more than progress. */
 export function hasLostWords(): boolean {
   return isSomethingLost;
 }

@@ -152,7 +152,8 @@ function checkCount({ policy, request: { identifiers } }: ContentQuestion): stri
     const reading = readName(each);
     spelled.add('name' in reading ? canonicalText(reading.name) : each.value);
     if (spelled.size > maxIdentifiers) {
-      return `allows at most ${maxIdentifiers} names in a request, and this has more`;
+      const names = maxIdentifiers === 1 ? '1 name' : `${maxIdentifiers} names`;
+      return `allows at most ${names} in a request, and this has more`;
     }
   }
   return undefined;

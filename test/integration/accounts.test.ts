@@ -118,7 +118,7 @@ account = "bad"
     );
     await writeFile(bed.path('bad.pem'), 'no key', { mode: 0o600 });
     const { code, stderr } = await runClavigerd([`--config=${bed.config}`], { timeoutMs: 20_000 });
-    assert.equal(code, 1, stderr);
+    assert.equal(code, 2, stderr);
     assert.match(stderr, /bad\.pem/);
     await assert.rejects(stat(bed.path('good')), /ENOENT/);
     await assert.rejects(stat(bed.path('bad')), /ENOENT/);

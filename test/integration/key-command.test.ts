@@ -147,7 +147,7 @@ describe('clavigerd key', () => {
     writeFileSync(pinFile, '1'.repeat(2000), { mode: 0o600 });
     await failure(
       generate('--pin-source', pinFile),
-      1,
+      2,
       /error: PIN: .* is longer than 1024 bytes\n/,
     );
   });
@@ -189,7 +189,7 @@ describe('clavigerd key', () => {
     await failure(key('list'), 2, /no module is named\n.*hint: .*softhsm2/);
     await failure(key('list', '--module-name', 'none'), 2, /"none" is not known/);
     await failure(key('list', '--uri', 'pkcs11:tokn=a'), 2, /"tokn" is not a path attribute/);
-    await failure(key('list', '--module', '/etc/passwd'), 1, /not a PKCS#11 library/);
+    await failure(key('list', '--module', '/etc/passwd'), 2, /not a PKCS#11 library/);
     const where = ['--module-name', 'softhsm2'];
     await failure(
       key('generate', ...where, '--token', 'acne'),
@@ -201,7 +201,7 @@ describe('clavigerd key', () => {
       1,
       /none matches token="acne"\n(?:.*hint: .*\n)*.*hint: acme key/,
     );
-    await failure(keyUnattended('generate', ...where), 1, /no terminal to ask at/);
+    await failure(keyUnattended('generate', ...where), 2, /no terminal to ask at/);
     const uri = `pkcs11:serial=${token.serial};object=none?module-name=softhsm2`;
     await failure(
       key('show', uri, '--pin-source', token.pinFile),
@@ -269,7 +269,7 @@ describe('clavigerd key', () => {
     const seen = await key('show', uri, '--login', '--pin-source', token.pinFile);
     assert.match(seen.stdout, /^private key: in the token$/m);
     await hsm.tool(token, '--delete-object', '--type', 'pubkey', '--id', 'abcd');
-    await failure(keyUnattended('show', uri), 1, /no terminal to ask at/);
+    await failure(keyUnattended('show', uri), 2, /no terminal to ask at/);
     // SoftHSM shows the point of an EC key in its public object alone.
     await failure(key('show', uri, '--pin-source', token.pinFile), 1, /shows no public key/);
   });
@@ -294,7 +294,7 @@ describe('clavigerd key', () => {
     );
     assert.equal(report.uri, `file:${path}`);
     assert.equal(report.publicKey, publicKey.export({ type: 'spki', format: 'pem' }));
-    await failure(key('show', '/etc/passwd'), 1, /no kind is named/);
+    await failure(key('show', '/etc/passwd'), 2, /no kind is named/);
   });
 
   it('asks for the PIN on the terminal, without echo', async (t) => {

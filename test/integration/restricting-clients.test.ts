@@ -251,7 +251,10 @@ describe('the set-up of the guide', () => {
     const other = issue.replace('www.example.org', 'mail.example.org');
     assertRefused(await asRoot(other), /policy 'web1' does not allow new-order for mail\.example/);
     const two = issue.replace('www.example.org', 'www.example.org mail.example.org');
-    assertRefused(await asRoot(two), /policy 'web1' allows at most 1 names? in a request, not 2/);
+    assertRefused(
+      await asRoot(two),
+      /policy 'web1' allows at most 1 name in a request, and this has more/,
+    );
     const foreign = issue.replace('www.key', 'foreign.key');
     assertRefused(await asRoot(foreign), /policy 'web1' does not allow the key of the CSR, \w{64}/);
     const socket = ['--socket', remote];
@@ -321,8 +324,22 @@ describe('what the guide shows of its configuration', () => {
   async function writeConfig(scope: Scope): Promise<string> {
     const folder = await makeFolders(scope);
     const config = join(folder, 'etc/clavigerd.toml');
-    await writeFile(config, daemonConfig(folder, unchanged), { mode: 0o600 });
+    await writeFile(config, daemonConfig(folder, unchanged), { mode: 0o640 });
+    await chown(config, 0, DAEMON.id);
     return config;
+  }
+
+  /** The guide's command, as the user ID that is the daemon's here. */
+  async function checkAsDaemon(shown: string, config: string): Promise<CommandResult> {
+    const [, args] = /^runuser -u clavigerd -- clavigerd (.*)$/.exec(shown) ?? [];
+    assert.equal(args, '--check');
+    const [program = '', ...words] = asUser(DAEMON, [
+      process.execPath,
+      CLAVIGERD,
+      args,
+      `--config=${config}`,
+    ]);
+    return await runCommand(program, words);
   }
 
   it('is what --check, policy explain and policy test say', async (t) => {
@@ -337,7 +354,7 @@ describe('what the guide shows of its configuration', () => {
       return runClavigerd([...args, `--config=${config}`]);
     };
     const [check = '', explain = ''] = tries.trim().split('\n');
-    const checked = await run(check);
+    const checked = await checkAsDaemon(check, config);
     assert.equal(checked.code, 0, checked.stderr);
     assert.deepEqual(Object.keys(parse(checked.stdout)['policy'] ?? {}), ['issue', 'web1']);
     assert.equal((await run(explain)).stdout, explained);

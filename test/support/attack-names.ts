@@ -154,7 +154,7 @@ function types(): readonly Attack[] {
 }
 
 function lists(): readonly Attack[] {
-  const tooMany = forPolicy('max-identifiers', 'new-order', /allows at most 1 names in a request/);
+  const tooMany = forPolicy('max-identifiers', 'new-order', /allows at most 1 name in a request/);
   const many = Array.from({ length: 300 }, (_, at) => `n${at}.example.org`);
   return [
     attack('order: a second name', line(header(), order(NAME, 'evil.example')), tooMany),
