@@ -50,13 +50,12 @@ export class AuditLog {
     let file: AuditFile | undefined;
     try {
       file = new AuditFile(options.path, options.isDurable);
-      const resumed = resumeChain(file, headFile.noted, options.path);
-      const gaps = [...resumed.gaps];
-      const log = new AuditLog(options, headFile, file, resumed.head);
+      const { head, gaps } = resumeChain(file, headFile.noted, options.path);
+      const log = new AuditLog(options, headFile, file, head);
+      log.#noteGaps(gaps); // first: what tells of an incomplete record has to follow it
       if (headFile.isDamaged) {
-        gaps.push({ reason: `the head noted in ${options.headPath} is damaged` });
+        log.#noteGaps([{ reason: `the head noted in ${options.headPath} is damaged` }]);
       }
-      log.#noteGaps(gaps);
       log.#commitNow([{ event: 'start', reason: `clavigerd ${options.version}` }]);
       return log;
     } catch (error) {
@@ -122,6 +121,11 @@ export class AuditLog {
     if (this.#outage.error !== undefined) {
       this.#tryAgain([]);
     }
+  }
+
+  /** Has the next record be preceded by one that tells of records that were not written. */
+  noteLost(count: number, reason: string): void {
+    this.#gaps.addLost(count, reason);
   }
 
   /** Goes on in a new file after the old one was moved away; never throws: without a new one the old one stays. */

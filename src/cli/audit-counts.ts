@@ -9,7 +9,7 @@ export interface AuditCount {
   readonly day: string;
   /** Empty when the request was none of the known. */
   readonly operation: string;
-  /** Empty when the request carried none. */
+  /** Empty when the request carried none; of joined refusals with more than one `(several)`. */
   readonly name: string;
   readonly verdict: string;
   readonly count: number;
@@ -17,6 +17,7 @@ export interface AuditCount {
 
 /** A DNS name with its type; what is longer is none. */
 const MAX_NAME_CHARACTERS = 300;
+const SEVERAL = '(several)';
 const DAY_LENGTH = '2026-11-22'.length;
 
 export class AuditCounter {
@@ -27,13 +28,11 @@ export class AuditCounter {
     if (record.event !== 'decision') {
       return;
     }
-    const { identifiers = [] } = record;
-    const names = identifiers.length === 0 ? [''] : identifiers.map((name) => name.toLowerCase());
-    for (const name of new Set(names)) {
-      const { operation = '', verdict = '' } = record;
-      const row = { day: record.time.slice(0, DAY_LENGTH), operation, name, verdict };
+    const { operation = '', verdict = '', count = 1, 'first-time': time = record.time } = record;
+    for (const name of namesOf(record)) {
+      const row = { day: time.slice(0, DAY_LENGTH), operation, name, verdict };
       const key = JSON.stringify(Object.values(row));
-      this.#counts.set(key, { ...row, count: (this.#counts.get(key)?.count ?? 0) + 1 });
+      this.#counts.set(key, { ...row, count: (this.#counts.get(key)?.count ?? 0) + count });
     }
   }
 
@@ -42,6 +41,14 @@ export class AuditCounter {
     const sorted = [...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1));
     return sorted.map(([, count]) => count);
   }
+}
+
+/** How many of joined refusals were for which of their names is not on record. */
+function namesOf({ identifiers = [], 'name-count': nameCount = 0 }: AuditRecord): Set<string> {
+  if (nameCount > 1) {
+    return new Set([SEVERAL]);
+  }
+  return new Set(identifiers.length === 0 ? [''] : identifiers.map((name) => name.toLowerCase()));
 }
 
 /** A table for people. */

@@ -17,10 +17,12 @@ export interface RecordFilter {
 
 export function isWanted(record: AuditRecord, filter: RecordFilter): boolean {
   const { since, until, name, verdict, operation } = filter;
-  const time = Date.parse(record.time);
+  // Joined refusals took some time: any of it counts.
+  const first = Date.parse(record['first-time'] ?? record.time);
+  const last = Date.parse(record['last-time'] ?? record.time);
   return (
-    (since === undefined || time >= since) &&
-    (until === undefined || time < until) &&
+    (since === undefined || last >= since) &&
+    (until === undefined || first < until) &&
     (verdict === undefined || record.verdict === verdict) &&
     (operation === undefined || record.operation === operation) &&
     (name === undefined || hasName(record, name))

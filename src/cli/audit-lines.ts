@@ -31,12 +31,29 @@ function formatDecision(record: AuditRecord): string {
     record.time.padEnd(WIDTHS.time),
     clientOf(record).padEnd(WIDTHS.client),
     shown(record.operation).padEnd(WIDTHS.operation),
-    shown(record.identifiers?.join(',')).padEnd(WIDTHS.names),
-    shown(record.verdict).padEnd(WIDTHS.verdict),
+    shown(joinNames(record)).padEnd(WIDTHS.names),
+    shown(joinVerdict(record)).padEnd(WIDTHS.verdict),
     latencyOf(record),
   ].join('  ');
-  const why = [decisiveOf(record), record.reason].filter((part) => part !== undefined);
+  const why = [decisiveOf(record), record.reason, spanOf(record)].filter(
+    (part) => part !== undefined,
+  );
   return why.length === 0 ? line.trimEnd() : `${line.trimEnd()}  (${why.map(shown).join(': ')})`;
+}
+
+function joinNames({ identifiers = [], 'name-count': nameCount }: AuditRecord): string {
+  const more = (nameCount ?? 0) - identifiers.length;
+  return [...identifiers, ...(more > 0 ? [`...${more} more`] : [])].join(',');
+}
+
+function joinVerdict({ verdict, count = 1 }: AuditRecord): string | undefined {
+  return count > 1 ? `${verdict ?? ''} x${count}` : verdict;
+}
+
+/** When joined refusals were: their record was written afterwards. */
+function spanOf(record: AuditRecord): string | undefined {
+  const { 'first-time': first, 'last-time': last } = record;
+  return first === undefined || last === undefined ? undefined : `${first} to ${last}`;
 }
 
 /** The rule that refused; of what a rule allowed and was not signed, the code. */

@@ -3,6 +3,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { AuditLog } from '../audit/audit-log.js';
+import type { AuditReserve } from '../audit/audit-reserve.js';
 import { formatHead } from '../audit/head-text.js';
 import type { ClavigerdConfig } from '../config/clavigerd-config.js';
 import type { ListenConfig } from '../config/listen-settings.js';
@@ -10,11 +11,14 @@ import { systemClock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
 import type { NamedPolicy } from '../policy/named-policy.js';
 import type { BudgetLedger } from '../signer/budget-ledger.js';
+import { RefusalRegister } from '../signer/refusal-register.js';
 import type { Log } from '../sys/log.js';
 import { packageVersion } from './version.js';
 
 export interface DaemonRecords {
   readonly audit: AuditLog | undefined;
+  /** Of all listeners. */
+  readonly refusals: RefusalRegister;
   readonly ledger: BudgetLedger | undefined;
   /** Lets go of both; what was appended is written first. */
   readonly close: () => Promise<void>;
@@ -31,6 +35,7 @@ export async function openDaemonRecords(
   log: Log,
 ): Promise<DaemonRecords> {
   const audit = await openAuditLog(config, log);
+  const refusals = new RefusalRegister(await reserveOf(config));
   try {
     const hasBudgets = listeners.some(
       ({ policy }) => policy !== undefined && (policies.get(policy)?.budgets.length ?? 0) > 0,
@@ -38,8 +43,10 @@ export async function openDaemonRecords(
     const ledger = hasBudgets ? await openLedger(config, log) : undefined;
     return {
       audit,
+      refusals,
       ledger,
       close: async () => {
+        refusals.flush();
         try {
           await audit?.close();
         } finally {
@@ -81,6 +88,14 @@ async function openAuditLog(config: ClavigerdConfig, log: Log): Promise<AuditLog
     },
     version: packageVersion(),
   });
+}
+
+async function reserveOf(config: ClavigerdConfig): Promise<AuditReserve | undefined> {
+  if (config.auditLog === undefined) {
+    return undefined;
+  }
+  const { AuditReserve } = await import('../audit/audit-reserve.js');
+  return new AuditReserve(config.auditLog, config.auditReserveMib, systemClock);
 }
 
 async function openLedger(config: ClavigerdConfig, log: Log): Promise<BudgetLedger> {

@@ -28,6 +28,7 @@ export function formatEffectiveConfig(config: ClavigerdConfig): string {
     'allow-http-on-loopback': config.allowHttpOnLoopback,
     'audit-log': escaped(config.auditLog),
     'audit-durable': config.auditDurable,
+    'audit-reserve': config.auditReserveMib,
     ...limitSettings(config.limits),
   });
   const sections = withoutGaps({

@@ -127,22 +127,23 @@ async function serveWith(
   }
   const reopenToo = reopenOnHangup(log);
   const records = await openDaemonRecords(config, policies, listeners, log);
-  const { audit, ledger } = records;
-  if (audit !== undefined) {
-    reopenToo({
-      reopen: () => {
+  const { audit, refusals, ledger } = records;
+  reopenToo({
+    reopen: () => {
+      refusals.flush();
+      if (audit !== undefined) {
         audit.reopen();
         tellAuditHead(audit, log);
-      },
-    });
-  }
+      }
+    },
+  });
   const attempts = new LoginAttempts();
   const accounts = openServedAccounts(config, start, log, attempts);
   const serving = import('../signer/daemon.js'); // loads while the keys are being opened
   try {
     const { runDaemon, runStdio } = await serving;
     const userId = process.geteuid?.() ?? 0;
-    const daemon = { config, policies, accounts, log, audit, ledger, userId, stopped };
+    const daemon = { config, policies, accounts, log, audit, refusals, ledger, userId, stopped };
     await (start.kind === 'stdio'
       ? runStdio(daemon, process.stdin, process.stdout)
       : runDaemon(daemon, passed));

@@ -54,6 +54,8 @@ export interface ClavigerdConfig {
   readonly auditLog: string | undefined;
   /** True has each record of the audit log on the disk, not just with the kernel, before the reply. */
   readonly auditDurable: boolean;
+  /** MiB that are kept free for signatures on the disk of the audit log; undefined for the default. */
+  readonly auditReserveMib: number | undefined;
 }
 
 export interface ClavigerdConfigInput {
@@ -203,6 +205,10 @@ function readFiles(reader: SettingReader, settings: Settings) {
   if (auditDurable && path === undefined) {
     reader.refuse('audit-durable', 'there is no audit-log');
   }
+  const auditReserveMib = settings['audit-reserve'];
+  if (auditReserveMib !== undefined && path === undefined) {
+    reader.refuse('audit-reserve', 'there is no audit-log');
+  }
   if (
     auditLog !== undefined &&
     logfile !== undefined &&
@@ -210,7 +216,7 @@ function readFiles(reader: SettingReader, settings: Settings) {
   ) {
     reader.refuse('audit-log', 'is the logfile, whose lines would break its chain');
   }
-  return { logfile, auditLog, auditDurable };
+  return { logfile, auditLog, auditDurable, auditReserveMib };
 }
 
 function assertOptionsFit(

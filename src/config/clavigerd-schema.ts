@@ -6,6 +6,8 @@ import { count, printable, seconds, secondsOfDay, table } from './setting-types.
 
 const MAX_KEY_PLACES = 8;
 const MAX_LISTENERS = 64;
+/** A tebibyte. */
+const MAX_RESERVE_MIB = 1024 * 1024;
 
 /** What an account has, whether at the top or in a section of its own. */
 const accountEntries = {
@@ -45,6 +47,14 @@ export const settingsSchema = v.strictObject({
   'allow-http-on-loopback': v.optional(v.boolean()),
   'audit-log': v.optional(printable),
   'audit-durable': v.optional(v.boolean()),
+  'audit-reserve': v.optional(
+    v.pipe(
+      v.number(),
+      v.integer('must be a whole number of mebibytes'),
+      v.minValue(0, 'must be at least 0'),
+      v.maxValue(MAX_RESERVE_MIB, `must be at most ${MAX_RESERVE_MIB}`),
+    ),
+  ),
   account: v.optional(table),
   policy: v.optional(table),
   listen: v.optional(

@@ -15,7 +15,7 @@ import type { TurnScheduler, Worker } from './turn-scheduler.js';
 
 /** Bytes that are taken from the stream at once; it must not be more than its high-water mark. */
 export const READ_BYTES = 4096;
-/** Malformed and denied requests after which a connection is closed, though it asked for !errors. */
+/** Refusals of any kind after which a connection is closed, though it asked for !errors. */
 const MAX_REFUSED_REQUESTS = 64;
 const WAITING: Notice = {
   code: 'waiting',
@@ -49,6 +49,8 @@ export class Connection implements Worker {
   #unusedPlace: number | undefined;
   #isOverdue = false;
   #refused = 0;
+  /** Refusals that may not leave yet: meanwhile no line is taken. */
+  #heldRefusals = 0;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
@@ -95,7 +97,7 @@ export class Connection implements Worker {
       stream.read(); // unread input would turn the close into a reset that loses our last reply
       return stream.readableLength > 0;
     }
-    const bytes = this.#session.nextLineBytes;
+    const bytes = this.#heldRefusals > 0 ? undefined : this.#session.nextLineBytes;
     if (bytes === undefined || stream.writableNeedDrain) {
       this.#options.places.leave(this.#holder); // others may have the place that it cannot use
       return false;
@@ -157,9 +159,11 @@ export class Connection implements Worker {
 
   get #isReady(): boolean {
     const { stream } = this.#options;
-    return this.#closed
-      ? stream.readableLength > 0
-      : this.#session.nextLineBytes !== undefined && !stream.writableNeedDrain;
+    if (this.#closed) {
+      return stream.readableLength > 0;
+    }
+    const isHeld = this.#heldRefusals > 0 || stream.writableNeedDrain;
+    return !isHeld && this.#session.nextLineBytes !== undefined;
   }
 
   #wakeIfReady(): void {
@@ -224,45 +228,51 @@ export class Connection implements Worker {
       return;
     }
     this.#unusedPlace = undefined;
+    const releasePlace = places.releaser(this.#holder, bytes ?? 0);
     const peer = {
       client: this.client,
       onNotice: (): void => {
         this.#session.notify(WAITING);
       },
       isGone: (): boolean => this.#closed,
+      onDecided: (): void => {
+        this.#heldRefusals += 1;
+        releasePlace();
+      },
     };
     // `sign` never rejects: its trouble is an outcome.
     void service.sign(admission.request, peer).then((outcome) => {
-      places.release(this.#holder, bytes ?? 0);
-      this.#answer(id, outcome);
+      releasePlace();
+      if (outcome.kind === 'refusal') {
+        this.#answerRefusal(id, outcome.refusal);
+      } else {
+        this.#answer(id, outcome);
+      }
     });
   }
 
-  #onRefused(id: number, { refusal, recorded }: Admission & { kind: 'refused' }): void {
-    const outcome = { kind: 'refusal', refusal } as const;
-    if (this.#session.tellsRefusals) {
-      void recorded.then(() => {
-        this.#answer(id, outcome);
-      });
-    } else {
-      // There is no reply that could leave too early, and nothing behind it may be signed.
-      this.#session.answer(id, outcome);
+  /** What stands behind it is not read before it is told, or the connection closed over it. */
+  #onRefused(id: number, { told }: Admission & { kind: 'refused' }): void {
+    this.#heldRefusals += 1;
+    void told.then((refusal) => {
+      this.#answerRefusal(id, refusal);
+    });
+  }
+
+  /** Nobody is refused by the dozen in good faith, and each refusal costs a line of the log. */
+  #answerRefusal(id: number, refusal: Refusal): void {
+    this.#heldRefusals -= 1;
+    this.#refused += 1;
+    this.#answer(id, { kind: 'refusal', refusal });
+    if (this.#refused >= MAX_REFUSED_REQUESTS && !this.#closed) {
+      this.#session.abandon('too many refused requests');
     }
-    this.#countRefusal(refusal);
   }
 
   #answer(id: number, outcome: Outcome): void {
     if (!this.#closed) {
       this.#session.answer(id, outcome);
       this.#wakeIfReady();
-    }
-  }
-
-  /** Nobody sends nonsense by the dozen in good faith, and each line of it costs a line of the log. */
-  #countRefusal(refusal: Refusal): void {
-    this.#refused += refusal.code === 'malformed' || refusal.code === 'denied' ? 1 : 0;
-    if (this.#refused >= MAX_REFUSED_REQUESTS) {
-      this.#session.abandon('too many refused requests');
     }
   }
 

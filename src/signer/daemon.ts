@@ -16,6 +16,7 @@ import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
 import type { BudgetLedger } from './budget-ledger.js';
 import { shareDescriptors } from './descriptor-shares.js';
+import type { RefusalRegister } from './refusal-register.js';
 import type { KeySupply } from './key-supply.js';
 import { ListenPost } from './listen-post.js';
 import { TurnScheduler } from './turn-scheduler.js';
@@ -41,6 +42,7 @@ export interface DaemonOptions {
   readonly accounts: readonly ServedAccount[];
   readonly log: Log;
   readonly audit: AuditLog | undefined;
+  readonly refusals: RefusalRegister;
   readonly ledger: BudgetLedger | undefined;
   readonly userId: number;
   /** Resolves when the daemon is to stop, with what told it so. */
@@ -158,7 +160,7 @@ function newScheduler(): TurnScheduler {
 }
 
 function postsOf(
-  { config, policies, accounts, log, audit, ledger, userId }: DaemonOptions,
+  { config, policies, accounts, log, audit, refusals, ledger, userId }: DaemonOptions,
   { account, listeners, keys }: ServedAccount,
   scheduler: TurnScheduler,
 ): readonly ListenPost[] {
@@ -166,7 +168,7 @@ function postsOf(
   return listeners.map((listen) => {
     const named = policyOf(policies, listen);
     const own = { config, listen, account, named, keys, scheduler, listenerCount };
-    return new ListenPost({ ...own, log, audit, ledger, userId });
+    return new ListenPost({ ...own, log, audit, refusals, ledger, userId });
   });
 }
 

@@ -9,11 +9,14 @@ import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import type { Decision } from '../policy/decide.js';
 import type { Identifier } from '../policy/operation.js';
 import type { SigningInput } from '../jose/signing-input.js';
-import type { Log, LogFields } from '../sys/log.js';
+import type { Log, LogFields, LogLevel } from '../sys/log.js';
+import { MAX_REFUSED_NAMES } from './refusal-joins.js';
+import { RefusalRecords } from './refusal-records.js';
+import { RefusalRegister } from './refusal-register.js';
 
-/** Of a request that is not signed: names on record, and characters of one of them or of its url. */
-const MAX_REFUSED_NAMES = 50;
-const MAX_REFUSED_TEXT = 1024;
+/** Of a request that is not signed, characters of its url, and of one of its names: a DNS name has 253. */
+const MAX_REFUSED_URL = 1024;
+const MAX_REFUSED_NAME = 300;
 
 /** What is the same for all requests of a listener. */
 export interface DecisionScope {
@@ -49,11 +52,19 @@ export class DecisionRecord {
   readonly #log: Log;
   readonly #audit: AuditLog | undefined;
   readonly #scope: DecisionScope;
+  readonly #refusals: RefusalRecords;
 
-  constructor(log: Log, audit: AuditLog | undefined, scope: DecisionScope) {
+  /** @param register what the refusals of all listeners share. */
+  constructor(
+    log: Log,
+    audit: AuditLog | undefined,
+    scope: DecisionScope,
+    register = new RefusalRegister(undefined),
+  ) {
     this.#log = log;
     this.#audit = audit;
     this.#scope = scope;
+    this.#refusals = new RefusalRecords(log, audit, register);
   }
 
   /**
@@ -90,50 +101,51 @@ export class DecisionRecord {
     this.#log.info('signed', fields);
   }
 
-  /** Where there is an audit log, a quiet standard error does without the lines of requests. */
-  #tell(level: 'warning' | 'error', event: string, fields: LogFields): void {
-    if (this.#audit === undefined) {
-      this.#log.write(level, event, fields);
-    } else {
-      this.#log.writeRecorded(level, event, fields);
-    }
+  /** @returns when it may be told, and whether: what is not on record, or counted with one that is, is not told. */
+  async denied(request: DecidedRequest, { rule, reason }: Reason): Promise<boolean> {
+    const entry = { ...this.#entryOf('denied', request), rule, code: 'denied', reason };
+    return await this.#refuse(entry, request);
   }
 
-  /** Written when it resolves, as far as that is possible. */
-  async denied(request: DecidedRequest, { rule, reason }: Reason): Promise<void> {
-    this.#tell('warning', 'refused', { ...cutFieldsOf(request), code: 'denied', rule, reason });
-    const entry = this.#entryOf('denied', request);
-    await this.#appendIfPossible({ ...entry, rule, code: 'denied', reason });
-  }
-
-  /** A budget is used up. Written when it resolves, as far as that is possible. */
-  async rateLimited(request: DecidedRequest, { rule, reason }: Reason): Promise<void> {
+  /** A budget is used up. @returns as `denied` */
+  async rateLimited(request: DecidedRequest, { rule, reason }: Reason): Promise<boolean> {
     const code = 'rate-limited';
-    this.#tell('warning', 'refused', { ...cutFieldsOf(request), code, rule, reason });
-    await this.#appendIfPossible({ ...this.#entryOf(code, request), rule, code, reason });
+    return await this.#refuse({ ...this.#entryOf(code, request), rule, code, reason }, request);
   }
 
-  /** @param peeked the url that the header said, if it could be read that far. */
-  async malformed(connection: string, reason: string, peeked?: string): Promise<void> {
+  /** @param peeked the url that the header said, if it could be read that far. @returns as `denied` */
+  async malformed(connection: string, reason: string, peeked?: string): Promise<boolean> {
     const code = 'malformed';
-    const url = peeked === undefined ? undefined : cut(peeked);
-    this.#tell('warning', 'refused', { conn: connection, url, code, reason });
+    const url = peeked === undefined ? undefined : cut(peeked, MAX_REFUSED_URL);
     const scope = { event: 'decision', verdict: code, ...this.#scope } as const;
-    await this.#appendIfPossible({ ...scope, connection, url, code, reason });
+    const entry = { ...scope, connection, url, code, reason };
+    return await this.#refusals.add({ entry, names: [] }, 'warning');
   }
 
-  /** Our own trouble, or the token's; or the client has left before its turn. */
-  async failed(request: DecidedRequest, error: unknown): Promise<void> {
+  /** Our own trouble, or the token's; or the client has left before its turn. @returns as `denied` */
+  async failed(request: DecidedRequest, error: unknown): Promise<boolean> {
     const reason = messageOf(error);
     if (isAppError(error, 'KEY_CANCELLED')) {
-      this.#log.info('cancelled', { ...cutFieldsOf(request), reason });
-      await this.#appendIfPossible({ ...this.#entryOf('cancelled', request), reason });
-      return;
+      return await this.#refuse(
+        { ...this.#entryOf('cancelled', request), reason },
+        request,
+        'info',
+      );
     }
     const code = error instanceof AppError ? error.code : 'unexpected';
     const hint = error instanceof AppError ? error.hint : undefined;
-    this.#tell('error', 'failed', { ...cutFieldsOf(request), code, reason, hint });
-    await this.#appendIfPossible({ ...this.#entryOf('failed', request), code, reason });
+    const entry = { ...this.#entryOf('failed', request), code, reason };
+    return await this.#refuse(entry, request, 'error', hint);
+  }
+
+  async #refuse(
+    entry: AuditEntry,
+    request: DecidedRequest,
+    level: LogLevel = 'warning',
+    hint?: string,
+  ): Promise<boolean> {
+    const names = (namesOf(request) ?? []).map((name) => cut(name, MAX_REFUSED_NAME));
+    return await this.#refusals.add({ entry, names }, level, hint);
   }
 
   #entryOf(verdict: AuditVerdict, decided: DecidedRequest, sha256 = hashOf(decided)): AuditEntry {
@@ -146,18 +158,13 @@ export class DecisionRecord {
       ...this.#scope,
       connection,
       operation: request?.operation,
-      url: isSigned ? input.header.url : cut(input.header.url),
+      url: isSigned ? input.header.url : cut(input.header.url, MAX_REFUSED_URL),
       identifiers: isSigned ? namesOf(decided) : cutNamesOf(decided),
       'csr-key': request?.csr?.keyHash,
       unread: decision.unread,
       rule: ruleOf(decided),
       sha256,
     };
-  }
-
-  /** A refusal stays one when it cannot be recorded: the audit log tells its trouble, and then the gap. */
-  async #appendIfPossible(entry: AuditEntry): Promise<void> {
-    await this.#audit?.append(entry).catch(() => undefined);
   }
 }
 
@@ -184,18 +191,6 @@ function fieldsOf(decided: DecidedRequest): LogFields {
   return { conn: connection, op, url: input.header.url, names: namesOf(decided)?.join(',') };
 }
 
-/** What is refused is cut: it is as long as whoever sends it likes, and there may be any number of it. */
-function cutFieldsOf(decided: DecidedRequest): LogFields {
-  const { connection, input, decision } = decided;
-  return {
-    conn: connection,
-    op: decision.request?.operation ?? 'unknown',
-    url: cut(input.header.url),
-    names: cutNamesOf(decided)?.join(','),
-    unread: decision.unread,
-  };
-}
-
 function namesOf({ decision }: DecidedRequest): readonly string[] | undefined {
   const names = decision.request?.identifiers ?? [];
   return names.length === 0 ? undefined : names.map(formatIdentifier);
@@ -203,7 +198,9 @@ function namesOf({ decision }: DecidedRequest): readonly string[] | undefined {
 
 function cutNamesOf({ decision }: DecidedRequest): readonly string[] | undefined {
   const names = decision.request?.identifiers ?? [];
-  const first = names.slice(0, MAX_REFUSED_NAMES).map((name) => cut(formatIdentifier(name)));
+  const first = names
+    .slice(0, MAX_REFUSED_NAMES)
+    .map((name) => cut(formatIdentifier(name), MAX_REFUSED_NAME));
   const rest = names.length - first.length;
   if (rest > 0) {
     first.push(`...${rest} more`);
@@ -211,8 +208,9 @@ function cutNamesOf({ decision }: DecidedRequest): readonly string[] | undefined
   return first.length === 0 ? undefined : first;
 }
 
-function cut(text: string): string {
-  return text.length <= MAX_REFUSED_TEXT ? text : `${text.slice(0, MAX_REFUSED_TEXT)}...`;
+/** What is refused is as long as whoever sends it likes. */
+function cut(text: string, characters: number): string {
+  return text.length <= characters ? text : `${text.slice(0, characters)}...`;
 }
 
 /** `dns:www.example.org`; whatever is not of a name is percent-encoded, the separators among it. */

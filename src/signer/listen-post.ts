@@ -19,6 +19,7 @@ import { FrontDesk } from './front-desk.js';
 import type { KeySupply } from './key-supply.js';
 import { listenOnDescriptor, listenOnPath, type Listener } from './listener.js';
 import { limitPlaces, RequestPlaces } from './request-places.js';
+import type { RefusalRegister } from './refusal-register.js';
 import { SigningService } from './signing-service.js';
 import type { TurnScheduler } from './turn-scheduler.js';
 
@@ -35,6 +36,7 @@ export interface ListenPostOptions {
   readonly log: Log;
   /** Undefined where none is configured: the log then has the records. */
   readonly audit: AuditLog | undefined;
+  readonly refusals: RefusalRegister;
   /** Undefined where no policy that is used has a budget. */
   readonly ledger: BudgetLedger | undefined;
   readonly userId: number;
@@ -148,8 +150,18 @@ export class ListenPost {
   }
 
   #openPool(key: AccountKey): ConnectionPool {
-    const { config, listen, account, named, log, audit, ledger, scheduler, listenerCount } =
-      this.#options;
+    const {
+      config,
+      listen,
+      account,
+      named,
+      log,
+      audit,
+      refusals,
+      ledger,
+      scheduler,
+      listenerCount,
+    } = this.#options;
     const { algorithm, jwk } = key;
     const { keyId } = account;
     const { allowHttpOnLoopback } = config;
@@ -158,7 +170,7 @@ export class ListenPost {
     const service = new SigningService({
       key,
       policy: { algorithm, jwk, keyId, allowHttpOnLoopback, named, now: Date.now },
-      record: new DecisionRecord(log, audit, scope),
+      record: new DecisionRecord(log, audit, scope, refusals),
       budgets: new BudgetGate(ledger, scope),
     });
     const greeting = formatGreeting({ algorithm, jwk, keyId });

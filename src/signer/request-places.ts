@@ -71,6 +71,17 @@ export class RequestPlaces {
     this.#tellNext();
   }
 
+  /** What gives such a place back, when it is called for the first time. */
+  releaser(holder: PlaceHolder, bytes: number): () => void {
+    let isHeld = true;
+    return () => {
+      if (isHeld) {
+        isHeld = false;
+        this.release(holder, bytes);
+      }
+    };
+  }
+
   /** Waits no more; what it has it keeps. */
   leave(holder: PlaceHolder): void {
     if (this.#waiting.delete(holder)) {

@@ -27,8 +27,8 @@ export interface SigningServiceOptions {
 export type Admission =
   /** Exactly the bytes that were decided upon may be signed. */
   | { readonly kind: 'approved'; readonly request: DecidedRequest }
-  /** @prop recorded resolves when the refusal is on record, and may leave */
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly recorded: Promise<void> };
+  /** @prop told resolves when the refusal may leave, to what the client is told of it */
+  | { readonly kind: 'refused'; readonly told: Promise<Refusal> };
 
 /** Who waits for a signature. */
 export interface Peer {
@@ -37,7 +37,12 @@ export interface Peer {
   readonly onNotice?: () => void;
   /** True once nobody waits any more. */
   readonly isGone?: () => boolean;
+  /** Told when the request no longer waits for the key; its reply may still wait to be recorded. */
+  readonly onDecided?: () => void;
 }
+
+/** Of a refusal that is not on record no more is said. */
+const UNRECORDED: Refusal = { code: 'internal', detail: 'the signer cannot record refusals now' };
 
 const LINE_PROBLEMS: Readonly<Record<LineError, string>> = {
   'line-too-long': `line: longer than ${MAX_LINE_BYTES} bytes`,
@@ -67,7 +72,7 @@ export class SigningService {
     } catch (error) {
       const detail = messageOf(error);
       const recorded = record.malformed(connection, detail, peekUrl(line));
-      return { kind: 'refused', refusal: { code: 'malformed', detail }, recorded };
+      return refused({ code: 'malformed', detail }, recorded);
     }
     const decision = decideRequest(input, policy);
     const request = { connection, input, decision };
@@ -76,16 +81,15 @@ export class SigningService {
       const { rule, reason: detail } = verdict;
       const operation = decision.request?.operation;
       const refusal = { code: 'denied', detail, rule, operation } as const;
-      return { kind: 'refused', refusal, recorded: record.denied(request, verdict) };
+      return refused(refusal, record.denied(request, verdict));
     }
     if (verdict.kind === 'failed') {
       const detail = 'the signer could not decide on the request';
-      const recorded = record.failed(request, verdict.error);
-      return { kind: 'refused', refusal: { code: 'internal', detail }, recorded };
+      return refused({ code: 'internal', detail }, record.failed(request, verdict.error));
     }
     if (!hasPlace) {
       const busy = new AppError('SIGNER_BUSY', 'too many requests are waiting for the key');
-      return { kind: 'refused', refusal: refusalOf(busy), recorded: record.failed(request, busy) };
+      return refused(refusalOf(busy), record.failed(request, busy));
     }
     return { kind: 'approved', request: withoutPayload(request) };
   }
@@ -101,8 +105,9 @@ export class SigningService {
     try {
       return await this.#chargeAndSign(request, peer);
     } catch (error) {
-      await this.#options.record.failed(request, error);
-      return { kind: 'refusal', refusal: refusalOf(error) };
+      peer.onDecided?.();
+      const recorded = this.#options.record.failed(request, error);
+      return { kind: 'refusal', refusal: await toldRefusal(refusalOf(error), recorded) };
     } finally {
       this.#queued -= 1;
     }
@@ -120,10 +125,12 @@ export class SigningService {
     if (request.decision.budgets.length > 0) {
       const exhausted = await budgets.charge(request.decision);
       if (exhausted !== undefined) {
-        await record.rateLimited(request, exhausted);
+        peer.onDecided?.();
         const { rule, reason: detail } = exhausted;
         const operation = request.decision.request?.operation;
-        return { kind: 'refusal', refusal: { code: 'rate-limited', detail, rule, operation } };
+        const refusal = { code: 'rate-limited', detail, rule, operation } as const;
+        const recorded = record.rateLimited(request, exhausted);
+        return { kind: 'refusal', refusal: await toldRefusal(refusal, recorded) };
       }
       if (peer.isGone?.() === true) {
         throw new AppError('KEY_CANCELLED', 'the client is gone');
@@ -155,6 +162,15 @@ export class SigningService {
       });
     }
   }
+}
+
+function refused(refusal: Refusal, recorded: Promise<boolean>): Admission {
+  return { kind: 'refused', told: toldRefusal(refusal, recorded) };
+}
+
+/** Our own trouble says nothing of a verdict, and is told in any case. */
+async function toldRefusal(refusal: Refusal, recorded: Promise<boolean>): Promise<Refusal> {
+  return (await recorded) || refusal.code === 'internal' ? refusal : UNRECORDED;
 }
 
 /** What may wait for the key for long: what was decided, and not all that it was decided upon, many times its bytes. */

@@ -2,8 +2,9 @@
 // written down, clients are told, and once there is room it signs again, without a restart.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   connectAskingClient,
   hashOf,
@@ -20,6 +21,8 @@ import type { Scope } from '../support/scope.js';
 
 const MAX_TRIES = 1000;
 const REFUSED_WHILE_FULL = 10;
+
+const UNRECORDED = '!error {"code":"internal","detail":"the signer cannot record refusals now"}';
 
 const POLICY = `
 [policy.web]
@@ -80,6 +83,7 @@ describe('a full disk of the audit log', () => {
         state-directory = "@/state"
         audit-log = "@/disk/audit.jsonl"
         audit-durable = ${isDurable}
+        audit-reserve = 0
         default-policy = "web"
         ${POLICY}`,
       );
@@ -91,8 +95,9 @@ describe('a full disk of the audit log', () => {
         client,
         'the signer cannot write its audit log',
       );
-      // What is not allowed is refused all the same, and a client without the extension is cut off.
-      assert.equal((await client.ask(orderFor('www.example.net'))).outcome, 'denied');
+      // A verdict that is not on record is not told, and a client without the extension is cut off.
+      const unrecorded = await client.ask(orderFor('www.example.net'));
+      assert.equal(unrecorded.reply, UNRECORDED);
       const plain = await connectLineClient(daemon.bed.path('S'));
       await plain.readGreeting();
       assert.equal(await plain.ask(makeInput()), undefined);
@@ -151,11 +156,64 @@ describe('a full disk of the budgets', () => {
     assert.equal(hashesOf(answers).length, LIMIT, 'what was refused was not counted');
     assert.equal(after.at(0)?.outcome, 'signed');
     assert.equal(after.at(-1)?.outcome, 'rate-limited');
+    await daemon.process.stop();
     const failed = readRecords(daemon.bed.path('audit.jsonl')).filter(
       ({ verdict }) => verdict === 'failed',
     );
-    assert.equal(failed.length, refused.length);
+    const count = failed.reduce((sum, record) => sum + (record.count ?? 1), 0);
+    assert.equal(count, refused.length);
     assert.equal(failed[0]?.code, 'SIGNER_BUDGET');
     assert.match(failed[0].reason ?? '', /^budget: ENOSPC/);
+  });
+});
+
+describe('a disk with little more room than is kept for signatures', () => {
+  it('takes no refusals any more, tells no verdict, and goes on with signatures', async (t) => {
+    const daemon = await startOnSmallDisk(
+      t,
+      `privkey = "file:@/account.pem"
+      socket = "@/S"
+      state-directory = "@/state"
+      audit-log = "@/disk/audit.jsonl"
+      default-policy = "web"
+      ${POLICY}`,
+    );
+    const log = daemon.onDisk('audit.jsonl');
+    const client = await connectTo(t, daemon);
+    const foreign = orderFor('www.example.net');
+    assert.equal((await client.ask(foreign)).outcome, 'denied');
+    daemon.fillTo(24 * 1024); // less than a tenth of 256 KiB
+    await sleep(300);
+    for (let count = 0; count < 20; count += 1) {
+      assert.equal((await client.ask(foreign)).reply, UNRECORDED);
+    }
+    const size = statSync(log).size;
+    const signed = await askTimes(client, 10);
+    assert.deepEqual(new Set(signed.map(({ outcome }) => outcome)), new Set(['signed']));
+    assert.ok(statSync(log).size > size);
+    daemon.makeRoom();
+    await sleep(300);
+    assert.equal((await client.ask(orderFor('mail.example.net'))).outcome, 'denied');
+    daemon.process.signal('SIGHUP'); // has what is joined written
+    const last = { denied: 0 };
+    for (let looks = 0; last.denied < 2; looks += 1) {
+      assert.ok(looks < MAX_TRIES, daemon.process.output);
+      await sleep(10);
+      last.denied = readRecords(log).filter(({ verdict }) => verdict === 'denied').length;
+    }
+    const records = readRecords(log);
+    const denied = records.filter(({ verdict }) => verdict === 'denied');
+    assert.equal(
+      denied.reduce((sum, record) => sum + (record.count ?? 1), 0),
+      2,
+    );
+    assert.deepEqual(
+      records.flatMap(({ event, reason }) => (event === 'gap' ? [reason] : [])),
+      [
+        '20 records could not be written: what is free on the disk is kept for signatures (audit-reserve)',
+      ],
+    );
+    const told = readFileSync(daemon.bed.logfile, 'utf8');
+    assert.equal(told.match(/refusals are neither recorded nor told/g)?.length, 1);
   });
 });

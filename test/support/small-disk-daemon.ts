@@ -1,7 +1,7 @@
 // The daemon where a small tmpfs is mounted for it alone: to fill, and to make room on again. Used by test
 // processes only, as root. The disk is gone with the daemon.
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
 import { systemCodeOf } from '../../src/lib/errors.js';
@@ -19,6 +19,8 @@ export interface SmallDiskDaemon {
   readonly onDisk: (name: string) => string;
   /** Takes all the room there is, to the byte. */
   readonly fill: () => void;
+  /** Leaves so many bytes free, or a little less. */
+  readonly fillTo: (free: number) => void;
   readonly makeRoom: () => void;
 }
 
@@ -43,6 +45,10 @@ export async function startOnSmallDisk(scope: Scope, toml: string): Promise<Smal
     onDisk,
     fill: () => {
       fillDisk(onDisk('filler'));
+    },
+    fillTo: (free) => {
+      const { bavail, bsize } = statfsSync(onDisk('.'));
+      writeFileSync(onDisk('filler'), Buffer.alloc(Math.max(0, bavail * bsize - free)));
     },
     makeRoom: () => {
       rmSync(onDisk('filler'));

@@ -9,6 +9,7 @@ import { parseSigningInput } from '../../../src/jose/signing-input.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { denied } from '../../../src/policy/verdict.js';
 import { DecisionRecord, type DecidedRequest } from '../../../src/signer/decision-record.js';
+import { RefusalRegister } from '../../../src/signer/refusal-register.js';
 import { Log } from '../../../src/sys/log.js';
 import { readRecords } from '../../support/audit-chain.js';
 import { formatSigningInput } from '../../support/signing-request.js';
@@ -51,9 +52,11 @@ async function makeBed(t: TestContext): Promise<Bed> {
   const quiet = { priorities: false, quiet: true, debug: false };
   const log = new Log({ program: 'p', clock, writeStderr, ...quiet });
   const scope = { account: 'default', listener: 'S', policy: 'web' };
+  const register = new RefusalRegister(undefined);
   return {
-    record: new DecisionRecord(log, audit, scope),
+    record: new DecisionRecord(log, audit, scope, register),
     end: async () => {
+      register.flush();
       await audit.close();
       return readRecords(path).filter(({ event }) => event === 'decision');
     },
@@ -80,6 +83,27 @@ describe('DecisionRecord', () => {
         ['malformed', undefined],
       ],
     );
+  });
+
+  it('writes little of many failures, and counts all of them', async (t) => {
+    const { record, end } = await makeBed(t);
+    const errors = [
+      new AppError('SIGNER_BUSY', 'too many requests are waiting for the key'),
+      new AppError('TOKEN_TIMEOUT', 'token: no answer'),
+      new AppError('TOKEN_ABSENT', 'token: not there'),
+      new AppError('KEY_CANCELLED', 'the client is gone'),
+    ];
+    for (let count = 0; count < 5000; count += 1) {
+      void record.failed(REQUEST, errors[count % errors.length]);
+      void record.rateLimited(REQUEST, RULE);
+    }
+    const records = await end();
+    assert.equal(records.length, 10, 'the first of each kind, and the others');
+    assert.equal(
+      records.reduce((sum, { count = 1 }) => sum + count, 0),
+      10_000,
+    );
+    assert.ok(JSON.stringify(records).length < 64_000);
   });
 
   it('says of what was signed why its names are not known', async (t) => {

@@ -70,6 +70,7 @@ async function converse(
 ): Promise<{ output: string; closed: boolean }> {
   let output = '';
   let closed = false;
+  let held = 0;
   const pending: Promise<void>[] = [];
   const session = new ServerSession((event) => {
     switch (event.kind) {
@@ -82,7 +83,12 @@ async function converse(
       case 'request': {
         const admission = service.admit(event.line, '1');
         if (admission.kind === 'refused') {
-          session.answer(event.id, { kind: 'refusal', refusal: admission.refusal });
+          held += 1; // as a connection does: what stands behind it waits
+          const told = admission.told.then((refusal) => {
+            held -= 1;
+            session.answer(event.id, { kind: 'refusal', refusal });
+          });
+          pending.push(told);
         } else {
           const answered = service
             .sign(admission.request, { client: clientOf('1') })
@@ -98,7 +104,7 @@ async function converse(
     }
   });
   const takeLines = (): void => {
-    while (session.nextLineBytes !== undefined) {
+    while (held === 0 && session.nextLineBytes !== undefined) {
       session.takeLine();
     }
   };

@@ -92,21 +92,21 @@ describe('SigningService', () => {
     assert.deepEqual(told.slice(1), [PEER.client.connection]);
   });
 
-  it('refuses as busy what has no place in the queue, unless there is another reason', () => {
+  it('refuses as busy what has no place in the queue, unless there is another reason', async () => {
     const { service, log } = newService({});
-    const codeOf = (line: Buffer): string => {
+    const codeOf = async (line: Buffer): Promise<string> => {
       const admission = service.admit(line, '1', false);
-      return admission.kind === 'refused' ? admission.refusal.code : admission.kind;
+      return admission.kind === 'refused' ? (await admission.told).code : admission.kind;
     };
-    assert.equal(codeOf(LINE), 'busy');
+    assert.equal(await codeOf(LINE), 'busy');
     assert.match(log(), /code=SIGNER_BUSY/);
-    assert.equal(codeOf(Buffer.from('nonsense')), 'malformed');
+    assert.equal(await codeOf(Buffer.from('nonsense')), 'malformed');
     const foreign = formatSigningInput({
       alg: 'RS256',
       kid: 'https://ca.example/a/1',
       url: 'https://ca.example/o',
     });
-    assert.equal(codeOf(Buffer.from(foreign)), 'denied');
+    assert.equal(await codeOf(Buffer.from(foreign)), 'denied');
     assert.equal(service.admit(LINE, '1').kind, 'approved');
   });
 

@@ -1,0 +1,34 @@
+// So much a second and no more, with some at once. Pure: the time is given, in milliseconds of a clock that never goes
+// back.
+
+export class RateLimit {
+  readonly #perMs: number;
+  readonly #burst: number;
+  #left: number;
+  #at: number | undefined;
+
+  /** @param burst what may be taken at once after a time of rest. */
+  constructor(perSecond: number, burst: number) {
+    this.#perMs = perSecond / 1000;
+    this.#burst = burst;
+    this.#left = burst;
+  }
+
+  /** Milliseconds until something may be taken, at least 1; 0 for now. */
+  waitMs(now: number): number {
+    this.#refill(now);
+    return this.#left > 0 ? 0 : Math.max(1, Math.ceil(-this.#left / this.#perMs));
+  }
+
+  /** Takes it, also when it is more than there is: what comes next waits for it. */
+  take(amount: number, now: number): void {
+    this.#refill(now);
+    this.#left -= amount;
+  }
+
+  #refill(now: number): void {
+    const passed = Math.max(0, now - (this.#at ?? now));
+    this.#left = Math.min(this.#burst, this.#left + passed * this.#perMs);
+    this.#at = now;
+  }
+}
