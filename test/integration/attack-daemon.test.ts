@@ -10,6 +10,7 @@ import { accountAttacks } from '../support/attack-account.js';
 import {
   attackBlindly,
   attackOpenly,
+  attackTogether,
   hashOf,
   makeAttackBed,
   type AttackBed,
@@ -37,6 +38,8 @@ import { createSoftHsm } from '../support/softhsm.js';
 import { makeTempDir } from '../support/temp-dir.js';
 
 const LEAST_REFUSED = 60;
+/** Connections that are refused the same. */
+const JOINED = 20;
 
 const scope = suiteScope();
 const key = makeKey('ES256');
@@ -140,17 +143,24 @@ for (const { name, settings, expected, place } of SET_UPS) {
       });
     }
 
+    it('are on record by their count and their hashes when many connections repeat one', async () => {
+      const repeated = ATTACKS.find((attack) => expected(attack).verdict === 'denied');
+      assert.ok(repeated !== undefined);
+      await attackTogether(bed, repeated, expected(repeated), JOINED);
+    });
+
     it('left a whole chain of records, with no signature but the legitimate ones', async () => {
       assert.ok(bed.daemon.process.isRunning);
       assert.equal((await bed.daemon.process.stop()).code, 0);
       const records = readRecords(bed.auditLog);
       const refused = ATTACKS.filter((attack) => expected(attack).verdict !== 'signed');
       assert.ok(refused.length >= LEAST_REFUSED, `${refused.length} attacks are refused`);
-      const count = records.filter(
+      const refusals = records.filter(
         ({ verdict }) => verdict === 'denied' || verdict === 'malformed',
       );
-      assert.equal(count.length, 2 * refused.length);
-      assert.ok(count.every(({ reason = '', code = '' }) => reason !== '' && code !== ''));
+      const count = refusals.reduce((sum, record) => sum + (record.count ?? 1), 0);
+      assert.equal(count, 2 * refused.length + JOINED);
+      assert.ok(refusals.every(({ reason = '', code = '' }) => reason !== '' && code !== ''));
 
       const legitimate = ATTACKS.filter((attack) => !refused.includes(attack));
       const hashes = new Set(legitimate.map(({ bytes }) => hashOf(bytes.subarray(0, -2))));

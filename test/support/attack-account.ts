@@ -5,6 +5,7 @@ import type { JsonObject } from '../../src/lib/json-value.js';
 import {
   attack,
   both,
+  byHeader,
   DEACTIVATE,
   denied,
   forbidden,
@@ -19,7 +20,6 @@ import {
   signed,
   UNKNOWN,
   type Attack,
-  type Outcomes,
 } from './attack.js';
 
 /** Spellings of the account URL with the same origin, which a CA may take for it. */
@@ -129,7 +129,7 @@ function deactivations(): readonly Attack[] {
       attack(
         `deactivation by a bad URL: ${name}`,
         line(header({ url }), DEACTIVATE),
-        both(denied('url', 'deactivate-authorization', reason)),
+        both(byHeader('url', reason)),
       ),
     ),
   ];
@@ -138,6 +138,7 @@ function deactivations(): readonly Attack[] {
 /** Legitimate in both set-ups: an empty payload reads, an empty object tells a CA nothing new. */
 function aliasesWithoutHarm(): readonly Attack[] {
   const reads = both(signed('read'));
+  const badUrl = both(byHeader('url'));
   return [
     ...Object.entries(ALIASES).map(([name, url]) =>
       attack(`reading the account by an alias: ${name}`, line(header({ url }), undefined), reads),
@@ -153,17 +154,13 @@ function aliasesWithoutHarm(): readonly Attack[] {
       line(header({ url: KID }), {}),
       forbidden('update-account'),
     ),
-    attack('reading by a bad URL', line(header({ url: `${KID}#x` }), undefined), badUrl('read')),
+    attack('reading by a bad URL', line(header({ url: `${KID}#x` }), undefined), badUrl),
     attack(
       'an order by a bad URL',
       line(header({ url: 'https://u@ca.example/x' }), order(NAME)),
-      badUrl('new-order'),
+      badUrl,
     ),
   ];
-}
-
-function badUrl(operation: 'read' | 'new-order'): Outcomes {
-  return both(denied('url', operation));
 }
 
 function keyChanges(jwk: JsonObject, foreignJwk: JsonObject): readonly Attack[] {
@@ -183,7 +180,7 @@ function keyChanges(jwk: JsonObject, foreignJwk: JsonObject): readonly Attack[] 
     attack(
       'inner object from another key',
       line({ ...innerHeader, jwk: foreignJwk }, { account: KID, oldKey: jwk }),
-      both(denied('own-key', 'key-change-inner')),
+      both(byHeader('own-key')),
     ),
     attack('inner object with a nonce', line({ ...innerHeader, nonce: 'AAAA' }, inner), UNKNOWN),
     attack(
@@ -239,7 +236,7 @@ function foreignKeys(jwk: JsonObject, foreignJwk: JsonObject): readonly Attack[]
   const url = `${ORIGIN}/new-account`;
   const byKey = (key: JsonObject): string =>
     line({ alg: 'ES256', jwk: key, nonce: 'AAAA', url }, { termsOfServiceAgreed: true });
-  const ownKey = both(denied('own-key', 'new-account', /not this signer's key/));
+  const ownKey = both(byHeader('own-key', /not this signer's key/));
   const oneOf = malformed(/exactly one of jwk and kid/);
   return [
     attack('jwk and kid', line(header({ jwk }), order(NAME)), oneOf),

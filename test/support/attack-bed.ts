@@ -97,6 +97,7 @@ export async function attackOpenly(
     client.close();
   });
   await client.readGreeting();
+  await bed.takeDecisions(0); // of an attack before it that was not as expected
   client.write('!errors\r\n');
   client.write(bytes);
   const reply = await client.readLine();
@@ -160,6 +161,33 @@ export async function attackBlindly(
   const [record, ...others] = await bed.takeDecisions(1);
   assertRecord(bytes, expected, record);
   assert.deepEqual(others, []);
+}
+
+/** By many connections at once: one record tells the first, and one all the others, whoever they were. */
+export async function attackTogether(
+  bed: AttackBed,
+  { bytes }: Attack,
+  expected: Expected,
+  connections: number,
+): Promise<void> {
+  await bed.takeDecisions(0);
+  bed.daemon.process.signal('SIGHUP'); // nothing to be joined to is left
+  await Promise.all(
+    Array.from({ length: connections }, () => converse(bed.daemon.socket, bytes, 'write')),
+  );
+  const records = await bed.takeDecisions(connections);
+  const joined = records.filter(({ count }) => count !== undefined);
+  const alone = records.length - joined.length;
+  assert.ok(alone === 1 || alone === 2, `${alone} by themselves`); // the signal may have come after the first
+  assert.ok(joined.length < connections / 2, `${joined.length} records`);
+  const hash = Buffer.from(hashOf(bytes.subarray(0, -2)), 'hex');
+  for (const record of joined.filter(({ count = 1 }) => count > 1)) {
+    const { verdict, connection, count = 1 } = record;
+    assert.equal(verdict, expected.verdict);
+    assert.equal(connection, undefined, 'it is of several');
+    const hashes = Buffer.concat(Array.from({ length: count }, () => hash));
+    assert.equal(record['inputs-sha256'], hashOf(hashes));
+  }
 }
 
 /** All that the daemon says, to the end of the connection. */
@@ -230,6 +258,8 @@ function assertRecord(bytes: Buffer, expected: Expected, record: AuditRecord | u
       assert.equal(record.operation, expected.operation);
       assert.match(record.reason ?? '', expected.reason);
       assert.equal(typeof record.url, 'string');
+      assert.equal(record.unread !== 'payload', expected.isRead);
+      assert.equal(record.sha256, hashOf(bytes.subarray(0, -2)));
       break;
     case 'malformed':
       assert.equal(record.code, 'malformed');

@@ -115,11 +115,16 @@ function csrNames(key: KeyObject): readonly Attack[] {
     ['an address as a dNSName', [dnsName('192.0.2.7')], 'identifiers', /a number/],
     ['an address', [addressName(192, 0, 2, 7)], 'identifiers', /for 192\.0\.2\.7$/],
     ['an address beside the name', [WWW, addressName(192, 0, 2, 7)], 'max-identifiers'],
-    ['e-mail beside the name', [WWW, emailName('a@example.org')], 'identifiers', types],
-    ['a URI beside the name', [WWW, uriName(`https://${NAME}`)], 'identifiers', types],
-    ['an otherName beside the name', [WWW, otherName], 'identifiers', types],
-    ['a directoryName beside the name', [WWW, directory], 'identifiers', types],
-    ['a registeredID', [WWW, part(0x88, oidContent('1.2.3.4'))], 'identifiers', types],
+    ['e-mail beside the name', [WWW, emailName('a@example.org')], 'max-identifiers'],
+    ['a URI beside the name', [WWW, uriName(`https://${NAME}`)], 'max-identifiers'],
+    ['an otherName beside the name', [WWW, otherName], 'max-identifiers'],
+    ['a directoryName beside the name', [WWW, directory], 'max-identifiers'],
+    ['a registeredID beside the name', [WWW, part(0x88, oidContent('1.2.3.4'))], 'max-identifiers'],
+    ['e-mail', [emailName('a@example.org')], 'identifiers', types],
+    ['a URI', [uriName(`https://${NAME}`)], 'identifiers', types],
+    ['an otherName', [otherName], 'identifiers', types],
+    ['a directoryName', [directory], 'identifiers', types],
+    ['a registeredID', [part(0x88, oidContent('1.2.3.4'))], 'identifiers', types],
     ['an x400Address', [WWW, part(0xa3, [utf8('x')])], 'csr', /unsupported type/],
     ['an ediPartyName', [WWW, part(0xa5, [utf8('x')])], 'csr', /unsupported type/],
     ['a NUL in the name', [dnsName(`${NAME}\u0000.evil.example`)], 'csr', /control characters/],
@@ -137,18 +142,21 @@ function csrSubjects(key: KeyObject): readonly Attack[] {
   const cn = OID.commonName;
   const withSubject = (...attributes: Parameters<typeof subject>): Buffer =>
     makeRequest(key, { subject: subject(...attributes), extensions: [SAN] });
+  const alone = (...attributes: Parameters<typeof subject>): Buffer =>
+    makeRequest(key, { subject: subject(...attributes), attributes: [] });
   const utf16 = part(0x1e, Buffer.from(NAME, 'utf16le').swap16());
   return [
     finalize('another common name', withSubject([cn, 'evil.example']), 'max-identifiers'),
     finalize('two common names', withSubject([cn, NAME], [cn, 'evil.example']), 'max-identifiers'),
     finalize(
       'another common name alone',
-      makeRequest(key, { subject: subject([cn, 'evil.example']), attributes: [] }),
+      alone([cn, 'evil.example']),
       'identifiers',
       /for evil\.example$/,
     ),
-    finalize('a common name in U-labels', withSubject([cn, 'www.ex\u0430mple.org']), 'identifiers'),
-    finalize('a common name that is no name', withSubject([cn, 'Evil Corp']), 'identifiers'),
+    finalize('a common name in U-labels', alone([cn, 'www.ex\u0430mple.org']), 'identifiers'),
+    finalize('a common name that is no name', alone([cn, 'Evil Corp']), 'identifiers'),
+    finalize('one beside the name', withSubject([cn, 'Evil Corp']), 'max-identifiers'),
     finalize('an address as common name', withSubject([cn, '192.0.2.7']), 'max-identifiers'),
     finalize('a common name in UTF-16', withSubject([cn, utf16]), 'csr', /obsolete/),
     finalize('a common name with a NUL', withSubject([cn, `${NAME}\u0000`]), 'csr', /control/),
@@ -248,10 +256,9 @@ function csrKeys(keys: SubjectKeys): readonly Attack[] {
       /wrong/,
     ),
     finalize(
-      'another pinned key than the signer',
+      'an unpinned key, signed by a pinned one',
       of(keys.unpinned, { signer: keys.good }),
-      'csr',
-      /wrong/,
+      'csr-keys',
     ),
     finalize('SHA-1', of(keys.good, { hash: 'sha1', algorithm: ecdsaSha1 }), 'csr', /weak/),
     finalize('SHA-1 that says SHA-256', of(keys.good, { hash: 'sha1' }), 'csr', /wrong/),
@@ -267,12 +274,18 @@ function csrKeys(keys: SubjectKeys): readonly Attack[] {
 function csrEncodings(keys: SubjectKeys, good: Buffer): readonly Attack[] {
   const changed = Buffer.from(good);
   changed[good.indexOf(NAME)] = 'x'.charCodeAt(0);
+  const changedSubject = makeRequest(keys.good, {
+    subject: subject([OID.organization, 'Evil Corp']),
+    extensions: [SAN],
+  });
+  changedSubject[changedSubject.indexOf('Evil')] = 'X'.charCodeAt(0);
   const body = good.subarray(4);
   const indefinite = Buffer.concat([Buffer.of(0x30, 0x80), body, Buffer.of(0, 0)]);
   const long = Buffer.concat([Buffer.of(0x30, 0x83, 0), good.subarray(2, 4), body]);
   const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${good.toString('base64')}\n`;
   return [
-    finalize('a name changed afterwards', changed, 'csr', /wrong/),
+    finalize('a name changed afterwards', changed, 'identifiers', /for xww\.example\.org$/),
+    finalize('an organization changed afterwards', changedSubject, 'csr', /wrong/),
     finalize('bytes behind it', Buffer.concat([good, Buffer.of(0)]), 'csr', /bytes follow/),
     finalize('two of them', Buffer.concat([good, good]), 'csr', /bytes follow/),
     finalize('cut off', good.subarray(0, -1), 'csr', /not DER/),

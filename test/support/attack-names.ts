@@ -165,7 +165,7 @@ function lists(): readonly Attack[] {
       line(header(), {
         identifiers: [...identifiersOf(NAME), { type: 'email', value: 'a@b.example' }],
       }),
-      forPolicy('identifiers', 'new-order', /only names of the types dns and ip/),
+      tooMany,
     ),
     // Legitimate: one name, however often it stands there.
     attack(

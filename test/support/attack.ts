@@ -16,8 +16,10 @@ export type Expected =
   | {
       readonly verdict: 'denied';
       readonly rule: string;
-      /** Undefined for what is none of the known operations. */
+      /** Undefined for what is none of the known operations, and where the header was enough to refuse it. */
       readonly operation: Operation | undefined;
+      /** The payload was looked at; else the record says that it was not. */
+      readonly isRead: boolean;
       readonly reason: RegExp;
     }
   /** @prop isNoLine closes the connection, for nothing behind it could be told apart. */
@@ -76,7 +78,12 @@ export function signed(operation: Operation): Expected {
 }
 
 export function denied(rule: string, operation: Operation | undefined, reason = /./): Expected {
-  return { verdict: 'denied', rule, operation, reason };
+  return { verdict: 'denied', rule, operation, isRead: true, reason };
+}
+
+/** The header is judged first, as the cheapest: nobody looks at the payload then, nor says what it asked for. */
+export function byHeader(rule: 'algorithm' | 'own-key' | 'url', reason = /./): Expected {
+  return { verdict: 'denied', rule, operation: undefined, isRead: false, reason };
 }
 
 export function both(expected: Expected): Outcomes {
