@@ -145,9 +145,10 @@ describe('daemon with a faulty token', () => {
       assert.match(reply, /^!error \{"code":"token-absent"/);
     }
     fixture.setFaults();
-    await waitFor('the token is back', async () =>
-      client.isSignature(await client.lines.ask(client.request)),
-    );
+    await waitFor('the token is back', async () => {
+      await sleep(200); // 64 refusals end a connection
+      return client.isSignature(await client.lines.ask(client.request));
+    });
     assert.match(logOf(fixture), /token: in service again/);
   });
 });
