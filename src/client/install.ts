@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { replaceFiles, type NewFile } from '../sys/atomic-file.js';
 import { assertUnreplaceable } from '../sys/safe-path.js';
+import { assertRoom, roomHint } from './disk-room.js';
 import { readBoundedFile } from './bounded-file.js';
 
 /** Nothing larger is a certificate file of ours to replace. */
@@ -44,10 +45,11 @@ async function assertWritableFolder(path: string): Promise<void> {
   try {
     // Reading too: a folder is opened to be synchronised.
     await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    await assertRoom(directory);
   } catch (error) {
     const isMissing = systemCodeOf(error) === 'ENOENT';
     throw new AppError('CLIENT_INSTALL', `${path}: cannot be written: ${messageOf(error)}`, {
-      hint: isMissing ? `create the folder: mkdir -p ${directory}` : undefined,
+      hint: isMissing ? `create the folder: mkdir -p ${directory}` : roomHint(error),
       cause: error,
     });
   }
@@ -113,7 +115,7 @@ export async function installFiles(files: readonly NewFile[]): Promise<void> {
   try {
     await replaceFiles(await Promise.all(files.map(likeExisting)));
   } catch (error) {
-    throw new AppError('CLIENT_INSTALL', messageOf(error), { cause: error });
+    throw new AppError('CLIENT_INSTALL', messageOf(error), { hint: roomHint(error), cause: error });
   }
 }
 

@@ -7,6 +7,7 @@ import { decodeBase64Url } from '../lib/base64url.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { createCsr } from './csr.js';
 import type { Identifier } from '../acme/identifier.js';
+import { roomHint } from './disk-room.js';
 import type { RememberedOrder, SentRequest } from './order-memory.js';
 import {
   dropPendingKey,
@@ -93,7 +94,8 @@ export async function keepKey({ file }: ServerKey): Promise<void> {
   try {
     await keepPendingKey(file);
   } catch (error) {
-    throw new AppError('CLIENT_INSTALL', `${pendingKeyPath(file.path)}: ${messageOf(error)}`, {
+    throw new AppError('CLIENT_INSTALL', `the new key: ${messageOf(error)}`, {
+      hint: roomHint(error),
       cause: error,
     });
   }

@@ -85,9 +85,24 @@ export async function issueOne(
   };
   try {
     await installChain(work, await obtainChain(work, signer, answers));
+  } catch (error) {
+    throw await withOutlook(work, error);
   } finally {
     await answers.close();
   }
+}
+
+/** What could not be put in place is not lost where its order is known: the authority gives it out again. */
+async function withOutlook({ memory }: Work, error: unknown): Promise<unknown> {
+  if (
+    !isAppError(error, 'CLIENT_INSTALL') ||
+    (await memory.order(systemClock.now())) === undefined
+  ) {
+    return error;
+  }
+  const outlook = 'the next run goes on from here, without a new order';
+  const hint = error.hint === undefined ? outlook : `${error.hint}; ${outlook}`;
+  return new AppError(error.code, error.message, { hint, cause: error });
 }
 
 async function obtainChain(

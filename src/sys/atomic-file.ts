@@ -17,7 +17,10 @@ export interface NewFile {
   readonly isCreated?: boolean;
 }
 
-/** Puts files in the place of those at their paths, in their order. System errors come as Node throws them. */
+/**
+ * Puts files in the place of those at their paths, in their order. System errors come as Node throws them, and name the
+ * file also where Node does not: after open(2) it knows no path.
+ */
 export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   const temporary: string[] = [];
   try {
@@ -67,11 +70,19 @@ async function writeTemporary(file: NewFile): Promise<string> {
     await handle.sync();
   } catch (error) {
     await unlink(path);
-    throw error;
+    throw naming(file.path, error);
   } finally {
     await handle.close();
   }
   return path;
+}
+
+/** The same error; one of a call on an open file gets the path that it does not know. */
+export function naming(path: string, error: unknown): unknown {
+  if (error instanceof Error && !('path' in error)) {
+    Object.assign(error, { path, message: `${error.message} '${path}'` });
+  }
+  return error;
 }
 
 async function syncDirectoriesOf(paths: readonly string[]): Promise<void> {

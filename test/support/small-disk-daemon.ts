@@ -4,13 +4,11 @@
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
-import { systemCodeOf } from '../../src/lib/errors.js';
 import { makeSectionBed, type SectionBed } from './daemon-sections.js';
 import { startProcess, type RunningProcess } from './process.js';
 import { CLAVIGERD } from './programs.js';
 import type { Scope } from './scope.js';
-
-const MAX_BLOCK_BYTES = 64 * 1024;
+import { fillDisk } from './small-disk.js';
 
 export interface SmallDiskDaemon {
   readonly bed: SectionBed;
@@ -54,18 +52,4 @@ export async function startOnSmallDisk(scope: Scope, toml: string): Promise<Smal
       rmSync(onDisk('filler'));
     },
   };
-}
-
-function fillDisk(filler: string): void {
-  for (let size = MAX_BLOCK_BYTES; size >= 1; size = Math.floor(size / 2)) {
-    try {
-      for (;;) {
-        writeFileSync(filler, Buffer.alloc(size), { flag: 'a' });
-      }
-    } catch (error) {
-      if (systemCodeOf(error) !== 'ENOSPC') {
-        throw error;
-      }
-    }
-  }
 }
