@@ -216,7 +216,7 @@ describe('clavigerd key, where it changes tokens', () => {
       await failure(onToken('import', file, '--label', 'b', '--id', '99'), 1, /ID 99 already/);
       const odd = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey;
       await failure(onToken('import', keyFile('odd', odd)), 1, /secp256k1 is not supported/);
-      await failure(onToken('import', token.pinFile), 1, /not a PEM file/);
+      await failure(onToken('import', token.pinFile), 2, /not a PEM file/);
       assert.equal((await keysInToken()).split('\n').length, count);
     });
 
@@ -440,7 +440,7 @@ describe('clavigerd key, where it changes tokens', () => {
     await failure(key('show', uri, '--csr', 'a b'), 2, /DNS name/);
     await onToken('generate', '--label', 'shown-448', '--type', 'ed448', '--id', 'e8');
     const other = `pkcs11:serial=${token.serial};id=%e8?module-name=softhsm2`;
-    await failure(key('show', other, '--openssh'), 1, /OpenSSH knows no keys of this type/);
+    await failure(key('show', other, '--openssh'), 2, /OpenSSH knows no keys of this type/);
   });
 
   it('attest says when the module offers none', async () => {

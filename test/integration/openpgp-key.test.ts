@@ -245,9 +245,9 @@ describe('openpgp key, its secret key', () => {
     const open = keyFile('open', readFileSync(secretKey));
     chmodSync(open, 0o644);
     await assertFails(path, { openpgpKey: open }, 'SYS_UNSAFE_PATH');
-    await assertFails(path, { openpgpKey: join(gnupg.folder, 'none') }, 'SYS_FILE');
+    await assertFails(path, { openpgpKey: join(gnupg.folder, 'none') }, 'SYS_PATH');
     await assertFails('relative.gpg', { openpgpKey: secretKey }, 'KEY_FILE');
-    await assertFails(join(gnupg.folder, 'none'), { openpgpKey: secretKey }, 'SYS_FILE');
+    await assertFails(join(gnupg.folder, 'none'), { openpgpKey: secretKey }, 'SYS_PATH');
   });
 });
 

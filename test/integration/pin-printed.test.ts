@@ -101,13 +101,13 @@ describe('a PIN that the module prints', () => {
   it('is not printed at all where PKCS11SPY_OUTPUT is not set: the spy gets no module', async (t) => {
     const { env, key, tokenUri, pin } = await makeFixture(t, 'none');
     const daemon = await runClavigerd([`--privkey=${key}`, '--stdio'], { env });
-    assert.equal(daemon.code, 1);
+    assert.equal(daemon.code, 2);
     assertHasNoPin(daemon.stdout + daemon.stderr, pin);
     const generated = await runClavigerd(
       ['key', 'generate', '--uri', tokenUri, '--type', 'p256', '--label', 'made'],
       { env },
     );
-    assert.equal(generated.code, 1);
+    assert.equal(generated.code, 2);
     assertHasNoPin(generated.stdout + generated.stderr, pin);
   });
 });

@@ -198,7 +198,10 @@ describe('an orderly end during a login', () => {
       await waitForLogin(fixture);
       started.signal(signal);
       const ended = await started.waitForExit();
-      assert.deepEqual(ended, isCommand ? { code: null, signal } : { code: 0, signal: null });
+      assert.deepEqual(
+        ended,
+        isCommand ? { code: null, signal } : { code: signal === 'SIGINT' ? 130 : 0, signal: null },
+      );
       assert.equal(loginsOf(fixture, 'CKR_OK'), 1);
       assert.deepEqual(latchesOf(fixture), []);
       fixture.faulty.setFaults();

@@ -9,7 +9,7 @@ import { openPkcs11Key, type Pkcs11Key } from '../../src/keys/pkcs11-key.js';
 import { createFaultyToken, type FaultyToken } from './fault-module.js';
 import { atEnd } from './scope.js';
 import { recordText } from './transcript.js';
-import { stateDirectoryOfTest } from './process.js';
+import { makeTempDir } from './temp-dir.js';
 
 export const INPUT = Buffer.from('protected.payload');
 
@@ -28,9 +28,11 @@ export async function openKey(
   const faulty = shared ?? (await createFaultyToken(t));
   faulty.setFaults();
   const log: string[] = [];
+  // One of its own: a PIN that a test has refused would be held for the next one.
+  const state = await makeTempDir(t, 'cvst-');
   const key = await openPkcs11Key(faulty.uri, {
     env: { ...faulty.hsm.env },
-    stateDirectory: stateDirectoryOfTest,
+    stateDirectory: () => state,
     log: (level, message) => {
       log.push(`${level} ${message}`);
       recordText('log', message);
