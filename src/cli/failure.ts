@@ -56,6 +56,7 @@ const OF_CONFIGURATION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SYS_PATH',
   'KEY_URI',
   'KEY_FILE',
+  'KEY_DECRYPT',
   'KEY_UNSUPPORTED',
   'KEY_PIN_SOURCE',
   'TOKEN_MODULE',

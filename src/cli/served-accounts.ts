@@ -12,7 +12,7 @@ import { isPinTrouble } from '../keys/pin-guard.js';
 import { isAskedOnTerminal } from '../keys/token-pin.js';
 import { mayPass } from '../keys/token-trouble.js';
 import { systemClock } from '../lib/clock.js';
-import { isAppError, messageOf } from '../lib/errors.js';
+import { hintLineOf, messageOf } from '../lib/errors.js';
 import type { ServedAccount } from '../signer/daemon.js';
 import { KeySupply } from '../signer/key-supply.js';
 import type { Log } from '../sys/log.js';
@@ -80,7 +80,7 @@ async function openOrWait(
     if (!mayPass(error) || (isTyped && isPinTrouble(error))) {
       throw error;
     }
-    const hint = isAppError(error) ? error.hint : undefined;
+    const hint = hintLineOf(error);
     context.log('error', hint === undefined ? messageOf(error) : `${messageOf(error)} (${hint})`);
     return undefined;
   }

@@ -115,7 +115,7 @@ function moduleOf(
   profile: ModuleProfile | undefined,
   env: NodeJS.ProcessEnv,
 ): Pkcs11Module {
-  const { initialize, generateOmits, readWriteSessions } = profile ?? {};
+  const { initialize, configuration, generateOmits, readWriteSessions } = profile ?? {};
   return {
     path,
     name: profile?.name,
@@ -123,6 +123,7 @@ function moduleOf(
     broken: profile?.broken ?? {},
     quirks: {
       ...(initialize && { parameters: parametersOf(initialize, env) }),
+      ...(configuration !== undefined && { configuration }),
       ...(generateOmits && { generateOmits }),
       ...(readWriteSessions && { readWriteSessions }),
     },

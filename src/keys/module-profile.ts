@@ -30,6 +30,8 @@ const profile = v.strictObject({
   initialize: v.optional(
     v.strictObject({ parameters: v.string(), defaults: v.record(v.string(), v.string()) }),
   ),
+  /** Where its configuration is, and who may read it: a hint for when it does not start. */
+  configuration: v.optional(v.string()),
   /** True where the module has no read-only sessions. */
   readWriteSessions: v.optional(v.boolean()),
   /** Attributes to leave out when a key is made: modules refuse some, or read them in their own way. */

@@ -24,8 +24,8 @@ const KEY_HINT =
 /**
  * Decrypts the file with the secret key of `context.openpgpKey`, or with a passphrase alone where the
  * message is encrypted with one, and opens the key in it.
- * @throws AppError KEY_DECRYPT when the file is no encrypted message, or none for that key; KEY_PIN for the
- *   passphrase; KEY_FILE for decrypted bytes that are no private key; SYS_FILE or SYS_UNSAFE_PATH;
+ * @throws AppError KEY_DECRYPT when the file is no encrypted message, none for that key, or the passphrase is
+ *   wrong; KEY_PIN where there is none; KEY_FILE for decrypted bytes that are no private key; SYS_FILE or SYS_UNSAFE_PATH;
  *   JOSE_UNSUPPORTED_KEY
  */
 export async function openOpenPgpKey(path: string, context: KeyContext): Promise<AccountKey> {
@@ -62,7 +62,7 @@ async function decryptWithPassphrase(decryption: Decryption): Promise<Buffer> {
   return await decrypt(decryption, { passwords: passphrase }, () => {
     // The oldest messages do not tell a wrong passphrase from a damaged message, so none is told apart.
     return new AppError(
-      'KEY_PIN',
+      'KEY_DECRYPT',
       `account key: ${path}: the passphrase is wrong, or the message damaged`,
       { hint: 'one attempt was made; correct the source, then start again' },
     );
@@ -114,7 +114,7 @@ async function unlock(
     return await openpgp.decryptKey({ privateKey, passphrase });
   } catch (error) {
     throw /incorrect key passphrase/i.test(messageOf(error))
-      ? new AppError('KEY_PIN', `OpenPGP key: ${keyPath}: the passphrase is wrong`, {
+      ? new AppError('KEY_DECRYPT', `OpenPGP key: ${keyPath}: the passphrase is wrong`, {
           hint: 'one attempt was made; correct the source, then start again',
         })
       : failure(keyPath, told(error), KEY_HINT);

@@ -44,7 +44,7 @@ export function isEncryptedPemKey(pem: Buffer, name: string): boolean {
 
 /**
  * Makes the KeyObject; the bytes stay the caller's to wipe.
- * @throws AppError KEY_FILE for what is no private key; KEY_PIN when the passphrase does not open it
+ * @throws AppError KEY_FILE for what is no private key; KEY_DECRYPT when the passphrase does not open it
  */
 export function parsePemKey(pem: Buffer, name: string, passphrase?: Buffer): KeyObject {
   try {
@@ -56,7 +56,7 @@ export function parsePemKey(pem: Buffer, name: string, passphrase?: Buffer): Key
     }
     if (passphrase !== undefined) {
       throw new AppError(
-        'KEY_PIN',
+        'KEY_DECRYPT',
         `account key: ${name}: the passphrase is wrong, or the file damaged`,
       );
     }

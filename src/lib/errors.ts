@@ -27,6 +27,11 @@ export function isAppError(error: unknown, code?: ErrorCode): error is AppError 
   return error instanceof AppError && (code === undefined || error.code === code);
 }
 
+/** The first line of an error's hint: for a log, where an event is a line. A table may follow in the hint itself. */
+export function hintLineOf(error: unknown): string | undefined {
+  return isAppError(error) ? error.hint?.split('\n', 1)[0] : undefined;
+}
+
 /** The message of anything that can be thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

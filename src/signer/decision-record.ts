@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { AuditEntry, AuditVerdict } from '../audit/audit-record.js';
 import type { AuditLog } from '../audit/audit-log.js';
-import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { AppError, hintLineOf, isAppError, messageOf } from '../lib/errors.js';
 import type { Decision } from '../policy/decide.js';
 import type { Identifier } from '../policy/operation.js';
 import type { SigningInput } from '../jose/signing-input.js';
@@ -133,7 +133,7 @@ export class DecisionRecord {
       );
     }
     const code = error instanceof AppError ? error.code : 'unexpected';
-    const hint = error instanceof AppError ? error.hint : undefined;
+    const hint = hintLineOf(error);
     const entry = { ...this.#entryOf('failed', request), code, reason };
     return await this.#refuse(entry, request, 'error', hint);
   }

@@ -4,7 +4,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { AccountKey } from '../keys/account-key.js';
-import { isAppError, messageOf } from '../lib/errors.js';
+import { hintLineOf, messageOf } from '../lib/errors.js';
 import type { Log } from '../sys/log.js';
 import type { ConnectionPool } from './connection-pool.js';
 import type { KeySupply } from './key-supply.js';
@@ -54,7 +54,7 @@ export class FrontDesk {
       },
       (error: unknown) => {
         this.#waiting.delete(stream);
-        this.#turnAway(stream, messageOf(error), isAppError(error) ? error.hint : undefined);
+        this.#turnAway(stream, messageOf(error), hintLineOf(error));
       },
     );
   }

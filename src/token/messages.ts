@@ -51,6 +51,8 @@ const moduleQuirks = v.strictObject({
   readWriteSessions: v.optional(v.boolean()),
   /** CK_C_INITIALIZE_ARGS.pReserved, which NSS softokn needs to find its database. */
   parameters: v.optional(v.pipe(v.string(), v.maxLength(MAX_PATH))),
+  /** Where the module's configuration is, and who may read it: a hint for when it does not start. */
+  configuration: v.optional(v.pipe(v.string(), v.maxLength(MAX_PATH))),
   /** Attributes that C_GenerateKeyPair of this module does not take, by the names below. */
   generateOmits: v.optional(v.array(v.picklist(GENERATED_ATTRIBUTES))),
 });

@@ -26,6 +26,7 @@ const DONE: HelperResult = { kind: 'done' };
 
 export class TokenServer {
   #lib: pkcs11js.PKCS11 | undefined;
+  #path = '';
   #quirks: ModuleQuirks = {};
   #token: OpenToken | undefined;
   #key: PrivateKey | undefined;
@@ -82,6 +83,7 @@ export class TokenServer {
     }
     initialise(lib, quirks);
     this.#lib = lib;
+    this.#path = path;
     this.#quirks = quirks;
     return DONE;
   }
@@ -90,7 +92,7 @@ export class TokenServer {
     const lib = this.#loaded();
     this.#listed = undefined;
     this.#closeSession();
-    const { slot, info } = selectToken(listTokens(lib), selector);
+    const { slot, info } = selectToken(listTokens(lib), selector, this.#path);
     const writes = readWrite || this.#quirks.readWriteSessions === true;
     const flags = pkcs11js.CKF_SERIAL_SESSION | (writes ? pkcs11js.CKF_RW_SESSION : 0);
     const handle = callToken('C_OpenSession', () => lib.C_OpenSession(slot, flags));
@@ -224,7 +226,7 @@ export class TokenServer {
 }
 
 /** @throws AppError TOKEN_MODULE, with the return value */
-function initialise(lib: pkcs11js.PKCS11, { parameters }: ModuleQuirks): void {
+function initialise(lib: pkcs11js.PKCS11, { parameters, configuration }: ModuleQuirks): void {
   try {
     lib.C_Initialize({
       flags: pkcs11js.CKF_OS_LOCKING_OK,
@@ -233,8 +235,10 @@ function initialise(lib: pkcs11js.PKCS11, { parameters }: ModuleQuirks): void {
     });
   } catch (error) {
     const { name } = pkcs11FailureOf(error);
+    const user = `user ID ${process.geteuid?.() ?? 0}`;
+    const place = configuration === undefined ? '' : `: ${configuration}`;
     throw new TokenError('TOKEN_MODULE', `module: C_Initialize: ${name ?? messageOf(error)}`, {
-      hint: `the configuration of the module is missing or not readable${noNetworkHint()}`,
+      hint: `the configuration of the module is missing or not readable for ${user}${place}${noNetworkHint()}`,
       returnValue: name,
       cause: error,
     });

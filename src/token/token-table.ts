@@ -1,10 +1,13 @@
 // Runs in the token helper. Tokens and selectors in the words of a pkcs11: URI, for explaining why none or
 // several match. Pure; texts of tokens are escaped.
 
+import { printable } from '../lib/printable.js';
 import { formatTable } from '../lib/table.js';
 import { SELECTED_ATTRIBUTES, type TokenInfo, type TokenSelector } from './messages.js';
 
 const MAX_TOKENS_SHOWN = 8;
+/** CK_TOKEN_INFO has 32 bytes for a label. */
+const MAX_NAME = 40;
 
 /** In the words of the URI. */
 const ATTRIBUTE_NAMES: Readonly<Record<keyof TokenSelector, string>> = {
@@ -34,6 +37,18 @@ export function describeSelector(selector: TokenSelector): string {
     (name) => `${ATTRIBUTE_NAMES[name]}=${JSON.stringify(selector[name])}`,
   );
   return parts.length === 0 ? '(no token named)' : parts.join(' ');
+}
+
+/** `"acme" (serial 1234), ...`: what there is, within a line. */
+export function nameTokens(tokens: readonly TokenInfo[]): string {
+  const names = tokens
+    .slice(0, MAX_TOKENS_SHOWN)
+    .map(
+      ({ label, serial }) =>
+        `"${printable(label, MAX_NAME)}" (serial ${printable(serial, MAX_NAME)})`,
+    );
+  const more = tokens.length - names.length;
+  return [...names, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }
 
 /** What there is, line by line: the usual columns, and those that the selector names. */

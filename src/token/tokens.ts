@@ -4,6 +4,7 @@
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
 import { withoutPadding } from '../lib/padding.js';
+import { printable } from '../lib/printable.js';
 import { parseULong } from './attributes.js';
 import {
   isMatchingToken,
@@ -13,7 +14,7 @@ import {
 } from './messages.js';
 import { callToken } from './pkcs11-failure.js';
 import { noNetworkHint } from './network-reach.js';
-import { describeSelector, tokenTable } from './token-table.js';
+import { describeSelector, nameTokens, tokenTable } from './token-table.js';
 
 export interface Token {
   readonly slot: pkcs11js.Handle;
@@ -106,15 +107,21 @@ function readTokenInfo(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): TokenInfo |
 
 /**
  * The one initialised token that matches.
- * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the hint has a table of what was seen.
+ * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the first line of the hint names what was seen,
+ *   a table follows.
+ * @param modulePath of the shared library, for the hint
  */
-export function selectToken(tokens: readonly Token[], selector: TokenSelector): Token {
+export function selectToken(
+  tokens: readonly Token[],
+  selector: TokenSelector,
+  modulePath: string,
+): Token {
   const usable = tokens.filter(({ info }) => info.initialized);
   const matching = usable.filter(({ info }) => isMatchingToken(info, selector));
   const [first, second] = matching;
   if (first === undefined) {
     throw new AppError('TOKEN_NOT_FOUND', `token: none matches ${describeSelector(selector)}`, {
-      hint: describeSeen(tokens, usable, selector),
+      hint: describeSeen(tokens, usable, selector, modulePath),
     });
   }
   if (second !== undefined) {
@@ -122,7 +129,7 @@ export function selectToken(tokens: readonly Token[], selector: TokenSelector): 
       'TOKEN_AMBIGUOUS',
       `token: ${matching.length} tokens match ${describeSelector(selector)}`,
       {
-        hint: `name one by its serial (serial= in the URI, or --serial); they are\n${tokenTable(infosOf(matching), selector)}`,
+        hint: `name one by its serial (serial= in the URI, or --serial): ${nameTokens(infosOf(matching))}\n${tokenTable(infosOf(matching), selector)}`,
       },
     );
   }
@@ -133,12 +140,17 @@ function describeSeen(
   tokens: readonly Token[],
   usable: readonly Token[],
   selector: TokenSelector,
+  modulePath: string,
 ): string {
   if (tokens.length === 0) {
     return `the module shows no token: is it plugged in, and may this user reach it?${noNetworkHint()}`;
   }
-  const what = usable.length === 0 ? 'no initialised token, only' : 'these tokens';
-  return `the module shows ${what}\n${tokenTable(infosOf(tokens), selector)}`;
+  const what =
+    usable.length === 0
+      ? 'no initialised token'
+      : `the tokens ${nameTokens(usable.map(({ info }) => info))}`;
+  const list = `clavigerd key list --module=${printable(modulePath)}`;
+  return `the module shows ${what}; to see them and their keys: ${list}\n${tokenTable(infosOf(tokens), selector)}`;
 }
 
 function infosOf(tokens: readonly Token[]): TokenInfo[] {

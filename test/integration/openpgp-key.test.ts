@@ -134,12 +134,12 @@ describe('openpgp key, with messages of gpg', () => {
   it('tells of a wrong passphrase, after one attempt', async () => {
     const to = await gnupg.encrypt(key.pem, '--recipient', user, '--encrypt');
     const opening = { openpgpKey: secretKey, passphrase: gnupg.addPassphrase().text };
-    const error = await assertFails(to, opening, 'KEY_PIN');
+    const error = await assertFails(to, opening, 'KEY_DECRYPT');
     assert.match(error.message, /^OpenPGP key: .*: the passphrase is wrong$/);
     assert.equal(error.asked, 1);
     const asked = ['--passphrase-file', passphrase.file];
     const symmetric = await gnupg.encrypt(key.pem, ...asked, '--symmetric');
-    const other = await assertFails(symmetric, opening, 'KEY_PIN');
+    const other = await assertFails(symmetric, opening, 'KEY_DECRYPT');
     assert.match(other.message, /the passphrase is wrong, or the message damaged/);
     assert.equal(other.asked, 1);
     const notUtf8 = { openpgpKey: secretKey, passphrase: Buffer.from([0xff, 0xfe]) };
@@ -302,7 +302,7 @@ describe('openpgp key, with messages of newer programs', () => {
       const path = copyOf(message, folder);
       const openpgpKey = keyName === undefined ? undefined : copyOf(keyName, folder);
       await assertOpens(path, publicKey, { openpgpKey, passphrase: FIXTURE_PASSPHRASE });
-      const error = await assertFails(path, { openpgpKey, passphrase: 'wrong' }, 'KEY_PIN');
+      const error = await assertFails(path, { openpgpKey, passphrase: 'wrong' }, 'KEY_DECRYPT');
       assert.equal(error.asked, 1);
     });
 

@@ -92,7 +92,7 @@ describe('key file', () => {
       await assertSigns(path, publicKey, contextOf({ env, pinSource }));
       assert.deepEqual(env, {}, 'the variable is gone');
       const wrong = contextOf({ env: { PASSPHRASE: 'wrong' }, pinSource });
-      const error = await appErrorOf(() => openFileKey(path, wrong), 'KEY_PIN');
+      const error = await appErrorOf(() => openFileKey(path, wrong), 'KEY_DECRYPT');
       assert.doesNotMatch(`${error.message} ${error.hint ?? ''}`, /wrong$/);
       await appErrorOf(() => openFileKey(path, contextOf()), 'KEY_PIN_SOURCE');
     }

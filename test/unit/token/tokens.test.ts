@@ -29,6 +29,8 @@ const TOKENS = [
   tokenOf('', '4', false),
 ];
 
+const MODULE = '/m.so';
+
 describe('choice of a token', () => {
   const found: readonly (readonly [TokenSelector, string])[] = [
     [{ label: 'one' }, '1'],
@@ -40,32 +42,41 @@ describe('choice of a token', () => {
   ];
   for (const [selector, serial] of found) {
     it(`${JSON.stringify(selector)} finds ${serial}`, () => {
-      assert.equal(selectToken(TOKENS, selector).info.serial, serial);
+      assert.equal(selectToken(TOKENS, selector, MODULE).info.serial, serial);
     });
   }
 
   it('takes the only one there is, when none is named', () => {
-    assert.equal(selectToken([tokenOf('one', '1'), tokenOf('', '4', false)], {}).info.serial, '1');
+    assert.equal(
+      selectToken([tokenOf('one', '1'), tokenOf('', '4', false)], {}, MODULE).info.serial,
+      '1',
+    );
   });
 
   it('is refused where several match, naming them', async () => {
-    const error = await appErrorOf(() => selectToken(TOKENS, { label: 'two' }), 'TOKEN_AMBIGUOUS');
+    const error = await appErrorOf(
+      () => selectToken(TOKENS, { label: 'two' }, MODULE),
+      'TOKEN_AMBIGUOUS',
+    );
     assert.equal(error.message, 'token: 2 tokens match token="two"');
     assert.deepEqual(error.hint?.split('\n'), [
-      'name one by its serial (serial= in the URI, or --serial); they are',
+      'name one by its serial (serial= in the URI, or --serial): "two" (serial 2), "two" (serial 3)',
       'TOKEN  SERIAL  MANUFACTURER  MODEL  SLOT-ID',
       'two    2       m             x      2',
       'two    3       m             x      3',
     ]);
-    const all = await appErrorOf(() => selectToken(TOKENS, {}), 'TOKEN_AMBIGUOUS');
+    const all = await appErrorOf(() => selectToken(TOKENS, {}, MODULE), 'TOKEN_AMBIGUOUS');
     assert.match(all.message, /3 tokens match \(no token named\)/);
   });
 
   it('is refused where none matches, naming what there is', async () => {
-    const error = await appErrorOf(() => selectToken(TOKENS, { slotId: 9 }), 'TOKEN_NOT_FOUND');
+    const error = await appErrorOf(
+      () => selectToken(TOKENS, { slotId: 9 }, MODULE),
+      'TOKEN_NOT_FOUND',
+    );
     assert.equal(error.message, 'token: none matches slot-id=9');
     assert.deepEqual(error.hint?.split('\n'), [
-      'the module shows these tokens',
+      'the module shows the tokens "one" (serial 1), "two" (serial 2), "two" (serial 3); to see them and their keys: clavigerd key list --module=/m.so',
       'TOKEN              SERIAL  MANUFACTURER  MODEL  SLOT-ID',
       'one                1       m             x      1',
       'two                2       m             x      2',
@@ -73,7 +84,7 @@ describe('choice of a token', () => {
       '(not initialised)  4       m             x      4',
     ]);
     const version = await appErrorOf(
-      () => selectToken(TOKENS, { libraryVersion: '2.7' }),
+      () => selectToken(TOKENS, { libraryVersion: '2.7' }, MODULE),
       'TOKEN_NOT_FOUND',
     );
     assert.equal(version.message, 'token: none matches library-version="2.7"');
@@ -82,22 +93,25 @@ describe('choice of a token', () => {
 
   it('is refused where there is nothing to choose from, saying so', async () => {
     const blank = await appErrorOf(
-      () => selectToken([tokenOf('', '4', false)], {}),
+      () => selectToken([tokenOf('', '4', false)], {}, MODULE),
       'TOKEN_NOT_FOUND',
     );
-    assert.match(blank.hint ?? '', /no initialised token, only\n/);
-    const none = await appErrorOf(() => selectToken([], {}), 'TOKEN_NOT_FOUND');
+    assert.match(blank.hint ?? '', /^the module shows no initialised token; .* --module=\/m\.so\n/);
+    const none = await appErrorOf(() => selectToken([], {}, MODULE), 'TOKEN_NOT_FOUND');
     assert.match(none.hint ?? '', /shows no token/);
   });
 
   it('shows a few of very many, and nothing that a terminal would obey', async () => {
     const many = Array.from({ length: 12 }, (_, at) => tokenOf('\u001b[2J', String(at)));
-    const error = await appErrorOf(() => selectToken(many, { label: 'x' }), 'TOKEN_NOT_FOUND');
+    const error = await appErrorOf(
+      () => selectToken(many, { label: 'x' }, MODULE),
+      'TOKEN_NOT_FOUND',
+    );
     assert.match(error.hint ?? '', /and 4 more$/);
     assert.ok(!(error.hint ?? '').includes('\u001b'));
   });
 
   it('leaves out tokens that are not initialised', async () => {
-    await appErrorOf(() => selectToken(TOKENS, { serial: '4' }), 'TOKEN_NOT_FOUND');
+    await appErrorOf(() => selectToken(TOKENS, { serial: '4' }, MODULE), 'TOKEN_NOT_FOUND');
   });
 });
