@@ -73,6 +73,28 @@ describe('claviger with Pebble', () => {
     pebble = await startPebble(scope);
   });
 
+  for (const command of ['issue', 'renew'] as const) {
+    it(`${command} registers an account that the server does not know, where that is configured`, async (t) => {
+      const { socket } = await startClavigerd(t, { key: await writeAccountKey(t, 'ES256') });
+      const consent = 'agree-tos = true\ncontact = ["mailto:admin@example.org"]\n';
+      const section =
+        command === 'renew'
+          ? '[[certificate]]\nnames = ["new.test"]\nkey = "%h/new.key"\nfullchain = "%h/new.pem"\n'
+          : '';
+      const args = command === 'renew' ? ['renew'] : ['issue', 'new.test', ...FILES];
+      const env = { HOME: await makeTempDir(t) };
+      const without = await prepareClaviger(t, pebble, { socket }, section);
+      const refused = await without.run(args, { env });
+      assert.equal(refused.code, 1, refused.stderr);
+      assert.match(refused.stderr, /hint: register the account key .*account register/);
+      const claviger = await prepareClaviger(t, pebble, { socket }, consent + section);
+      assertDone(await claviger.run(args, { env }));
+      const shown = await claviger.run(['account', 'show'], { env });
+      assertDone(shown);
+      assert.match(shown.stdout, /mailto:admin@example\.org/);
+    });
+  }
+
   /** Registers, issues for one name and for three, and revokes; gives the account URL. */
   async function useAccount(claviger: ClavigerSetup): Promise<string> {
     const registered = await claviger.run(REGISTER);

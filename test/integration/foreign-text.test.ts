@@ -2,7 +2,7 @@
 // run backwards, in no format. A label of a token, a name in a request, a file's name, a word on the command line.
 
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { makeChain } from '../support/audit-chain.js';
@@ -127,6 +127,33 @@ describe('foreign text', () => {
         assert.equal(result.code, 2, result.stderr);
         assertSafe(result);
         assert.match(result.stderr, /has a control character|must not have control characters/);
+      }
+    });
+  }
+
+  for (const [program, run, args] of [
+    ['clavigerd', runClavigerd, ['audit', 'verify', '@']],
+    ['clavigerd', runClavigerd, ['audit', 'show', '@']],
+    ['clavigerd', runClavigerd, ['audit', 'summary', '--json', '@']],
+    ['clavigerd', runClavigerd, ['policy', 'test', '@']],
+    ['clavigerd', runClavigerd, ['policy', 'explain', '--config=@']],
+    ['clavigerd', runClavigerd, ['key', 'show', 'file:@']],
+    ['clavigerd', runClavigerd, ['key', 'list', '--module=@']],
+    ['clavigerd', runClavigerd, ['key', 'import', '@', '--module-name=softhsm2', '--label=x']],
+    ['clavigerd', runClavigerd, ['policy', 'test', 'requests', '--jwk=@']],
+    ['clavigerd', runClavigerd, ['pin', 'status', '--state-directory=@']],
+    ['claviger', runClaviger, ['revoke', '@']],
+  ] as const) {
+    it(`is safe in the name of a file that is read: ${program} ${args.join(' ')}`, async () => {
+      for (const name of ['a\nb', EVIL]) {
+        const words = args.map((arg) => arg.replace('@', join(folder, name)));
+        const missing = await run(words);
+        assertSafe(missing);
+        assert.notEqual(`${missing.stdout}${missing.stderr}`, '');
+        assert.doesNotMatch(`\n${missing.stderr}`, /\nb/);
+        writeFileSync(join(folder, name), 'no content that anything reads\n', { mode: 0o600 });
+        assertSafe(await run(words));
+        rmSync(join(folder, name));
       }
     });
   }
