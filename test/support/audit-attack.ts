@@ -72,8 +72,11 @@ export function contentsOf(files: Files): Contents {
 /** Inserted before each byte, beside a copy of it. */
 const INSERTED = ['\0', '\n', ' ', '"', '0', '\u00ff'];
 
-/** Each bit flipped, each byte dropped, doubled, and with others before it; and at the end of each file. */
-export function* byteAttacks(contents: Contents): Generator<Attack> {
+/**
+ * Bits of each byte flipped, each byte dropped, doubled, and with others before it; and at the end of each file.
+ * @param flips of each byte: fewer than eight are other bits from byte to byte.
+ */
+export function* byteAttacks(contents: Contents, flips = 8): Generator<Attack> {
   for (const [file, bytes] of contents.entries()) {
     const attack = (name: string, at: number, count: number, by: Buffer): Attack => ({
       name: `${name} byte ${at} of file ${file}`,
@@ -83,7 +86,8 @@ export function* byteAttacks(contents: Contents): Generator<Attack> {
       ),
     });
     for (const [at, byte] of bytes.entries()) {
-      for (let bit = 0; bit < 8; bit += 1) {
+      for (let flip = 0; flip < flips; flip += 1) {
+        const bit = (5 * at + 3 * flip) % 8;
         yield attack(`flip bit ${bit} of`, at, 1, Buffer.from([byte ^ (1 << bit)]));
       }
       yield attack('drop', at, 1, Buffer.alloc(0));
