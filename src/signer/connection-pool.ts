@@ -1,7 +1,6 @@
 // All clients at once: numbers them, caps their count, and finishes them when the daemon stops.
 
 import type { Duplex } from 'node:stream';
-import type { Log } from '../sys/log.js';
 import { Connection, type ConnectionSettings } from './connection.js';
 
 export interface ConnectionPoolOptions {
@@ -23,18 +22,10 @@ export class ConnectionPool {
     this.#options = options;
   }
 
-  get #log(): Log {
-    return this.#options.settings.log;
-  }
-
   /** Serves a client; over the cap it is disconnected without a word. */
   add(stream: Duplex): void {
     if (this.#connections.size >= this.#options.maxConnections) {
-      this.#log.warning('refused', {
-        listener: this.#options.isOneOfMany ? this.#options.listener : undefined,
-        code: 'busy',
-        reason: `${this.#connections.size} connections are open`,
-      });
+      this.#options.settings.lines.busy(`${this.#connections.size} connections are open`);
       stream.on('error', () => undefined); // the peer's reset is of no interest
       stream.destroy();
       return;

@@ -4,11 +4,11 @@
 
 import type { Duplex } from 'node:stream';
 import type { Client } from '../keys/account-key.js';
-import type { Log } from '../sys/log.js';
 import type { Notice } from '../protocol/notice.js';
 import type { Refusal } from '../protocol/refusal.js';
 import { ServerSession, type Outcome, type SessionEvent } from '../protocol/server-session.js';
 import { ConnectionClocks, type ClockSettings } from './connection-clocks.js';
+import type { ConnectionLines } from './connection-lines.js';
 import type { PlaceHolder, RequestPlaces } from './request-places.js';
 import type { Admission, SigningService } from './signing-service.js';
 import type { TurnScheduler, Worker } from './turn-scheduler.js';
@@ -28,7 +28,7 @@ export interface ConnectionSettings {
   readonly service: SigningService;
   readonly places: RequestPlaces;
   readonly scheduler: TurnScheduler;
-  readonly log: Log;
+  readonly lines: ConnectionLines;
   readonly clocks: ClockSettings;
 }
 
@@ -45,6 +45,7 @@ export class Connection implements Worker {
   readonly #session: ServerSession;
   readonly #clocks: ConnectionClocks;
   readonly #holder: PlaceHolder;
+  readonly #isTold: boolean; // in a line of its own
   /** Bytes of the line in hand for which a place was taken that nobody uses yet. */
   #unusedPlace: number | undefined;
   #isOverdue = false;
@@ -54,7 +55,7 @@ export class Connection implements Worker {
   #closed = false;
 
   constructor(options: ConnectionOptions) {
-    const { client, stream, log } = options;
+    const { client, stream, lines } = options;
     this.client = client;
     this.#options = options;
     this.#session = new ServerSession((event) => {
@@ -76,7 +77,7 @@ export class Connection implements Worker {
     });
     this.#listen(stream);
     stream.write(options.greeting);
-    log.info('connected', { conn: client.connection });
+    this.#isTold = lines.connected(client.connection);
   }
 
   /** Takes no more requests; closes when what is in hand is answered. */
@@ -126,8 +127,7 @@ export class Connection implements Worker {
       this.#wakeIfReady();
     });
     stream.on('error', (error) => {
-      const { log, client } = this.#options;
-      log.debug('connection-error', { conn: client.connection, reason: error.message });
+      this.#options.lines.failed(this.client.connection, error.message);
     });
     stream.on('close', () => {
       this.#end('client vanished');
@@ -294,6 +294,6 @@ export class Connection implements Worker {
     this.#clocks.stop();
     this.#options.places.leave(this.#holder);
     this.#options.service.forget(this.client);
-    this.#options.log.info('closed', { conn: this.client.connection, reason });
+    this.#options.lines.closed(this.client.connection, reason, this.#isTold);
   }
 }

@@ -5,15 +5,13 @@
 import type { Duplex } from 'node:stream';
 import type { AccountKey } from '../keys/account-key.js';
 import { hintLineOf, messageOf } from '../lib/errors.js';
-import type { Log } from '../sys/log.js';
+import type { ConnectionLines } from './connection-lines.js';
 import type { ConnectionPool } from './connection-pool.js';
 import type { KeySupply } from './key-supply.js';
 
 export interface FrontDeskOptions {
   readonly keys: KeySupply;
-  readonly log: Log;
-  /** For the log; undefined where there is one listener. */
-  readonly listener: string | undefined;
+  readonly lines: ConnectionLines;
   /** Clients that may wait; one more is disconnected. */
   readonly maxWaiting: number;
   /** Called once, when the key is known. */
@@ -78,8 +76,7 @@ export class FrontDesk {
 
   #turnAway(stream: Duplex, reason: string, hint?: string): void {
     if (!this.#finished) {
-      const { log, listener } = this.#options;
-      log.error('not-greeted', { listener, reason, hint });
+      this.#options.lines.notGreeted(reason, hint);
     }
     stream.destroy();
   }

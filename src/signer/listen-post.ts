@@ -13,6 +13,7 @@ import type { PassedSocket } from '../sys/systemd.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import { BudgetGate } from './budget-gate.js';
 import type { BudgetLedger } from './budget-ledger.js';
+import { ConnectionLines } from './connection-lines.js';
 import { ConnectionPool } from './connection-pool.js';
 import { DecisionRecord } from './decision-record.js';
 import { FrontDesk } from './front-desk.js';
@@ -48,6 +49,7 @@ export interface ListenPostOptions {
 
 export class ListenPost {
   readonly #options: ListenPostOptions;
+  readonly #lines: ConnectionLines;
   readonly #desk: FrontDesk;
   readonly #listeners: Listener[] = [];
   /** Paths of sockets, names of passed ones. */
@@ -57,10 +59,13 @@ export class ListenPost {
 
   constructor(options: ListenPostOptions) {
     this.#options = options;
+    this.#lines = new ConnectionLines(options.log, this.#shownName);
+    options.refusals.add(() => {
+      this.#lines.flush();
+    });
     this.#desk = new FrontDesk({
       keys: options.keys,
-      log: options.log,
-      listener: this.#shownName,
+      lines: this.#lines,
       maxWaiting: options.listen.maxConnections,
       openPool: (key) => this.#openPool(key),
     });
@@ -142,10 +147,7 @@ export class ListenPost {
     }
     this.#listeners.push(listener);
     listener.server.on('error', (error) => {
-      this.#options.log.error('accept-failed', {
-        listener: this.#shownName,
-        reason: error.message,
-      });
+      this.#lines.acceptFailed(error.message);
     });
   }
 
@@ -180,7 +182,7 @@ export class ListenPost {
     const places = new RequestPlaces(limitPlaces(maxQueuedRequests, listenerCount));
     this.#logReady(key);
     return new ConnectionPool({
-      settings: { greeting, service, places, scheduler, log, clocks },
+      settings: { greeting, service, places, scheduler, lines: this.#lines, clocks },
       maxConnections,
       account: account.name,
       listener: listen.name,

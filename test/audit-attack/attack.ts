@@ -76,11 +76,9 @@ function attackLayout({ sizes, share, seed }: Task): boolean {
 /** @returns whether nothing passed. */
 async function attackInThread(layout: number, share: number, seed: number): Promise<boolean> {
   const argv = [layout, share, seed];
-  const [isGood]: readonly unknown[] = await once(
-    new Worker(new URL(import.meta.url), { argv }),
-    'message',
-  );
-  return isGood === true;
+  const worker = new Worker(new URL(import.meta.url), { argv });
+  const message: unknown = await once(worker, 'message');
+  return Array.isArray(message) && message[0] === true;
 }
 
 const numbers = process.argv.slice(2).map(Number);
