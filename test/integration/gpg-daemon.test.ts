@@ -134,7 +134,7 @@ describe('clavigerd with a gpg: key', () => {
   it('tells why it does not start', async (t) => {
     await gnupg.forget();
     const wrong = await start(t, settings(gpgCommand(gnupg.addPassphrase())));
-    assert.equal(wrong.code, 1);
+    assert.equal(wrong.code, 2);
     assert.equal(wrong.stdout, '');
     assert.match(wrong.stderr, /gpg says: gpg: /);
     assert.match(
@@ -143,7 +143,7 @@ describe('clavigerd with a gpg: key', () => {
     );
     assert.match(wrong.stderr, /^clavigerd: hint: .*GPG_TTY/m);
     const missing = await start(t, settings(['no-such-gpg']));
-    assert.equal(missing.code, 1);
+    assert.equal(missing.code, 2);
     assert.match(missing.stderr, /^clavigerd: hint: install GnuPG/m);
   });
 

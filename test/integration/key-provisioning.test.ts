@@ -201,7 +201,7 @@ describe('clavigerd key, where it changes tokens', () => {
       const args = ['import', encrypted, '--label', 'encrypted', '--passphrase-source'];
       await failure(
         onToken(...withFirst(args), secretFile('wrong', 'no')),
-        1,
+        2,
         /passphrase is wrong/,
       );
       assert.equal((await onToken(...withFirst(args), passphrase)).code, 0);

@@ -52,7 +52,7 @@ describe('a passphrase asked for on the terminal', () => {
   it('that is wrong ends the start with a clear error', async (t) => {
     const { terminal } = await startAsking(t);
     terminal.stdin.write('wrong\r');
-    assert.equal((await terminal.waitForExit()).code, 1);
+    assert.equal((await terminal.waitForExit()).code, 2);
     assert.match(terminal.output, /the passphrase is wrong, or the file damaged/);
     assert.doesNotMatch(terminal.output, /wrong\r\n/);
   });
