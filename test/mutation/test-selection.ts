@@ -4,7 +4,8 @@ import type { SourceFile } from '../support/source-tree.js';
 
 /**
  * The unit tests that import `path`, directly or through others, by distance; then one property test, which takes
- * longer. @param most how many unit tests
+ * longer.
+ * @param most how many unit tests
  */
 export function testsOf(path: string, files: readonly SourceFile[], most: number): string[] {
   const importers = new Map<string, string[]>();
@@ -18,17 +19,16 @@ export function testsOf(path: string, files: readonly SourceFile[], most: number
   const found: string[] = [];
   const properties: string[] = [];
   const seen = new Set([path]);
-  for (let ring = [path]; ring.length > 0 && found.length < most;) {
-    ring = ring.flatMap((name) => importers.get(name) ?? []).filter((name) => !seen.has(name));
-    ring = [...new Set(ring)];
+  for (let ring = [path]; ring.length > 0; ) {
+    ring = [...new Set(ring.flatMap((name) => importers.get(name) ?? []))];
+    ring = ring.filter((name) => !seen.has(name));
     ring.forEach((name) => seen.add(name));
-    found.push(...ring.filter(isFastTest).sort());
+    found.push(...ring.filter(isUnitTest).sort());
+    properties.push(...ring.filter((name) => name.startsWith('test/property/')).sort());
   }
-  return found.slice(0, most);
+  return [...found.slice(0, most), ...properties.slice(0, 1)];
 }
 
-function isFastTest(path: string): boolean {
-  return (
-    /^test\/(unit|property)\/.*\.test\.ts$/.test(path) && !path.endsWith('architecture.test.ts')
-  );
+function isUnitTest(path: string): boolean {
+  return /^test\/unit\/.*\.test\.ts$/.test(path) && !path.endsWith('architecture.test.ts');
 }
