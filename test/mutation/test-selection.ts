@@ -19,7 +19,7 @@ export function testsOf(path: string, files: readonly SourceFile[], most: number
   const found: string[] = [];
   const properties: string[] = [];
   const seen = new Set([path]);
-  for (let ring = [path]; ring.length > 0; ) {
+  for (let ring = [path]; ring.length > 0;) {
     ring = [...new Set(ring.flatMap((name) => importers.get(name) ?? []))];
     ring = ring.filter((name) => !seen.has(name));
     ring.forEach((name) => seen.add(name));
