@@ -1,0 +1,147 @@
+// `npm run mutation [-- WORD … --sample N --seed S]`: changes the source in small ways, one at a time, and counts
+// which changes the unit and property tests notice. WORDs are parts of paths below src/. Mutants that no test can
+// notice stand in equivalent-mutants.txt, each with its reason.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import ts from 'typescript';
+import { readSourceTree, type SourceFile } from '../support/source-tree.js';
+import { MutationBed, type Outcome } from './mutation-bed.js';
+import { applyMutant, describeMutant, mutantsOf, type Mutant } from './mutants.js';
+import { testsOf } from './test-selection.js';
+
+const EQUIVALENT = 'test/mutation/equivalent-mutants.txt';
+const MOST_TESTS = 4;
+const CHUNK = 40;
+/** As in package.json: the folders whose score is promised. */
+const PROMISED = ['policy/', 'jose/', 'protocol/', 'audit/', 'x509/', 'lib/'];
+
+interface Task {
+  readonly file: SourceFile;
+  readonly mutant: Mutant;
+  readonly label: string;
+}
+
+interface Result extends Task {
+  readonly outcome: Outcome | 'equivalent';
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { sample: { type: 'string' }, seed: { type: 'string', default: '1' } },
+  });
+  const words = positionals.length > 0 ? positionals : PROMISED;
+  const sources = readSourceTree('.', 'src');
+  const all = [...sources, ...readSourceTree('.', 'test')];
+  const chosen = sources.filter(({ path }) => words.some((word) => path.includes(word)));
+  const tasks = sampled(chosen.flatMap(tasksOf), Number(values.sample ?? Infinity), values.seed);
+  const equivalent = readEquivalent();
+  const known = tasks.filter(({ label }) => equivalent.has(label));
+  const results: Result[] = known.map((task) => ({ ...task, outcome: 'equivalent' }));
+  const queue = inChunks(tasks.filter(({ label }) => !equivalent.has(label)));
+  const workers = Array.from({ length: availableParallelism() }, () => work(queue, all, results));
+  await Promise.all(workers);
+  report(results);
+}
+
+function tasksOf(file: SourceFile): Task[] {
+  return mutantsOf(file.path, file.text).map((mutant) => ({
+    file,
+    mutant,
+    label: `${file.path.slice('src/'.length)} ${describeMutant(file.text, mutant)}`,
+  }));
+}
+
+/** One worker: takes a few mutants of one file, and judges them one after the other. */
+async function work(queue: Task[][], all: readonly SourceFile[], results: Result[]): Promise<void> {
+  const bed = new MutationBed(compilerOptions());
+  try {
+    for (let tasks = queue.shift(); tasks !== undefined; tasks = queue.shift()) {
+      const [first] = tasks;
+      if (first === undefined) {
+        continue;
+      }
+      const { path, text } = first.file;
+      const tests = testsOf(path, all, MOST_TESTS);
+      bed.replace(path, text);
+      const usualMs = await bed.rehearse(tests);
+      for (const task of tasks) {
+        bed.replace(path, applyMutant(text, task.mutant));
+        const outcome = await bed.judge(tests, usualMs);
+        results.push({ ...task, outcome });
+        if (outcome === 'survived') {
+          print(`survived  src/${task.label.replace(' ', `:${task.mutant.line} `)}`);
+        }
+      }
+      bed.replace(path, text);
+    }
+  } finally {
+    bed.remove();
+  }
+}
+
+function compilerOptions(): ts.CompilerOptions {
+  const read = ts.readConfigFile('tsconfig.json', (name) => ts.sys.readFile(name));
+  const { options } = ts.parseJsonConfigFileContent(read.config, ts.sys, '.');
+  // A single file is compiled, with no package.json to say that it is a module.
+  const module = ts.ModuleKind.ESNext;
+  return { ...options, module, incremental: false, declaration: false };
+}
+
+/** Mutants of one file each, few enough that no worker is left with a long file at the end. */
+function inChunks(tasks: readonly Task[]): Task[][] {
+  const groups = new Map<string, Task[]>();
+  for (const task of tasks) {
+    groups.set(task.file.path, [...(groups.get(task.file.path) ?? []), task]);
+  }
+  return [...groups.values()].flatMap((group) =>
+    Array.from({ length: Math.ceil(group.length / CHUNK) }, (_, index) =>
+      group.slice(index * CHUNK, (index + 1) * CHUNK),
+    ),
+  );
+}
+
+/** The same few for the same seed: a linear congruential generator is random enough to draw a sample. */
+function sampled(tasks: readonly Task[], size: number, seed: string): readonly Task[] {
+  if (size >= tasks.length) {
+    return tasks;
+  }
+  let state = Number(seed) >>> 0;
+  const keyed = tasks.map((task) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return { task, key: state };
+  });
+  keyed.sort((left, right) => left.key - right.key);
+  return keyed.slice(0, size).map(({ task }) => task);
+}
+
+function readEquivalent(): ReadonlySet<string> {
+  const text = existsSync(EQUIVALENT) ? readFileSync(EQUIVALENT, 'utf8') : '';
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Set(lines);
+}
+
+function report(results: readonly Result[]): void {
+  const folders = new Map<string, Result[]>();
+  for (const result of results) {
+    const folder = result.file.path.split('/').slice(1, -1).join('/');
+    folders.set(folder, [...(folders.get(folder) ?? []), result]);
+  }
+  for (const [folder, found] of [...folders].sort()) {
+    const judged = found.filter(({ outcome }) => outcome !== 'equivalent');
+    const killed = judged.filter(({ outcome }) => outcome !== 'survived').length;
+    const share = judged.length === 0 ? 100 : (100 * killed) / judged.length;
+    const equivalents = found.length - judged.length;
+    print(
+      `${folder}: ${killed} of ${judged.length} noticed (${share.toFixed(1)} %), ${equivalents} equivalent`,
+    );
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+await main();
