@@ -5,18 +5,16 @@
 import type { Duplex } from 'node:stream';
 import type { Client } from '../keys/account-key.js';
 import type { Notice } from '../protocol/notice.js';
-import type { Refusal } from '../protocol/refusal.js';
-import { ServerSession, type Outcome, type SessionEvent } from '../protocol/server-session.js';
+import { ServerSession, type SessionEvent } from '../protocol/server-session.js';
 import { ConnectionClocks, type ClockSettings } from './connection-clocks.js';
 import type { ConnectionLines } from './connection-lines.js';
-import type { PlaceHolder, RequestPlaces } from './request-places.js';
-import type { Admission, SigningService } from './signing-service.js';
+import type { RequestPlaces } from './request-places.js';
+import { RequestsInHand } from './requests-in-hand.js';
+import type { SigningService } from './signing-service.js';
 import type { TurnScheduler, Worker } from './turn-scheduler.js';
 
 /** Bytes that are taken from the stream at once; it must not be more than its high-water mark. */
 export const READ_BYTES = 4096;
-/** Refusals of any kind after which a connection is closed, though it asked for !errors. */
-const MAX_REFUSED_REQUESTS = 64;
 const WAITING: Notice = {
   code: 'waiting',
   detail: 'the token takes long; it may want to be touched, where clavigerd runs',
@@ -44,14 +42,8 @@ export class Connection implements Worker {
   readonly #options: ConnectionOptions;
   readonly #session: ServerSession;
   readonly #clocks: ConnectionClocks;
-  readonly #holder: PlaceHolder;
+  readonly #inHand: RequestsInHand;
   readonly #isTold: boolean; // in a line of its own
-  /** Bytes of the line in hand for which a place was taken that nobody uses yet. */
-  #unusedPlace: number | undefined;
-  #isOverdue = false;
-  #refused = 0;
-  /** Refusals that may not leave yet: meanwhile no line is taken. */
-  #heldRefusals = 0;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
@@ -61,20 +53,17 @@ export class Connection implements Worker {
     this.#session = new ServerSession((event) => {
       this.#onSessionEvent(event);
     });
-    const onPlace = (): void => {
-      this.#wake();
-    };
-    this.#holder = { requests: 0, bytes: 0, onPlace };
     this.#clocks = new ConnectionClocks(stream, options.clocks, {
       onHalfLine: () => {
         this.destroy('half a line for too long');
       },
       onSilence: () => this.#onSilence(),
       onNoPlace: () => {
-        this.#isOverdue = true;
+        this.#inHand.giveUpPlace();
         this.#wake();
       },
     });
+    this.#inHand = this.#newInHand(options);
     this.#listen(stream);
     stream.write(options.greeting);
     this.#isTold = lines.connected(client.connection);
@@ -98,19 +87,48 @@ export class Connection implements Worker {
       stream.read(); // unread input would turn the close into a reset that loses our last reply
       return stream.readableLength > 0;
     }
-    const bytes = this.#heldRefusals > 0 ? undefined : this.#session.nextLineBytes;
+    const bytes = this.#inHand.isHeld ? undefined : this.#session.nextLineBytes;
     if (bytes === undefined || stream.writableNeedDrain) {
-      this.#options.places.leave(this.#holder); // others may have the place that it cannot use
+      this.#inHand.leavePlaces(); // others may have the place that it cannot use
       return false;
     }
-    if (!this.#takePlace(bytes)) {
+    if (!this.#inHand.takePlace(bytes)) {
       return false;
     }
     this.#session.takeLine();
-    this.#returnUnusedPlace();
+    this.#inHand.returnUnusedPlace();
     this.#clocks.watchLine(false);
     this.#fill();
     return this.#isReady;
+  }
+
+  #newInHand({ client, service, places }: ConnectionOptions): RequestsInHand {
+    return new RequestsInHand({
+      client,
+      service,
+      places,
+      onPlace: () => {
+        this.#wake();
+      },
+      watchPlace: (isWaiting) => {
+        this.#clocks.watchPlace(isWaiting);
+      },
+      onNotice: () => {
+        this.#session.notify(WAITING);
+      },
+      onAnswer: (id, outcome) => {
+        if (!this.#closed) {
+          this.#session.answer(id, outcome);
+          this.#wakeIfReady();
+        }
+      },
+      onTooManyRefusals: () => {
+        if (!this.#closed) {
+          this.#session.abandon('too many refused requests');
+        }
+      },
+      isGone: () => this.#closed,
+    });
   }
 
   #listen(stream: Duplex): void {
@@ -162,7 +180,7 @@ export class Connection implements Worker {
     if (this.#closed) {
       return stream.readableLength > 0;
     }
-    const isHeld = this.#heldRefusals > 0 || stream.writableNeedDrain;
+    const isHeld = this.#inHand.isHeld || stream.writableNeedDrain;
     return !isHeld && this.#session.nextLineBytes !== undefined;
   }
 
@@ -176,33 +194,10 @@ export class Connection implements Worker {
     this.#options.scheduler.wake(this);
   }
 
-  /** True when the next line may be taken: there is a place for it, or it is to be refused. */
-  #takePlace(bytes: number): boolean {
-    const { places } = this.#options;
-    const isTaken = places.tryTake(this.#holder, bytes);
-    if (!isTaken && !this.#isOverdue) {
-      // Whoever has requests in the queue goes on when one of them is answered.
-      this.#clocks.watchPlace(this.#holder.requests === 0);
-      return false;
-    }
-    this.#unusedPlace = isTaken ? bytes : undefined;
-    places.leave(this.#holder);
-    this.#clocks.watchPlace(false);
-    return true;
-  }
-
-  #returnUnusedPlace(): void {
-    if (this.#unusedPlace !== undefined) {
-      this.#options.places.release(this.#holder, this.#unusedPlace);
-      this.#unusedPlace = undefined;
-    }
-    this.#isOverdue = false;
-  }
-
   #onSessionEvent(event: SessionEvent): void {
     switch (event.kind) {
       case 'request':
-        this.#onRequest(event.id, event.line);
+        this.#inHand.take(event.id, event.line);
         break;
       case 'no-line':
         this.#options.service.refuseLine(event.error, this.client.connection);
@@ -216,63 +211,6 @@ export class Connection implements Worker {
         this.#clocks.endStream();
         this.#wakeIfReady();
         break;
-    }
-  }
-
-  #onRequest(id: number, line: Buffer): void {
-    const { service, places } = this.#options;
-    const bytes = this.#unusedPlace;
-    const admission = service.admit(line, this.client.connection, bytes !== undefined);
-    if (admission.kind === 'refused') {
-      this.#onRefused(id, admission);
-      return;
-    }
-    this.#unusedPlace = undefined;
-    const releasePlace = places.releaser(this.#holder, bytes ?? 0);
-    const peer = {
-      client: this.client,
-      onNotice: (): void => {
-        this.#session.notify(WAITING);
-      },
-      isGone: (): boolean => this.#closed,
-      onDecided: (): void => {
-        this.#heldRefusals += 1;
-        releasePlace();
-      },
-    };
-    // `sign` never rejects: its trouble is an outcome.
-    void service.sign(admission.request, peer).then((outcome) => {
-      releasePlace();
-      if (outcome.kind === 'refusal') {
-        this.#answerRefusal(id, outcome.refusal);
-      } else {
-        this.#answer(id, outcome);
-      }
-    });
-  }
-
-  /** What stands behind it is not read before it is told, or the connection closed over it. */
-  #onRefused(id: number, { told }: Admission & { kind: 'refused' }): void {
-    this.#heldRefusals += 1;
-    void told.then((refusal) => {
-      this.#answerRefusal(id, refusal);
-    });
-  }
-
-  /** Nobody is refused by the dozen in good faith, and each refusal costs a line of the log. */
-  #answerRefusal(id: number, refusal: Refusal): void {
-    this.#heldRefusals -= 1;
-    this.#refused += 1;
-    this.#answer(id, { kind: 'refusal', refusal });
-    if (this.#refused >= MAX_REFUSED_REQUESTS && !this.#closed) {
-      this.#session.abandon('too many refused requests');
-    }
-  }
-
-  #answer(id: number, outcome: Outcome): void {
-    if (!this.#closed) {
-      this.#session.answer(id, outcome);
-      this.#wakeIfReady();
     }
   }
 
@@ -292,7 +230,7 @@ export class Connection implements Worker {
     }
     this.#closed = true;
     this.#clocks.stop();
-    this.#options.places.leave(this.#holder);
+    this.#inHand.leavePlaces();
     this.#options.service.forget(this.client);
     this.#options.lines.closed(this.client.connection, reason, this.#isTold);
   }

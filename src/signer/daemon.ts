@@ -14,6 +14,7 @@ import type { NamedPolicy } from '../policy/named-policy.js';
 import { descriptorLimit, openDescriptorCount } from '../sys/descriptor-limit.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
+import { keepYoungGenerationSmall } from '../sys/young-generation.js';
 import type { BudgetLedger } from './budget-ledger.js';
 import { shareDescriptors } from './descriptor-shares.js';
 import type { RefusalRegister } from './refusal-register.js';
@@ -60,6 +61,7 @@ export async function runDaemon(
   passedSockets: readonly PassedSocket[],
 ): Promise<void> {
   const { log, stopped } = options;
+  keepYoungGenerationSmall();
   const accounts = withinDescriptors(options);
   const scheduler = newScheduler();
   const posts = accounts.map((served) => postsOf(options, served, scheduler));

@@ -6,6 +6,7 @@ import { chmodSync, lchownSync, type Stats } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { READ_BYTES } from './connection.js';
+import { withSmallReads } from '../sys/accepted-socket.js';
 import { assertSocketPath, existingEntry } from '../sys/safe-path.js';
 
 const SOCKET_UMASK = 0o177;
@@ -128,7 +129,9 @@ function setRights(path: string, { mode, groupId }: SocketRights): void {
 
 function newServer(onConnection: ConnectionHandler): Server {
   // Half-open: a client may end its side and still read the answers to what it asked.
-  return createServer({ allowHalfOpen: true, highWaterMark: READ_BYTES }, onConnection);
+  return createServer({ allowHalfOpen: true }, (accepted) => {
+    onConnection(withSmallReads(accepted, READ_BYTES));
+  });
 }
 
 function started(server: Server, name: string, listen: () => void): Promise<void> {

@@ -20,7 +20,7 @@ export interface PlaceLimits {
 /** What a request is counted with, on average: four times what most have. */
 const BYTES_PER_REQUEST = 4096;
 /** Of lines that wait for a key, in the whole daemon; what is made of them has several times as many bytes. */
-const MAX_BYTES_IN_ALL = 16 * 1024 * 1024;
+const MAX_BYTES_IN_ALL = 4 * 1024 * 1024;
 
 /** The places of one of so many listeners. */
 export function limitPlaces(maxQueuedRequests: number, listenerCount: number): PlaceLimits {

@@ -68,14 +68,19 @@ export async function benchHostileLoad(scope: Scope, load: string): Promise<void
     '\nMost resident memory of the daemon, without its helpers (MiB), while a request waits for the token',
   );
   const empty = Buffer.concat([linesOf(lines.read, 1), Buffer.from('\r\n'.repeat(64 * 1024))]);
-  for (const [name, listener, connections, bytes] of [
-    ['at rest', 'reader', 0, empty],
-    [`${MOST} connections, 128 KiB of empty lines each`, 'reader', MOST, empty],
-    [`${MOST} connections, 32 orders of 32 KiB each`, 'web', MOST, linesOf(lines.order, 32)],
+  const orders = linesOf(lines.order, 32);
+  for (const [name, listeners, connections, bytes] of [
+    ['at rest', [], 0, empty],
+    [`${MOST} connections, idle`, ['reader'], MOST, Buffer.alloc(0)],
+    [`${MOST} connections, 128 KiB of empty lines each`, ['reader'], MOST, empty],
+    [`${MOST} connections, 32 orders of 32 KiB each`, ['web'], MOST, orders],
+    [`twice ${MOST} connections, such orders`, ['reader', 'web'], MOST, orders],
   ] as const) {
     await onBed(async (bed, own) => {
       bed.token.setFaults(`C_Sign sleep=${HELD_MS}`);
-      await startFlood(own, { socket: bed[listener], connections, bytes });
+      for (const listener of listeners) {
+        await startFlood(own, { socket: bed[listener], connections, bytes });
+      }
       await sleep(HELD_MS);
       say(`  ${name.padEnd(56)} ${peakMiB(bed.daemon.pid).toFixed(0).padStart(6)}`);
     });

@@ -119,9 +119,9 @@ describe('RequestPlaces', () => {
 });
 
 describe('limitPlaces', () => {
-  it('allows 4 KiB a request, and in the whole daemon 16 MiB', () => {
+  it('allows 4 KiB a request, and in the whole daemon 4 MiB', () => {
     assert.deepEqual(limitPlaces(1024, 1), { requests: 1024, bytes: 4 * 1024 * 1024 });
-    assert.deepEqual(limitPlaces(100_000, 1), { requests: 100_000, bytes: 16 * 1024 * 1024 });
-    assert.deepEqual(limitPlaces(1024, 64), { requests: 1024, bytes: 256 * 1024 });
+    assert.deepEqual(limitPlaces(100_000, 1), { requests: 100_000, bytes: 4 * 1024 * 1024 });
+    assert.deepEqual(limitPlaces(1024, 64), { requests: 1024, bytes: 64 * 1024 });
   });
 });
