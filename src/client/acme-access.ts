@@ -7,7 +7,8 @@ import { systemTiming } from '../acme/timing.js';
 import { TracedHttp } from '../acme/traced-http.js';
 import type { ClavigerConfig } from '../config/claviger-config.js';
 import { systemClock } from '../lib/clock.js';
-import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { pathTrouble } from '../sys/path-trouble.js';
 import { assertUnwritableByOthers } from '../sys/safe-path.js';
 import type { ClientState } from './client-state.js';
 import { readBoundedFile } from './bounded-file.js';
@@ -118,8 +119,8 @@ async function openAndUse<T>(
 
 /**
  * Reads a PEM bundle of certificates that are trusted.
- * @throws AppError CLIENT_CERTIFICATE when it is missing, too large or holds no certificate;
- *   SYS_UNSAFE_PATH when others can write it, or put another file there
+ * @throws AppError SYS_PATH when it is missing or closed to this user; CLIENT_CERTIFICATE when it is too large or holds
+ *   no certificate; SYS_UNSAFE_PATH when others can write it, or put another file there
  */
 export async function readBundle(path: string): Promise<string> {
   let text: string;
@@ -132,9 +133,9 @@ export async function readBundle(path: string): Promise<string> {
     if (isAppError(error)) {
       throw new AppError(error.code, `CA file: ${error.message}`, { hint: error.hint });
     }
-    throw new AppError('CLIENT_CERTIFICATE', `CA file ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw systemCodeOf(error) === undefined
+      ? new AppError('CLIENT_CERTIFICATE', `CA file ${path}: ${messageOf(error)}`)
+      : pathTrouble('CA file', path, error, 'correct --ca-file or --server-ca-file');
   }
   if (!text.includes('-----BEGIN CERTIFICATE-----')) {
     throw new AppError('CLIENT_CERTIFICATE', `CA file ${path}: has no PEM certificate`);

@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { CertificateConfig } from '../config/claviger-certificate.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import type { NewFile } from '../sys/atomic-file.js';
+import { pathTrouble } from '../sys/path-trouble.js';
 import type { ClientContext } from './acme-access.js';
 import { readBoundedFile } from './bounded-file.js';
 import { formatCertificates, parseCertificates, type Chain } from './certificate-chain.js';
@@ -92,12 +93,14 @@ export function warnOfDamage(
   }
 }
 
-/** @throws AppError CLIENT_CERTIFICATE */
+/** @throws AppError SYS_PATH when it is missing or closed to this user, CLIENT_CERTIFICATE */
 export async function readCertificateFile(path: string): Promise<Buffer> {
   try {
     return await readBoundedFile(path, MAX_CERTIFICATE_FILE_BYTES);
   } catch (error) {
-    throw new AppError('CLIENT_CERTIFICATE', `${path}: ${messageOf(error)}`, { cause: error });
+    throw systemCodeOf(error) === undefined
+      ? new AppError('CLIENT_CERTIFICATE', `${path}: ${messageOf(error)}`, { cause: error })
+      : pathTrouble('certificate file', path, error, 'correct the path');
   }
 }
 

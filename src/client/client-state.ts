@@ -1,6 +1,7 @@
 // What the client remembers from one run to the next: one folder of small JSON files. Runs in the client's master.
-// Nothing here is needed to be right. A file that is missing, damaged or of an older version counts as absent, and a
-// folder that cannot be used is told and done without: the next run then asks the authority again. No secret goes in.
+// A file that is missing, damaged or of an older version counts as absent, and a folder that cannot be used is told and
+// done without: the next run then asks the authority again. What no authority tells, which keys are compromised, is
+// lost with its file; whoever cannot write it warns. No secret goes in.
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';

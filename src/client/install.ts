@@ -11,6 +11,8 @@ import { readBoundedFile } from './bounded-file.js';
 
 /** Nothing larger is a certificate file of ours to replace. */
 const MAX_REPLACED_BYTES = 1024 * 1024;
+/** A folder like that stays so until somebody changes it, or the configuration. */
+const CLOSED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EROFS']);
 
 export interface Installation {
   /** The files to be replaced. */
@@ -23,7 +25,7 @@ export interface Installation {
 /**
  * Checks that files can be put in place later: before a certificate is ordered, not after; and that
  * no private key is lost by it, however its file is named.
- * @throws AppError CLIENT_INSTALL; SYS_UNSAFE_PATH for a folder that another user could put another one in place of
+ * @throws AppError CLIENT_INSTALL; SYS_PATH for a folder that is missing or closed to this user, SYS_UNSAFE_PATH for one that another user could put another one in place of
  */
 export async function assertInstallable(plan: Installation): Promise<void> {
   const { outputs, key, isNewKey } = plan;
@@ -47,8 +49,10 @@ async function assertWritableFolder(path: string): Promise<void> {
     await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
     await assertRoom(directory);
   } catch (error) {
-    const isMissing = systemCodeOf(error) === 'ENOENT';
-    throw new AppError('CLIENT_INSTALL', `${path}: cannot be written: ${messageOf(error)}`, {
+    const code = systemCodeOf(error) ?? '';
+    const isMissing = code === 'ENOENT';
+    const kind = isMissing || CLOSED.has(code) ? 'SYS_PATH' : 'CLIENT_INSTALL';
+    throw new AppError(kind, `${path}: cannot be written: ${messageOf(error)}`, {
       hint: isMissing ? `create the folder: mkdir -p ${directory}` : roomHint(error),
       cause: error,
     });

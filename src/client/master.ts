@@ -80,8 +80,12 @@ export async function revokeCommand(
   await withOwnSession(context, async (session) => {
     const isNow = await revokeCertificate(session, leaf.raw, reason);
     const name = printable(leaf.subjectAltName ?? 'without names', 300);
-    await rememberRevocation(context.state, leaf, reason, systemClock.now());
     context.report(isNow ? `revoked ${path} (${name})` : `${path} was revoked already`);
+    if (!(await rememberRevocation(context.state, leaf, reason, systemClock.now()))) {
+      context.warn(
+        `${path}: that it was revoked could not be remembered; no later run knows it: move a compromised key away, and have the certificate replaced by renew --force`,
+      );
+    }
   });
 }
 

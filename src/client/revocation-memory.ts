@@ -21,18 +21,18 @@ const KEY: StateKind<Revocation> = { name: 'compromised-key', schema };
  * Remembers a certificate as revoked, and its key as compromised where that was the reason.
  * @param reason a CRLReason code
  * @param now milliseconds since 1970
+ * @returns false where it could not be
  */
 export async function rememberRevocation(
   state: ClientState,
   leaf: X509Certificate,
   reason: number | undefined,
   now: number,
-): Promise<void> {
+): Promise<boolean> {
   const revocation = { revokedAt: new Date(now).toISOString() };
-  await state.write(CERTIFICATE, [hashOf(leaf.raw)], revocation);
-  if (reason === KEY_COMPROMISE) {
-    await state.write(KEY, [hashOfKey(leaf.publicKey)], revocation);
-  }
+  const isKeyKnown =
+    reason !== KEY_COMPROMISE || (await state.write(KEY, [hashOfKey(leaf.publicKey)], revocation));
+  return (await state.write(CERTIFICATE, [hashOf(leaf.raw)], revocation)) && isKeyKnown;
 }
 
 /** When the certificate was revoked from here, ISO 8601; undefined when it was not. */

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import type { ServerKeyType } from '../config/claviger-schema.js';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import type { NewFile } from '../sys/atomic-file.js';
+import { pathTrouble } from '../sys/path-trouble.js';
 import { assertOpenedThere } from '../sys/safe-path.js';
 import { readBoundedFile } from './bounded-file.js';
 
@@ -65,7 +66,7 @@ export async function openServerKey(
 /**
  * The key in a file; undefined when there is no file.
  * @throws AppError CLIENT_KEY when others can read it, or it is no unencrypted PEM private key; SYS_UNSAFE_PATH
- *   when others could put another file there
+ *   when others could put another file there; SYS_PATH when it is closed to this user
  */
 export async function readServerKey(path: string): Promise<KeyObject | undefined> {
   const pem = await readPrivateFile(path);
@@ -111,9 +112,12 @@ async function readPrivateFile(path: string): Promise<Buffer | undefined> {
     if (systemCodeOf(error) === 'ENOENT') {
       return undefined;
     }
-    throw error instanceof AppError
-      ? error
-      : new AppError('CLIENT_KEY', `${path}: ${messageOf(error)}`, { cause: error });
+    if (error instanceof AppError) {
+      throw error;
+    }
+    throw systemCodeOf(error) === undefined
+      ? new AppError('CLIENT_KEY', `${path}: ${messageOf(error)}`, { cause: error })
+      : pathTrouble('key', path, error);
   }
 }
 

@@ -21,7 +21,7 @@ type Written = Map<string, Pick<Stats, 'dev' | 'ino'>>;
 
 /**
  * Opens the folder of the answers below a document root, making what is missing.
- * @throws AppError CLIENT_CHALLENGE when it is not there or cannot be used
+ * @throws AppError SYS_PATH when there is no such folder, CLIENT_CHALLENGE when it cannot be used
  */
 export async function openWebroot(webroot: string): Promise<ChallengeAnswers> {
   const root = await openRoot(webroot);
@@ -52,9 +52,10 @@ async function openRoot(webroot: string): Promise<HeldDirectory> {
     if (isAppError(error)) {
       throw new AppError('CLIENT_CHALLENGE', `webroot: ${error.message}`, { hint: error.hint });
     }
-    const problem =
-      systemCodeOf(error) === 'ENOTDIR' ? 'is not a folder' : withoutPath(messageOf(error));
-    throw new AppError('CLIENT_CHALLENGE', `webroot: ${webroot}: ${problem}`, {
+    const code = systemCodeOf(error);
+    const problem = code === 'ENOTDIR' ? 'is not a folder' : withoutPath(messageOf(error));
+    const kind = code === 'ENOTDIR' || code === 'ENOENT' ? 'SYS_PATH' : 'CLIENT_CHALLENGE';
+    throw new AppError(kind, `webroot: ${webroot}: ${problem}`, {
       hint: ROOT_HINT,
       cause: error,
     });

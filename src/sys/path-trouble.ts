@@ -1,11 +1,11 @@
 // What is wrong with a path that the configuration names: which step of it is missing, or closed to which user.
 // Any process, for error messages alone; nothing is opened.
 
-import { accessSync, constants, lstatSync } from 'node:fs';
+import { accessSync, constants, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AppError, systemCodeOf } from '../lib/errors.js';
 import { systemReason } from '../lib/system-reason.js';
-import { currentUser } from './file-owner.js';
+import { currentUser, sharedFolderAdvice } from './file-owner.js';
 
 /** The next start fails over these as well, until somebody changes the path or what is there. */
 const LASTING: ReadonlySet<string> = new Set([
@@ -49,17 +49,46 @@ function describe(
   if (code !== 'EACCES' && code !== 'EPERM') {
     return { problem: `${path}: ${systemReason(error)}` };
   }
+  return describeClosed(path);
+}
+
+/** A folder is never to be given away for it: it may be a whole system's. */
+function describeClosed(path: string): { readonly problem: string; readonly advice: string } {
   const user = currentUser();
   const closed = firstClosedFolder(path);
-  return closed === undefined
+  if (closed !== undefined) {
+    return {
+      problem: `${path} may not be opened by ${user}: the folder ${closed} is closed to it`,
+      advice: `this runs as ${user}: keep the file in a folder that this user gets into`,
+    };
+  }
+  const folder = folderToWrite(path);
+  return folder === undefined
     ? {
         problem: `${path} may not be opened by ${user}`,
-        advice: `this runs as ${user}: give the file to that user, or to a group of it`,
+        advice: `this runs as ${user}: give the file to that user, or, if it is no secret, to a group of it`,
       }
     : {
-        problem: `${path} may not be opened by ${user}: the folder ${closed} is closed to it`,
-        advice: `this runs as ${user}: keep the file in a folder that this user gets into`,
+        problem: `${user} may not write in the folder ${folder}`,
+        advice: sharedFolderAdvice(folder),
       };
+}
+
+/** The path itself when it is a folder, or the one in which it would be made; undefined for a file that is there. */
+function folderToWrite(path: string): string | undefined {
+  let at = path;
+  while (at !== dirname(at) && !exists(at)) {
+    at = dirname(at);
+  }
+  return at !== path || isFolder(at) ? at : undefined;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // a symbolic link into what is closed
+  }
 }
 
 function firstMissing(path: string): string {
@@ -93,7 +122,7 @@ function isPassable(folder: string): boolean {
   try {
     accessSync(folder, constants.X_OK);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return systemCodeOf(error) === 'ENOENT';
   }
 }

@@ -84,20 +84,25 @@ describe('claviger issue', () => {
     atEnd(t, () => {
       blocked.close();
     });
-    const failures: readonly (readonly [readonly string[], RegExp])[] = [
+    const failures: readonly (readonly [readonly string[], RegExp, number?])[] = [
       [[], /key\.pem: is not a PEM private key/],
       [
         ['--key=other.key', '--cert=missing/cert.pem'],
         /missing\/cert\.pem: cannot be written[^]*hint: create the folder/,
+        2,
       ],
       [['--key=other.key', `--listen=127.0.0.1:${port}`], /cannot listen on[^]*hint: .*--webroot/],
-      [['--key=other.key', '--webroot=missing'], /webroot: missing: ENOENT/],
-      [['--key=other.key', '--ca-file=missing.pem'], /CA file missing\.pem/],
+      [['--key=other.key', '--webroot=missing'], /webroot: missing: ENOENT/, 2],
+      [
+        ['--key=other.key', '--ca-file=missing.pem'],
+        /CA file: there is no missing\.pem\n.*hint: correct --ca-file/,
+        2,
+      ],
       [['--key=other.key', '--ca-file=claviger.toml'], /has no PEM certificate/],
     ];
-    for (const [args, pattern] of failures) {
+    for (const [args, pattern, code = 1] of failures) {
       const result = await issue(...args);
-      assert.equal(result.code, 1, args.join(' '));
+      assert.equal(result.code, code, args.join(' '));
       assert.match(result.stderr, pattern);
     }
     await writeFile(key, '');

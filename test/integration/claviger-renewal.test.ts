@@ -6,6 +6,7 @@ import {
   appendFile,
   chmod,
   chown,
+  mkdir,
   readFile,
   readdir,
   stat,
@@ -113,6 +114,19 @@ describe('claviger renew', () => {
     await renew();
     assert.equal(await readFile(`${key}.compromised`, 'utf8'), stolen);
     assert.ok((await readdir(claviger.folder)).includes('site.key.compromised-2'));
+  });
+
+  it('is told, also with --quiet, when a revocation could not be remembered', async (t) => {
+    const { claviger, full } = await prepare(t, 'forgotten.test');
+    const state = join(claviger.folder, 'open');
+    await mkdir(state);
+    await chmod(state, 0o777);
+    const options = ['--quiet', '--reason=keyCompromise', `--state-directory=${state}`];
+    const { stderr } = await mustRunClient(claviger, ['revoke', full, ...options]);
+    assert.match(stderr, /^claviger: warning: \S+site\.pem: .*could not be remembered.*move/m);
+    // Where it can be, there is nothing to tell.
+    const again = await mustRunClient(claviger, ['revoke', full, ...options.slice(0, 2)]);
+    assert.equal(again.stderr, '');
   });
 
   it('goes on after a change of the key’s type, and with a key that spells its curve out', async (t) => {

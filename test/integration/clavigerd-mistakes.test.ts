@@ -2,7 +2,7 @@
 // are obeyed as they are written, so none may do harm.
 
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { runClavigerd } from '../support/clavigerd.js';
@@ -26,6 +26,7 @@ interface Mistake {
   readonly isChecked?: boolean;
 }
 
+const NOBODY = 65_534;
 const RAW = /E(?:NOENT|ACCES|NOTDIR)\b|expected never|got undefined/;
 const KEY = 'privkey = "file:@/account.pem"\nsocket = "@/S"\n';
 const TOKEN = 'pkcs11:token=none;object=x?module-name=softhsm2';
@@ -248,6 +249,25 @@ describe('a mistake with clavigerd is told so that it can be mended', () => {
       result.stderr,
       /hint: this runs as nobody \(user ID 65534\): keep the file in a folder/,
     );
+  });
+
+  it('a folder that the user of the service may not write in is not to be given away', async (t) => {
+    const { folder } = await makeBed(t);
+    await chmod(folder, 0o755);
+    await chown(join(folder, 'account.pem'), NOBODY, NOBODY);
+    const config = join(folder, 'c.toml');
+    const paths = `logfile = "${folder}/x.log"\nstate-directory = "${folder}/some/state"\n`;
+    await writeFile(config, KEY.replaceAll('@', folder) + paths, { mode: 0o644 });
+    for (const more of [[], ['--check']]) {
+      const { code, stderr } = await runCommand('setpriv', [
+        ...[`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', process.execPath],
+        ...[CLAVIGERD, `--config=${config}`, ...more],
+      ]);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, new RegExp(`nobody .* may not write in the folder ${folder}$`, 'm'));
+      assert.match(stderr, new RegExp(`hint: ${folder} stays as it is: name a folder`));
+      assert.doesNotMatch(stderr, /give the file/);
+    }
   });
 
   it('a configuration from a pipe', async (t) => {

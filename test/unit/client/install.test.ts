@@ -116,10 +116,14 @@ describe('installFiles with a new key', () => {
 });
 
 describe('assertInstallable', () => {
-  async function refuse(plan: Installation, pattern: RegExp): Promise<void> {
+  async function refuse(
+    plan: Installation,
+    pattern: RegExp,
+    code = 'CLIENT_INSTALL',
+  ): Promise<void> {
     await assert.rejects(assertInstallable(plan), (error: unknown) => {
       assert.ok(error instanceof AppError);
-      assert.equal(error.code, 'CLIENT_INSTALL');
+      assert.equal(error.code, code);
       assert.match(`${error.message}\n${error.hint ?? ''}`, pattern);
       return true;
     });
@@ -131,9 +135,13 @@ describe('assertInstallable', () => {
     const key = join(folder, 'key.pem');
     const plan = (...outputs: string[]): Installation => ({ outputs, key, isNewKey: true });
     await assertInstallable(plan(join(folder, 'a.pem')));
-    await refuse(plan(join(folder, 'no', 'a.pem')), /mkdir/);
+    await refuse(plan(join(folder, 'no', 'a.pem')), /mkdir/, 'SYS_PATH');
     await refuse(plan(join(folder, 'sub')), /not a regular file/);
-    await refuse({ outputs: [], key: join(folder, 'no', 'key.pem'), isNewKey: true }, /mkdir/);
+    await refuse(
+      { outputs: [], key: join(folder, 'no', 'key.pem'), isNewKey: true },
+      /mkdir/,
+      'SYS_PATH',
+    );
     await symlink(join(folder, 'elsewhere'), key);
     await refuse(plan(), /exists, and is no key/);
   });

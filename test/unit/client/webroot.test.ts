@@ -91,9 +91,9 @@ describe('openWebroot', () => {
 
   it('wants a folder that is there', async (t) => {
     const root = await makeTempDir(t);
-    await assert.rejects(openWebroot(join(root, 'missing')), { code: 'CLIENT_CHALLENGE' });
+    await assert.rejects(openWebroot(join(root, 'missing')), { code: 'SYS_PATH' });
     await writeFile(join(root, 'file'), '');
-    await assert.rejects(openWebroot(join(root, 'file')), { code: 'CLIENT_CHALLENGE' });
+    await assert.rejects(openWebroot(join(root, 'file')), { code: 'SYS_PATH' });
   });
 
   it('takes back what a run that was killed has left, whole or cut short', async (t) => {
