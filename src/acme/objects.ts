@@ -24,6 +24,9 @@ export const accountSchema = v.object({
   orders: v.nullish(v.string()),
 });
 
+/** Why something failed: told as far as it can be read. */
+const reason = v.fallback(v.nullish(problemSchema), undefined);
+
 /** RFC 8555 §7.1.3 */
 export const orderSchema = v.object({
   status: v.picklist(['pending', 'ready', 'processing', 'valid', 'invalid']),
@@ -31,7 +34,7 @@ export const orderSchema = v.object({
   authorizations: v.nullish(v.pipe(v.array(v.string()), v.maxLength(MAX_IDENTIFIERS))),
   finalize: v.nullish(v.string()),
   certificate: v.nullish(v.string()),
-  error: v.nullish(problemSchema),
+  error: reason,
 });
 
 /** RFC 8555 §7.1.2.1 */
@@ -45,7 +48,7 @@ const challengeSchema = v.object({
   status: v.nullish(v.string()),
   url: v.nullish(v.string()),
   token: v.nullish(v.string()),
-  error: v.nullish(problemSchema),
+  error: reason,
 });
 
 /** RFC 8555 §7.1.4 */

@@ -19,7 +19,7 @@ const optionalText = v.fallback(v.optional(text), undefined);
 const identifierSchema = v.object({ type: text, value: text });
 
 const subproblemSchema = v.object({
-  type: v.optional(text, 'about:blank'),
+  type: v.fallback(v.optional(text, 'about:blank'), 'about:blank'),
   detail: optionalText,
   identifier: v.fallback(v.optional(identifierSchema), undefined),
 });

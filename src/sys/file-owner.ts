@@ -15,7 +15,7 @@ export function privateFileAdvice(path: string, { uid }: Owner): string {
 /** For a file of a third user: mostly, root looks at what is a service's. */
 export function foreignOwnerAdvice({ uid }: Owner): string | undefined {
   return process.geteuid?.() === 0
-    ? `if the daemon runs as user ID ${uid}, run this as that user too`
+    ? `if the daemon runs as user ID ${uid}, run this as that user too, with the same file named by --config`
     : undefined;
 }
 

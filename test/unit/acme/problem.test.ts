@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import * as v from 'valibot';
 import type { HttpResponse } from '../../../src/acme/http.js';
+import { orderSchema } from '../../../src/acme/objects.js';
 import {
   formatProblem,
   isProblem,
@@ -60,6 +62,11 @@ describe('a problem document', () => {
   }
 
   it('keeps its readable members when others are nonsense', () => {
+    const nulls = { type: null, detail: 'no', identifier: null };
+    const partly = parseProblem(answer({ detail: 'why', subproblems: [nulls] }));
+    assert.equal(formatProblem(partly), 'why\n  no');
+    const order = v.parse(orderSchema, { status: 'invalid', error: 'for no reason' });
+    assert.deepEqual([order.status, order.error], ['invalid', undefined]);
     const problem = parseProblem(answer({ detail: 'why', subproblems: 'many', algorithms: 3 }));
     assert.equal(formatProblem(problem), 'why');
   });
