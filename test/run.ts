@@ -101,7 +101,8 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
   });
   stream.on('test:fail', (event) => {
     counts.filesWithTests.add(event.file ?? '');
-    if (event.details.type !== 'suite') {
+    // A suite also fails with its tests, which are counted; one that fails by itself may have run none of them.
+    if (event.details.type !== 'suite' || !isOfSubtests(event.details.error)) {
       counts.failed += 1;
     }
   });
@@ -112,6 +113,10 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
   });
   await finished(report);
   return counts;
+}
+
+function isOfSubtests(error: Error): boolean {
+  return 'failureType' in error && error.failureType === 'subtestsFailed';
 }
 
 /** What can be said only when all tests have ended. */

@@ -221,12 +221,13 @@ export class HelperSeat {
 
   #leaveService(error: unknown): void {
     const { log } = this.#options;
-    const reason = printable(messageOf(error));
+    const outage = asOutage(error);
     log(
-      this.#outage === undefined ? 'error' : 'debug',
-      `token: out of service: ${reason}; tried again in ${this.#breaker.delayMs / 1000} s`,
+      // Another reason is news: after "no token" the card of somebody else may have been put in.
+      this.#outage?.message === outage.message ? 'debug' : 'error',
+      `token: out of service: ${printable(messageOf(error))}; tried again in ${this.#breaker.delayMs / 1000} s`,
     );
-    this.#outage = asOutage(error);
+    this.#outage = outage;
     this.#supervisor.retire();
     clearTimeout(this.#probe);
     if (!this.#closed) {

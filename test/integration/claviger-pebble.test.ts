@@ -77,12 +77,13 @@ describe('claviger with Pebble', () => {
     it(`${command} registers an account that the server does not know, where that is configured`, async (t) => {
       const { socket } = await startClavigerd(t, { key: await writeAccountKey(t, 'ES256') });
       const consent = 'agree-tos = true\ncontact = ["mailto:admin@example.org"]\n';
+      const home = await makeTempDir(t);
       const section =
         command === 'renew'
-          ? '[[certificate]]\nnames = ["new.test"]\nkey = "%h/new.key"\nfullchain = "%h/new.pem"\n'
+          ? `[[certificate]]\nnames = ["new.test"]\nkey = "${home}/new.key"\nfullchain = "${home}/new.pem"\n`
           : '';
       const args = command === 'renew' ? ['renew'] : ['issue', 'new.test', ...FILES];
-      const env = { HOME: await makeTempDir(t) };
+      const env = { HOME: home };
       const without = await prepareClaviger(t, pebble, { socket }, section);
       const refused = await without.run(args, { env });
       assert.equal(refused.code, 1, refused.stderr);

@@ -58,6 +58,14 @@ describe('test runner', () => {
     assert.equal(result.code, 1);
   });
 
+  it('fails on a suite that dies before its first test, beside one that passes', async (t) => {
+    const suites =
+      "describe('a', () => { throw 1; }); describe('b', () => { test('c', () => {}); });";
+    const result = await runTree(t, `const { describe } = require('node:test'); ${suites}`);
+    assert.equal(result.code, 1);
+    assert.match(lastLine(result) ?? '', /^4 passed, 1 failed$/);
+  });
+
   it('fails on a file without a test', async (t) => {
     const result = await runTree(t, '');
     assert.equal(result.code, 1);
