@@ -5,7 +5,7 @@ import { decodeBase64Url } from '../lib/base64url.js';
 import { isAppError } from '../lib/errors.js';
 import type { Identifier } from './identifier.js';
 import { fetchOrder, isOrderFor, type PlacedOrder } from './order.js';
-import { ServerProblem } from './problem.js';
+import { isProblem, ServerProblem } from './problem.js';
 import { parseServerUrl } from './server-url.js';
 import type { AcmeSession } from './session.js';
 
@@ -52,10 +52,23 @@ export async function resumeOrder(
       authorizations: (order.authorizations ?? unfinished.authorizations).map(urlOf),
     };
   } catch (error) {
-    const isAnswer = error instanceof ServerProblem && error.status < 500 && error.status !== 429;
-    if (isAnswer || isAppError(error, 'ACME_INVALID')) {
+    if (isRefusal(error) || isAppError(error, 'ACME_INVALID')) {
       return undefined;
     }
     throw error;
   }
+}
+
+/** Statuses, and types of any status, of a server that has not looked at what was asked, nor at the order. */
+const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
+const ELSEWHERE = ['badNonce', 'accountDoesNotExist', 'userActionRequired', 'rateLimited'];
+
+/** True when the server says that it will not have a request, for what that is: the next one fares no better. */
+export function isRefusal(error: unknown): error is ServerProblem {
+  return (
+    error instanceof ServerProblem &&
+    error.status < 500 &&
+    !PASSING_STATUSES.has(error.status) &&
+    !ELSEWHERE.some((name) => isProblem(error, name))
+  );
 }

@@ -6,8 +6,8 @@ import { keyAuthorization } from '../acme/challenge.js';
 import type { Identifier } from '../acme/identifier.js';
 import { issueCertificate } from '../acme/issue.js';
 import type { OrderUrls } from '../acme/order.js';
-import { ServerProblem } from '../acme/problem.js';
 import type { Registration } from '../acme/session.js';
+import { isRefusal } from '../acme/unfinished-order.js';
 import { outputsOf, type CertificateConfig } from '../config/claviger-certificate.js';
 import type { ClavigerConfig } from '../config/claviger-config.js';
 import { systemClock } from '../lib/clock.js';
@@ -200,9 +200,8 @@ async function chooseUsable(
 
 /** True when there is nothing to go on with: the order failed, or the server will not have it. */
 function isOver(error: unknown, isNew: boolean): boolean {
-  if (error instanceof ServerProblem) {
-    const { status } = error;
-    return status < 500 && ![408, 425, 429].includes(status) && !(status === 404 && isNew);
+  if (isRefusal(error)) {
+    return !(error.status === 404 && isNew);
   }
   return (
     isAppError(error, 'ACME_ORDER_FAILED') ||

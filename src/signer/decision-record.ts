@@ -102,50 +102,46 @@ export class DecisionRecord {
   }
 
   /** @returns when it may be told, and whether: what is not on record, or counted with one that is, is not told. */
-  async denied(request: DecidedRequest, { rule, reason }: Reason): Promise<boolean> {
+  denied(request: DecidedRequest, { rule, reason }: Reason): Promise<boolean> {
     const entry = { ...this.#entryOf('denied', request), rule, code: 'denied', reason };
-    return await this.#refuse(entry, request);
+    return this.#refuse(entry, request);
   }
 
   /** A budget is used up. @returns as `denied` */
-  async rateLimited(request: DecidedRequest, { rule, reason }: Reason): Promise<boolean> {
+  rateLimited(request: DecidedRequest, { rule, reason }: Reason): Promise<boolean> {
     const code = 'rate-limited';
-    return await this.#refuse({ ...this.#entryOf(code, request), rule, code, reason }, request);
+    return this.#refuse({ ...this.#entryOf(code, request), rule, code, reason }, request);
   }
 
   /** @param peeked the url that the header said, if it could be read that far. @returns as `denied` */
-  async malformed(connection: string, reason: string, peeked?: string): Promise<boolean> {
+  malformed(connection: string, reason: string, peeked?: string): Promise<boolean> {
     const code = 'malformed';
     const url = peeked === undefined ? undefined : cut(peeked, MAX_REFUSED_URL);
     const scope = { event: 'decision', verdict: code, ...this.#scope } as const;
     const entry = { ...scope, connection, url, code, reason };
-    return await this.#refusals.add({ entry, names: [] }, 'warning');
+    return this.#refusals.add({ entry, names: [] }, 'warning');
   }
 
   /** Our own trouble, or the token's; or the client has left before its turn. @returns as `denied` */
-  async failed(request: DecidedRequest, error: unknown): Promise<boolean> {
+  failed(request: DecidedRequest, error: unknown): Promise<boolean> {
     const reason = messageOf(error);
     if (isAppError(error, 'KEY_CANCELLED')) {
-      return await this.#refuse(
-        { ...this.#entryOf('cancelled', request), reason },
-        request,
-        'info',
-      );
+      return this.#refuse({ ...this.#entryOf('cancelled', request), reason }, request, 'info');
     }
     const code = error instanceof AppError ? error.code : 'unexpected';
     const hint = hintLineOf(error);
     const entry = { ...this.#entryOf('failed', request), code, reason };
-    return await this.#refuse(entry, request, 'error', hint);
+    return this.#refuse(entry, request, 'error', hint);
   }
 
-  async #refuse(
+  #refuse(
     entry: AuditEntry,
     request: DecidedRequest,
     level: LogLevel = 'warning',
     hint?: string,
   ): Promise<boolean> {
     const names = (namesOf(request) ?? []).map((name) => cut(name, MAX_REFUSED_NAME));
-    return await this.#refusals.add({ entry, names }, level, hint);
+    return this.#refusals.add({ entry, names }, level, hint);
   }
 
   #entryOf(verdict: AuditVerdict, decided: DecidedRequest, sha256 = hashOf(decided)): AuditEntry {

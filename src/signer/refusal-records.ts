@@ -58,10 +58,14 @@ export class RefusalRecords {
    * Counts a refusal, and records it now or with others.
    * @returns when its reply may leave; false when it cannot be recorded, and is not to be told. Never rejects.
    */
-  async add(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
-    const now = performance.now();
-    this.#pace.take(1, now);
-    const isRecorded = await this.#record(refused, level, hint);
+  add(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
+    this.#pace.take(1, performance.now());
+    return this.#paced(this.#record(refused, level, hint));
+  }
+
+  /** Knows nothing of the refusal: thousands may wait here, and their names would be a hundred times as much. */
+  async #paced(recorded: Promise<boolean>): Promise<boolean> {
+    const isRecorded = await recorded;
     const delay = Math.min(this.#pace.waitMs(performance.now()), MAX_DELAY_MS);
     if (delay > 0) {
       await sleep(delay, undefined, { ref: false });
@@ -69,18 +73,27 @@ export class RefusalRecords {
     return isRecorded;
   }
 
-  async #record(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
+  #record(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
     if (this.#register.reserve?.hasRoom() === false || this.#waiting.length >= MAX_WAITING) {
       this.#lose();
-      return false;
+      return Promise.resolve(false);
     }
     this.#tellLost();
     const kind = kindOf(refused.entry);
     if (!this.#joins.take(refused, systemClock.now())) {
       this.#schedule();
-      return (await this.#firsts.get(kind)) ?? true;
+      return this.#firsts.get(kind) ?? Promise.resolve(true);
     }
-    const first = this.#recordFirst(refused, level, hint);
+    return this.#recordFirst(kind, refused, level, hint);
+  }
+
+  async #recordFirst(
+    kind: string,
+    refused: Refused,
+    level: LogLevel,
+    hint: string | undefined,
+  ): Promise<boolean> {
+    const first = this.#whenWritten(refused, level, hint);
     this.#firsts.set(kind, first);
     const isRecorded = await first;
     this.#firsts.delete(kind);
@@ -91,7 +104,7 @@ export class RefusalRecords {
     return isRecorded;
   }
 
-  #recordFirst({ entry }: Refused, level: LogLevel, hint?: string): Promise<boolean> {
+  #whenWritten({ entry }: Refused, level: LogLevel, hint?: string): Promise<boolean> {
     return new Promise((resolve) => {
       const write = (): void => {
         this.#tell(level, eventOf(entry), { ...fieldsOf(entry), hint });

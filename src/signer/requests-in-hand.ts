@@ -6,7 +6,7 @@ import type { Client } from '../keys/account-key.js';
 import type { Refusal } from '../protocol/refusal.js';
 import type { Outcome } from '../protocol/server-session.js';
 import type { PlaceHolder, RequestPlaces } from './request-places.js';
-import type { Admission, SigningService } from './signing-service.js';
+import type { Refused, SigningService } from './signing-service.js';
 
 /** Refusals of any kind after which a connection is closed, though it asked for !errors. */
 const MAX_REFUSED_REQUESTS = 64;
@@ -90,25 +90,19 @@ export class RequestsInHand {
     }
     this.#unusedPlace = undefined;
     const releasePlace = places.releaser(this.#holder, bytes ?? 0);
-    const onDecided = (): void => {
-      this.#heldRefusals += 1;
-      releasePlace();
-    };
     // `sign` never rejects: its trouble is an outcome.
-    void service
-      .sign(admission.request, { client, onNotice, isGone, onDecided })
-      .then((outcome) => {
-        releasePlace();
-        if (outcome.kind === 'refusal') {
-          this.#answerRefusal(id, outcome.refusal);
-        } else {
-          this.#options.onAnswer(id, outcome);
-        }
-      });
+    void service.sign(admission.request, { client, onNotice, isGone }).then((outcome) => {
+      releasePlace();
+      if (outcome.kind === 'refused') {
+        this.#onRefused(id, outcome);
+      } else {
+        this.#options.onAnswer(id, outcome);
+      }
+    });
   }
 
   /** What stands behind it is not read before it is told, or the connection closed over it. */
-  #onRefused(id: number, { told }: Admission & { kind: 'refused' }): void {
+  #onRefused(id: number, { told }: Refused): void {
     this.#heldRefusals += 1;
     void told.then((refusal) => {
       this.#answerRefusal(id, refusal);

@@ -12,7 +12,6 @@ import type { LineError } from '../lib/line-splitter.js';
 import { decideRequest, type PolicyContext } from '../policy/decide.js';
 import { MAX_LINE_BYTES } from '../protocol/limits.js';
 import type { Refusal } from '../protocol/refusal.js';
-import type { Outcome } from '../protocol/server-session.js';
 import type { BudgetGate } from './budget-gate.js';
 import type { DecidedRequest, DecisionRecord } from './decision-record.js';
 import { refusalOf } from './refusal-table.js';
@@ -24,11 +23,20 @@ export interface SigningServiceOptions {
   readonly budgets: BudgetGate;
 }
 
+/**
+ * Its record may take a while: of the request nothing is kept meanwhile.
+ * @prop told resolves when the refusal may leave, to what the client is told of it
+ */
+export interface Refused {
+  readonly kind: 'refused';
+  readonly told: Promise<Refusal>;
+}
+
 export type Admission =
   /** Exactly the bytes that were decided upon may be signed. */
-  | { readonly kind: 'approved'; readonly request: DecidedRequest }
-  /** @prop told resolves when the refusal may leave, to what the client is told of it */
-  | { readonly kind: 'refused'; readonly told: Promise<Refusal> };
+  { readonly kind: 'approved'; readonly request: DecidedRequest } | Refused;
+
+export type SigningOutcome = { readonly kind: 'signature'; readonly signature: string } | Refused;
 
 /** Who waits for a signature. */
 export interface Peer {
@@ -37,8 +45,6 @@ export interface Peer {
   readonly onNotice?: () => void;
   /** True once nobody waits any more. */
   readonly isGone?: () => boolean;
-  /** Told when the request no longer waits for the key; its reply may still wait to be recorded. */
-  readonly onDecided?: () => void;
 }
 
 /** Of a refusal that is not on record no more is said. */
@@ -100,14 +106,12 @@ export class SigningService {
   }
 
   /** Signs an approved request. Never rejects: trouble is recorded and becomes a refusal. */
-  async sign(request: DecidedRequest, peer: Peer): Promise<Outcome> {
+  async sign(request: DecidedRequest, peer: Peer): Promise<SigningOutcome> {
     this.#queued += 1;
     try {
       return await this.#chargeAndSign(request, peer);
     } catch (error) {
-      peer.onDecided?.();
-      const recorded = this.#options.record.failed(request, error);
-      return { kind: 'refusal', refusal: await toldRefusal(refusalOf(error), recorded) };
+      return refused(refusalOf(error), this.#options.record.failed(request, error));
     } finally {
       this.#queued -= 1;
     }
@@ -118,19 +122,17 @@ export class SigningService {
     this.#options.key.forget?.(client);
   }
 
-  async #chargeAndSign(request: DecidedRequest, peer: Peer): Promise<Outcome> {
+  async #chargeAndSign(request: DecidedRequest, peer: Peer): Promise<SigningOutcome> {
     const { key, record, budgets } = this.#options;
     const asked = performance.now();
     record.assertWritable();
     if (request.decision.budgets.length > 0) {
       const exhausted = await budgets.charge(request.decision);
       if (exhausted !== undefined) {
-        peer.onDecided?.();
         const { rule, reason: detail } = exhausted;
         const operation = request.decision.request?.operation;
         const refusal = { code: 'rate-limited', detail, rule, operation } as const;
-        const recorded = record.rateLimited(request, exhausted);
-        return { kind: 'refusal', refusal: await toldRefusal(refusal, recorded) };
+        return refused(refusal, record.rateLimited(request, exhausted));
       }
       if (peer.isGone?.() === true) {
         throw new AppError('KEY_CANCELLED', 'the client is gone');
@@ -164,7 +166,7 @@ export class SigningService {
   }
 }
 
-function refused(refusal: Refusal, recorded: Promise<boolean>): Admission {
+function refused(refusal: Refusal, recorded: Promise<boolean>): Refused {
   return { kind: 'refused', told: toldRefusal(refusal, recorded) };
 }
 

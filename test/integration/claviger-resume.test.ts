@@ -156,6 +156,35 @@ describe('an order that a run could not finish', () => {
     await assertInstalled(bed);
   });
 
+  it('outlives an account that is not there for a while, and nonces that are never good', async (t) => {
+    let broken = 'certificate';
+    const bed = await prepareIssue(t, {
+      misbehave: ({ endpoint }) => {
+        if (endpoint !== broken) {
+          return undefined;
+        }
+        const type = endpoint === 'newAccount' ? 'accountDoesNotExist' : 'badNonce';
+        return { status: 400, body: { type: `urn:ietf:params:acme:error:${type}` } };
+      },
+    });
+    const failures = [
+      ['certificate', /badNonce/],
+      ['newAccount', /accountDoesNotExist/],
+      ['order', /badNonce/],
+    ] as const;
+    for (const [endpoint, told] of failures) {
+      broken = endpoint;
+      const { code, stderr } = await bed.issue();
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, told);
+    }
+    broken = 'nothing';
+    const { code, stderr } = await bed.issue();
+    assert.equal(code, 0, stderr);
+    assert.equal(countOf(bed, 'newOrder'), 1);
+    await assertInstalled(bed);
+  });
+
   it('that the server turned down leaves nothing behind', async (t) => {
     const bed = await prepareIssue(t, {
       misbehave: ({ endpoint }) =>

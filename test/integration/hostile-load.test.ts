@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeSectionBed, startInBed } from '../support/daemon-sections.js';
 import { startFlood } from '../support/flood.js';
 import {
   linesOf,
@@ -23,6 +24,8 @@ const MAX_RESIDENT_MIB = 150;
 const MAX_GROWN_MIB = 40;
 const LOOKS = 40;
 const LOOK_MS = 100;
+/** Until every connection has refusals that wait, for two seconds each. */
+const REFUSED_LOOKS = 60;
 
 let lines: HostileLines;
 const fileScope = suiteScope();
@@ -81,6 +84,31 @@ describe('memory', () => {
       assert.deepEqual((await honestLatency(bed, 3, 20_000)).refusals, []);
     }
     const peak = peakMiB(bed.daemon.pid);
+    assert.ok(peak < MAX_RESIDENT_MIB, `${peak} MiB`);
+  });
+
+  it('does not grow with orders of 32 KiB beyond a budget, whose refusals wait for their turn', async (t) => {
+    const bed = await makeSectionBed(
+      t,
+      `privkey = "file:@/account.pem"
+      socket = "@/S"
+      state-directory = "@/state"
+      default-policy = "web"
+
+      [policy.web]
+      operations = ["new-order"]
+      identifiers = ["*.example.org"]
+      budgets = ["1 new-order per 1d"]`,
+    );
+    const socket = bed.path('S');
+    const daemon = await startInBed(t, bed, { waitFor: { socket } });
+    const bytes = linesOf(lines.order, 64);
+    const again = bytes.subarray('!errors\r\n'.length);
+    const flood = await startFlood(t, { socket, connections: 239, bytes, again });
+    await sleep(REFUSED_LOOKS * LOOK_MS);
+    const peak = peakMiB(daemon.pid);
+    flood.stop();
+    assert.ok(flood.received > 100_000, `${flood.received} bytes of refusals`);
     assert.ok(peak < MAX_RESIDENT_MIB, `${peak} MiB`);
   });
 

@@ -6,7 +6,7 @@ import type { Algorithm } from '../../../src/jose/algorithms.js';
 import { ServerSession } from '../../../src/protocol/server-session.js';
 import { BudgetGate } from '../../../src/signer/budget-gate.js';
 import { DecisionRecord } from '../../../src/signer/decision-record.js';
-import { SigningService } from '../../../src/signer/signing-service.js';
+import { SigningService, type Refused } from '../../../src/signer/signing-service.js';
 import { Log } from '../../../src/sys/log.js';
 import {
   assertReplies,
@@ -81,19 +81,24 @@ async function converse(
         closed = true;
         break;
       case 'request': {
+        const refuse = async ({ told }: Refused): Promise<void> => {
+          held += 1; // as a connection does: what stands behind it waits
+          const refusal = await told;
+          held -= 1;
+          session.answer(event.id, { kind: 'refusal', refusal });
+        };
         const admission = service.admit(event.line, '1');
         if (admission.kind === 'refused') {
-          held += 1; // as a connection does: what stands behind it waits
-          const told = admission.told.then((refusal) => {
-            held -= 1;
-            session.answer(event.id, { kind: 'refusal', refusal });
-          });
-          pending.push(told);
+          pending.push(refuse(admission));
         } else {
           const answered = service
             .sign(admission.request, { client: clientOf('1') })
-            .then((outcome) => {
-              session.answer(event.id, outcome);
+            .then(async (outcome) => {
+              if (outcome.kind === 'refused') {
+                await refuse(outcome);
+              } else {
+                session.answer(event.id, outcome);
+              }
             });
           pending.push(answered);
         }

@@ -8,7 +8,8 @@ import { REFUSAL_CODES } from '../../../src/protocol/refusal.js';
 import { refusalOf } from '../../../src/signer/refusal-table.js';
 import { BudgetGate } from '../../../src/signer/budget-gate.js';
 import { DecisionRecord, type DecidedRequest } from '../../../src/signer/decision-record.js';
-import { SigningService } from '../../../src/signer/signing-service.js';
+import { SigningService, type SigningOutcome } from '../../../src/signer/signing-service.js';
+import type { Refusal } from '../../../src/protocol/refusal.js';
 import { Log } from '../../../src/sys/log.js';
 import { clientOf } from '../../support/clients.js';
 import { accountKeyOf, makeKey } from '../../support/keys.js';
@@ -57,6 +58,11 @@ function admit(service: SigningService): DecidedRequest {
 const PEER = { client: clientOf('1') };
 const SCOPE = { account: 'default', listener: 'main', policy: undefined };
 
+function refusalIn(outcome: SigningOutcome): Promise<Refusal> {
+  assert.ok(outcome.kind === 'refused', outcome.kind);
+  return outcome.told;
+}
+
 describe('SigningService', () => {
   const other = accountKeyOf(makeKey('ES256'));
   for (const [name, sign] of [
@@ -68,7 +74,7 @@ describe('SigningService', () => {
     it(`never lets a signature ${name} out`, async () => {
       const { service, log } = newService({ sign });
       const outcome = await service.sign(admit(service), PEER);
-      assert.equal(outcome.kind === 'refusal' ? outcome.refusal.code : outcome.kind, 'internal');
+      assert.equal((await refusalIn(outcome)).code, 'internal');
       assert.match(log(), /failed conn=1 op=read .* code=KEY_BAD_SIGNATURE/);
       assert.doesNotMatch(log(), /signed/);
     });
@@ -115,9 +121,9 @@ describe('SigningService', () => {
       sign: () => Promise.reject(new AppError('TOKEN_PIN_LOCKED', 'token "x": PIN is locked')),
     });
     const outcome = await service.sign(admit(service), PEER);
-    assert.deepEqual(outcome, {
-      kind: 'refusal',
-      refusal: { code: 'token-locked', detail: 'the PIN of the token is locked' },
+    assert.deepEqual(await refusalIn(outcome), {
+      code: 'token-locked',
+      detail: 'the PIN of the token is locked',
     });
     assert.match(log(), /code=TOKEN_PIN_LOCKED reason="token \\"x\\": PIN is locked"/);
   });
@@ -125,7 +131,7 @@ describe('SigningService', () => {
   it('survives a key that throws what is no error', async () => {
     const { service } = newService({ sign: () => Promise.reject(new TypeError('bug')) });
     const outcome = await service.sign(admit(service), PEER);
-    assert.equal(outcome.kind === 'refusal' ? outcome.refusal.code : outcome.kind, 'internal');
+    assert.equal((await refusalIn(outcome)).code, 'internal');
   });
 
   it('does not keep the line it was given', async () => {
