@@ -1,7 +1,7 @@
 // One authorization, RFC 8555 §7.5: proved by http-01, waited for, explained when it fails.
 // Runs in the client; publishing the answer is the caller's, through a port that takes a token only.
 
-import { AppError } from '../lib/errors.js';
+import { AppError, isAppError } from '../lib/errors.js';
 import { chooseHttp01, http01Of, nameOf } from './challenge.js';
 import { parseBody } from './json.js';
 import { authorizationSchema, type Authorization } from './objects.js';
@@ -17,6 +17,8 @@ export interface ChallengePublisher {
    * the thumbprint from the signer itself, so this port needs, and takes, nothing but the token.
    */
   publishHttp01(token: string): Promise<void>;
+  /** Removes what an earlier run, which was killed, has published for `token`. Absent where nothing outlives a run. */
+  withdrawHttp01?(token: string): Promise<void>;
 }
 
 /**
@@ -35,6 +37,7 @@ export async function proveAuthorization(
   const name = nameOf(current);
   if (current.status === 'valid') {
     session.report(`${name}: already authorized`);
+    await withdraw(current, publisher);
     return;
   }
   if (current.status !== 'pending') {
@@ -56,6 +59,32 @@ export async function proveAuthorization(
     throw failedAuthorization(final);
   }
   session.report(`${name}: authorized`);
+}
+
+/** For an authorization that needs no proof any more: one that cannot be read is let be. */
+export async function withdrawAnswer(
+  session: AcmeSession,
+  accountUrl: string,
+  url: URL,
+  publisher: ChallengePublisher,
+): Promise<void> {
+  try {
+    await withdraw((await fetchAuthorization(session, accountUrl, url)).value, publisher);
+  } catch (error) {
+    if (!isAppError(error) || !error.code.startsWith('ACME_')) {
+      throw error;
+    }
+  }
+}
+
+async function withdraw(
+  authorization: Authorization,
+  publisher: ChallengePublisher,
+): Promise<void> {
+  const token = http01Of(authorization)?.token ?? undefined;
+  if (token !== undefined) {
+    await publisher.withdrawHttp01?.(token);
+  }
 }
 
 /** What is waited for. */

@@ -3,7 +3,7 @@
 
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { findAccountUrl } from './account.js';
-import { proveAuthorization, type ChallengePublisher } from './authorization.js';
+import { proveAuthorization, withdrawAnswer, type ChallengePublisher } from './authorization.js';
 import { downloadChains } from './certificate-download.js';
 import { awaitCertificate, finalizeOrder } from './finalize.js';
 import type { Identifier } from './identifier.js';
@@ -62,6 +62,7 @@ async function openOrder(
       ports.onOpened?.(resumed);
     }
     session.report(`going on with the order of an earlier run for ${names}`);
+    await withdrawAnswers(session, resumed, ports);
     return resumed;
   }
   await ports.beforeOrder?.();
@@ -69,6 +70,24 @@ async function openOrder(
   const placed = await placeOrder(session, accountUrl, identifiers);
   ports.onOpened?.(placed);
   return placed;
+}
+
+/** An order that is past its proofs asks for none: what the earlier run has published would stay for ever. */
+async function withdrawAnswers(
+  session: AcmeSession,
+  { accountUrl, authorizations, status }: PlacedOrder,
+  ports: IssuancePorts,
+): Promise<void> {
+  if (status === 'pending' || ports.withdrawHttp01 === undefined) {
+    return;
+  }
+  const queue = [...authorizations];
+  const worker = async (): Promise<void> => {
+    for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
+      await withdrawAnswer(session, accountUrl, url, ports);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, queue.length) }, worker));
 }
 
 async function obtainCertificate(

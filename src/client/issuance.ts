@@ -124,6 +124,10 @@ async function obtainChain(
         unfinished: unfinished && { ...unfinished, csr: sent.isKnown ? unfinished.csr : undefined },
         publishHttp01: (token) =>
           answers.publish(token, keyAuthorization(token, session.signer.thumbprint)),
+        ...(answers.takeBack && {
+          withdrawHttp01: async (token: string) =>
+            answers.takeBack?.(token, keyAuthorization(token, session.signer.thumbprint)),
+        }),
         beforeOrder: () => assertMayOrder(work),
         onOpened: (order) => {
           isNew = true;

@@ -35,6 +35,11 @@ export async function openWebroot(webroot: string): Promise<ChallengeAnswers> {
       }
       await publishFile(folder, token, keyAuthorization, written);
     },
+    takeBack: async (token, keyAuthorization) => {
+      if (isChallengeToken(token) && (await isLeftover(folder, token, keyAuthorization))) {
+        await folder.remove(token);
+      }
+    },
     close: async () => {
       if (!isClosed) {
         isClosed = true;

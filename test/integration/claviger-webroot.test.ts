@@ -95,7 +95,7 @@ describe('a web root whose owner swaps its folders', () => {
 describe('a run with --webroot that was killed', () => {
   it('is in no later run’s way, and its answers are gone in the end', async (t) => {
     let isHeld = true;
-    const { folder, args, issue } = await prepareIssue(t, {
+    const { folder, server, args, issue } = await prepareIssue(t, {
       // The order stays under way until the run is killed; the next one is given the same tokens.
       misbehave: ({ endpoint }) =>
         isHeld && endpoint === 'challenge' ? { hang: true } : undefined,
@@ -108,9 +108,11 @@ describe('a run with --webroot that was killed', () => {
       args: [CLAVIGER, ...args, `--webroot=${root}`],
       cwd: folder,
     });
+    // The authority has seen both answers: the next run finds the names authorized, and its order ready.
     const isThere = (): Promise<boolean> =>
       readdir(answers).then(
-        (names) => names.length === 2,
+        (names) =>
+          names.length === 2 && server.calls.filter((call) => call === 'challenge').length === 2,
         () => false,
       );
     for (let wait = 0; wait < 500 && !(await isThere()); wait += 1) {

@@ -245,7 +245,7 @@ describe('PIN', () => {
     await assertSigns(key);
 
     const proc = (name: string): string => readFileSync(`/proc/${pidOf(key)}/${name}`, 'utf8');
-    assert.equal(proc('environ'), `SOFTHSM2_CONF=${hsm.env.SOFTHSM2_CONF}\0`);
+    assert.equal(proc('environ'), `PATH=/usr/bin:/bin\0SOFTHSM2_CONF=${hsm.env.SOFTHSM2_CONF}\0`);
     assert.doesNotMatch(proc('cmdline'), new RegExp(token.pin));
     assert.ok(proc('cmdline').endsWith('token/helper.js\0'));
     assert.ok(!`${log.join()}${key.description}`.includes(token.pin));
