@@ -4,14 +4,14 @@
 import { AppError } from '../lib/errors.js';
 import type { WaitContext } from './retries.js';
 
-const FIRST_DELAY_MS = 50;
+const FIRST_DELAY_MS = 20;
 const BACKOFF_FACTOR = 1.6;
 const MAX_DELAY_MS = 5_000;
 /**
- * Authorities ask for seconds, and need some 50 ms: nobody tells them how long they will take. So the first two looks
+ * Authorities ask for seconds, and need some 20 to 50 ms: nobody tells them how long they will take. So the first two looks
  * come early, whatever they ask for, and all others as they wish.
  */
-const EARLY_LOOKS_MS = [50, 350] as const;
+const EARLY_LOOKS_MS = [20, 330] as const;
 /** Whoever waits longer than this wants to know for what. */
 const SILENT_WAIT_MS = 5_000;
 

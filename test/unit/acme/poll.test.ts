@@ -56,28 +56,28 @@ describe('poll', () => {
     assert.deepEqual(timing.waits, []);
   });
 
-  it('backs off from 50 ms to 5 s on its own', async () => {
+  it('backs off from 20 ms to 5 s on its own', async () => {
     const timing = new FakeTiming();
     const fetch = steps(...Array.from({ length: 14 }, () => undefined));
     await poll({ ...common, context: until(timing), fetch });
-    assert.deepEqual(timing.waits.slice(0, 3), [50, 80, 128]);
+    assert.deepEqual(timing.waits.slice(0, 3).map(Math.round), [20, 32, 51]);
     assert.equal(timing.waits.at(-1), 5_000);
   });
 
   it('looks twice early, then waits as long as the server asks, and never without a pause', async () => {
     const timing = new FakeTiming();
     await poll({ ...common, context: until(timing), fetch: steps(3_000, 3_000, 7_000, 0, 3_000) });
-    assert.deepEqual(timing.waits, [50, 350, 7_000, 205, 3_000]);
+    assert.deepEqual(timing.waits.map(Math.round), [20, 330, 7_000, 82, 3_000]);
     const short = new FakeTiming();
     await poll({ ...common, context: until(short), fetch: steps(50, 0, 200) });
-    assert.deepEqual(short.waits, [50, 80, 200]);
+    assert.deepEqual(short.waits, [20, 32, 200]);
   });
 
   it('begins with a result at hand', async () => {
     const timing = new FakeTiming();
     const first = { value: 0, isDone: false, retryAfterMs: 900 };
     assert.equal(await poll({ ...common, context: until(timing), first, fetch: steps() }), 1);
-    assert.deepEqual(timing.waits, [50]);
+    assert.deepEqual(timing.waits, [20]);
   });
 
   it('ends at the deadline', async () => {
@@ -87,9 +87,9 @@ describe('poll', () => {
     await assert.rejects(poll({ ...common, context: until(timing, deadlineMs), fetch }), {
       code: 'ACME_TIMEOUT',
     });
-    assert.deepEqual(timing.waits[0], 50);
+    assert.deepEqual(timing.waits[0], 20);
     assert.ok(timing.now() <= deadlineMs);
-    assert.ok(deadlineMs - timing.now() < 50);
+    assert.ok(deadlineMs - timing.now() < 20);
   });
 
   it('goes on looking until the deadline when the server asks to come back after it', async () => {
