@@ -18,7 +18,7 @@ import {
   type Place,
   type RecordRange,
 } from './chain-breaks.js';
-import { KnownRecords } from './known-records.js';
+import { KnownRecords, type KnownRecord } from './known-records.js';
 
 export interface ChainNote extends Place {
   readonly message: string;
@@ -69,7 +69,7 @@ export class ChainVerifier {
   #overflowAt: number | undefined;
 
   /** @param known records that must be among them, as they were noted earlier. */
-  constructor(...known: readonly ChainHead[]) {
+  constructor(...known: readonly KnownRecord[]) {
     this.#known = new KnownRecords(known);
   }
 

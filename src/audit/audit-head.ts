@@ -65,6 +65,8 @@ export class AuditHead {
   readonly #onTrouble: (problem: string) => void;
   #isFailing = false;
   #isClosed = false;
+  /** What was noted before has been given this process, and nothing was written since. */
+  #isClaimed = false;
   /** What was noted before; undefined for a new file, and a damaged one. */
   readonly noted: NotedHead | undefined;
   /** It is never synced, so a power cut may do that. */
@@ -92,7 +94,19 @@ export class AuditHead {
     }
   }
 
+  /**
+   * For a daemon that begins, when it has locked the log and before it writes a record beyond what was noted: the last
+   * one's orderly end is over. It stands again if this one is closed without having written anything.
+   */
+  claim(): void {
+    if (this.noted !== undefined) {
+      this.write({ ...this.noted, pid: process.pid });
+      this.#isClaimed = true;
+    }
+  }
+
   write({ pid, seq, hash, first }: NotedHead): void {
+    this.#isClaimed = false;
     if (this.#isClosed) {
       return; // the descriptor may be another file's by now
     }
@@ -111,6 +125,9 @@ export class AuditHead {
   }
 
   close(): void {
+    if (this.#isClaimed && this.noted !== undefined) {
+      this.write(this.noted);
+    }
     this.#isClosed = true;
     closeSync(this.#fd);
   }

@@ -53,6 +53,7 @@ export class AuditLog {
       const { head, gaps } = resumeChain(file, headFile.noted, options.path);
       const log = new AuditLog(options, headFile, file, head);
       log.#noteGaps(gaps); // first: what tells of an incomplete record has to follow it
+      headFile.claim();
       if (headFile.isDamaged) {
         log.#noteGaps([{ reason: `the head noted in ${options.headPath} is damaged` }]);
       }
@@ -283,9 +284,8 @@ export class AuditLog {
       next.discard();
       throw error;
     }
-    const old = this.#file;
+    void this.#file.close();
     this.#file = next;
-    void old.close();
   }
 
   #noteGaps(gaps: readonly Gap[]): void {

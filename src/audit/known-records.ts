@@ -1,6 +1,6 @@
 // Records that are known from elsewhere, and so must be in a chain: its head as it was noted, the first record of the
-// file. Pure. What they show is what the chain itself cannot: that its beginning or end is gone, or that it was
-// written anew.
+// file. Pure. What they show is what the chain itself cannot: that its beginning or end is gone, that it was written
+// anew, or goes on after its writer had ended.
 
 import type { ChainHead } from './audit-record.js';
 import type { ChainFinding, LinkedRecord, Place } from './chain-breaks.js';
@@ -13,12 +13,19 @@ export interface ChainEnds {
   readonly end: Place;
 }
 
+export interface KnownRecord extends ChainHead {
+  /** Its writer has ended in order: nothing may follow. */
+  readonly isEnd?: boolean;
+}
+
 export class KnownRecords {
-  readonly #known: readonly ChainHead[];
+  readonly #known: readonly KnownRecord[];
   readonly #seen = new Set<ChainHead>();
   readonly #others = new Map<ChainHead, Place>();
+  /** The first that is beyond an end. */
+  readonly #beyond = new Map<ChainHead, Place & { readonly seq: number }>();
 
-  constructor(known: readonly ChainHead[]) {
+  constructor(known: readonly KnownRecord[]) {
     this.#known = known;
   }
 
@@ -29,15 +36,22 @@ export class KnownRecords {
         this.#seen.add(known);
       } else if (known.seq === seq && !this.#others.has(known)) {
         this.#others.set(known, place);
+      } else if (known.isEnd === true && seq > known.seq && !this.#beyond.has(known)) {
+        this.#beyond.set(known, { ...place, seq });
       }
     }
   }
 
-  /** Those that are not there. */
+  /** Of those that are not there, and of what is beyond an end. */
   findings(ends: ChainEnds): readonly ChainFinding[] {
-    return this.#known
-      .filter((known) => !this.#seen.has(known))
-      .map((known) => this.#findingOf(known, ends));
+    const missing = this.#known.filter((known) => !this.#seen.has(known));
+    return [
+      ...missing.map((known) => this.#findingOf(known, ends)),
+      ...[...this.#beyond].map(([{ seq: end }, { seq, file, line }]): ChainFinding => {
+        const message = `record ${seq} comes after record ${end}, with which the daemon ended in order`;
+        return { kind: 'inserted', file, line, message };
+      }),
+    ];
   }
 
   #findingOf(known: ChainHead, { first, head, end }: ChainEnds): ChainFinding {

@@ -5,10 +5,11 @@ import { ChainVerifier, type ChainReport } from '../audit/audit-chain.js';
 import type { RecordRange } from '../audit/chain-breaks.js';
 import { MAX_RECORD_BYTES, type ChainHead } from '../audit/audit-record.js';
 import { formatHead } from '../audit/head-text.js';
+import type { KnownRecord } from '../audit/known-records.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { readFileLines } from './audit-file.js';
-import { readHeadNote } from './audit-head-note.js';
+import { readHeadNote, type HeadNote } from './audit-head-note.js';
 import { filesOfLog, type AuditPlaces } from './audit-places.js';
 import { inOrderOfRecords } from './audit-order.js';
 
@@ -30,7 +31,7 @@ const MAX_TRIES = 3;
 /** @param known records that must be in the chain. @throws AppError SYS_FILE */
 export async function verifyFiles(
   paths: readonly string[],
-  known: readonly ChainHead[],
+  known: readonly KnownRecord[],
 ): Promise<CheckedFiles> {
   const verifier = new ChainVerifier(...known);
   const files = await inOrderOfRecords(paths);
@@ -49,8 +50,8 @@ export async function verifyFiles(
 
 /**
  * Checks a log with all it was rotated to; the daemon's note of its last record, and of the first of its file, tells
- * a log that was cut off at either end.
- * @param named a record that must be in the chain, instead of the noted one.
+ * a log that was cut off at either end, or that others went on with after the daemon had ended in order.
+ * @param named a record that must be in the chain as well.
  * @throws AppError SYS_FILE
  */
 export async function verifyLog(
@@ -60,11 +61,12 @@ export async function verifyLog(
   for (let tries = 1; ; tries += 1) {
     // Before the files: the daemon may go on writing meanwhile.
     const note = head === undefined ? undefined : readHeadNote(head);
-    const known = [named ?? note?.head, note?.first].filter((record) => record !== undefined);
+    const known = [named, ...knownOf(note)].filter((record) => record !== undefined);
     const files = filesOfLog(log);
-    // A rotation in the midst of it looks like a loss, or like a file that is gone.
+    // A rotation in the midst of it looks like a loss, or like a file that is gone; a start like a record too many.
     const isFinal = (): boolean =>
-      tries === MAX_TRIES || JSON.stringify(filesOfLog(log)) === JSON.stringify(files);
+      tries === MAX_TRIES ||
+      (JSON.stringify(filesOfLog(log)) === JSON.stringify(files) && !hasStarted(head, note));
     try {
       const verification = await verifyFiles(files, known);
       if (verification.ok || isFinal()) {
@@ -76,6 +78,17 @@ export async function verifyLog(
       }
     }
   }
+}
+
+function knownOf(note: HeadNote | undefined): readonly (KnownRecord | undefined)[] {
+  const { head, first, pid } = note ?? {};
+  return [head && { ...head, isEnd: pid === undefined }, first];
+}
+
+/** Whether a daemon has noted itself since, where none ran. */
+function hasStarted(path: string | undefined, before: HeadNote | undefined): boolean {
+  const isOver = path !== undefined && before !== undefined && before.pid === undefined;
+  return isOver && JSON.stringify(readHeadNote(path)) !== JSON.stringify(before);
 }
 
 /** Findings, notes, the result, and the head to keep elsewhere. */

@@ -1,9 +1,11 @@
 // Refusals of one listener that are equal but for who asked, when and for which names, joined into one record. Pure: the
-// time is given. The first of a kind is a record of its own; those that follow within ten seconds are one.
+// time is given: by the wall clock what a record shows, by the monotonic one when it is due. The first of a kind is a
+// record of its own; those that follow within ten seconds are one.
 // Whoever is refused chooses the names and the number: both are bounded.
 
 import { createHash, type Hash } from 'node:crypto';
 import type { AuditEntry } from '../audit/audit-record.js';
+import type { Moment } from '../lib/clock.js';
 
 /** How long refusals are joined, at most, before their record is due. */
 export const JOIN_MS = 10_000;
@@ -21,11 +23,12 @@ export interface Refused {
 }
 
 interface Join {
-  /** When it ends; of a kind that nobody joined, when it is forgotten. */
+  /** When it ends, by the monotonic clock; of a kind that nobody joined, when it is forgotten. */
   dueAt: number;
   /** The first that was joined. */
   first: AuditEntry | undefined;
   count: number;
+  /** By the wall clock, as is the last. */
   firstAt: number;
   lastAt: number;
   readonly names: Set<string>;
@@ -37,7 +40,7 @@ export class RefusalJoins {
   readonly #joins = new Map<string, Join>();
 
   /** @returns whether it has to be recorded by itself; the others are until their record is due. */
-  take(refused: Refused, now: number): boolean {
+  take(refused: Refused, now: Moment): boolean {
     const kind = kindOf(refused.entry);
     const join = this.#joins.get(kind);
     if (join !== undefined) {
@@ -50,16 +53,16 @@ export class RefusalJoins {
     return true;
   }
 
-  /** When the next record is due, or a kind to be forgotten; undefined when nothing is open. */
+  /** When the next record is due, or a kind to be forgotten, by the monotonic clock; undefined when nothing is open. */
   get nextDue(): number | undefined {
     const times = [...this.#joins.values()].map(({ dueAt }) => dueAt);
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** The next record that is due; the kind goes on to be joined. Forgets kinds that have not come again. */
-  takeDue(now: number): AuditEntry | undefined {
+  takeDue(now: Moment): AuditEntry | undefined {
     for (const [kind, join] of this.#joins) {
-      if (join.dueAt <= now) {
+      if (join.dueAt <= now.monotonicMs) {
         this.#joins.delete(kind);
         const entry = entryOf(join);
         if (entry !== undefined) {
@@ -99,27 +102,27 @@ export function kindOf({
   return JSON.stringify([verdict, account, listener, operation, unread, rule, code]);
 }
 
-function emptyJoin(now: number): Join {
+function emptyJoin({ wallMs, monotonicMs }: Moment): Join {
   return {
-    dueAt: now + JOIN_MS,
+    dueAt: monotonicMs + JOIN_MS,
     first: undefined,
     count: 0,
-    firstAt: now,
-    lastAt: now,
+    firstAt: wallMs,
+    lastAt: wallMs,
     names: new Set(),
     nameCharacters: 0,
     inputs: undefined,
   };
 }
 
-function addTo(join: Join, { entry, names }: Refused, now: number): void {
+function addTo(join: Join, { entry, names }: Refused, { wallMs, monotonicMs }: Moment): void {
   if (join.first === undefined) {
     join.first = entry;
-    join.firstAt = now;
-    join.dueAt = now + JOIN_MS;
+    join.firstAt = wallMs;
+    join.dueAt = monotonicMs + JOIN_MS;
   }
   join.count += 1;
-  join.lastAt = now;
+  join.lastAt = wallMs;
   if (entry.sha256 !== undefined) {
     join.inputs ??= createHash('sha256');
     join.inputs.update(entry.sha256, 'hex');
@@ -131,7 +134,7 @@ function addTo(join: Join, { entry, names }: Refused, now: number): void {
     }
   }
   if (join.nameCharacters >= MAX_NAME_CHARACTERS) {
-    join.dueAt = now;
+    join.dueAt = monotonicMs;
   }
 }
 

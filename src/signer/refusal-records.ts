@@ -6,10 +6,11 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEntry } from '../audit/audit-record.js';
 import type { AuditLog } from '../audit/audit-log.js';
-import { systemClock } from '../lib/clock.js';
+import { momentNow } from '../lib/clock.js';
 import type { Log, LogFields, LogLevel } from '../sys/log.js';
 import { RateLimit } from './rate-limit.js';
 import { RefusalJoins, kindOf, type Refused } from './refusal-joins.js';
+import { RefusalLosses } from './refusal-losses.js';
 import type { RefusalRegister } from './refusal-register.js';
 
 /** With what is written at once and the last of it, less than 64 KB in any second. */
@@ -26,6 +27,7 @@ const MAX_WAITING = 256;
 /** However soon something is due. */
 const MIN_TIMER_MS = 5;
 const NO_ROOM = 'what is free on the disk is kept for signatures (audit-reserve)';
+const TOO_MANY = `${MAX_WAITING} of other kinds wait to be written`;
 
 interface Waiting {
   readonly bytes: number;
@@ -42,13 +44,14 @@ export class RefusalRecords {
   /** Of kinds whose first record is not written yet. */
   readonly #firsts = new Map<string, Promise<boolean>>();
   #waiting: Waiting[] = [];
-  #lost = 0;
+  readonly #losses: RefusalLosses;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(log: Log, audit: AuditLog | undefined, register: RefusalRegister) {
     this.#log = log;
     this.#audit = audit;
     this.#register = register;
+    this.#losses = new RefusalLosses(log, audit);
     register.add(() => {
       this.#flush();
     });
@@ -74,17 +77,26 @@ export class RefusalRecords {
   }
 
   #record(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
-    if (this.#register.reserve?.hasRoom() === false || this.#waiting.length >= MAX_WAITING) {
-      this.#lose();
+    const trouble = this.#trouble();
+    if (trouble !== undefined) {
+      this.#losses.add(trouble);
       return Promise.resolve(false);
     }
-    this.#tellLost();
+    this.#losses.tell();
     const kind = kindOf(refused.entry);
-    if (!this.#joins.take(refused, systemClock.now())) {
+    if (!this.#joins.take(refused, momentNow())) {
       this.#schedule();
       return this.#firsts.get(kind) ?? Promise.resolve(true);
     }
     return this.#recordFirst(kind, refused, level, hint);
+  }
+
+  /** Why nothing more can be recorded now. */
+  #trouble(): string | undefined {
+    if (this.#register.reserve?.hasRoom() === false) {
+      return NO_ROOM;
+    }
+    return this.#waiting.length >= MAX_WAITING ? TOO_MANY : undefined;
   }
 
   async #recordFirst(
@@ -119,7 +131,7 @@ export class RefusalRecords {
   #pump(): void {
     const now = performance.now();
     while (this.#bytes.waitMs(now) === 0) {
-      const due = this.#joins.takeDue(systemClock.now());
+      const due = this.#joins.takeDue(momentNow());
       if (due !== undefined) {
         this.#bytes.take(sizeOf(due), now);
         this.#writeJoined(due);
@@ -142,7 +154,7 @@ export class RefusalRecords {
     if (nextDue === undefined && !hasWaiting) {
       return;
     }
-    const untilDue = hasWaiting ? 0 : (nextDue ?? 0) - systemClock.now();
+    const untilDue = hasWaiting ? 0 : (nextDue ?? 0) - performance.now();
     const wait = Math.max(untilDue, this.#bytes.waitMs(performance.now()), MIN_TIMER_MS);
     this.#timer = setTimeout(() => {
       this.#pump();
@@ -151,7 +163,7 @@ export class RefusalRecords {
 
   /** All at once, whatever the rate. */
   #flush(): void {
-    this.#tellLost();
+    this.#losses.tell();
     for (const entry of this.#joins.drain()) {
       this.#writeJoined(entry);
     }
@@ -165,7 +177,7 @@ export class RefusalRecords {
 
   #writeJoined(entry: AuditEntry): void {
     if (this.#register.reserve?.hasRoom() === false) {
-      this.#lose(entry.count);
+      this.#losses.add(NO_ROOM, entry.count);
       return;
     }
     this.#tell(levelOf(entry), eventOf(entry), fieldsOf(entry));
@@ -188,21 +200,6 @@ export class RefusalRecords {
       return true;
     } catch {
       return false; // the audit log tells its trouble, and then the gap
-    }
-  }
-
-  #lose(count = 1): void {
-    if (this.#lost === 0) {
-      this.#log.error('audit', { message: `refusals are neither recorded nor told: ${NO_ROOM}` });
-    }
-    this.#lost += count;
-  }
-
-  /** In a gap before the next record: there is room again, or no more time. */
-  #tellLost(): void {
-    if (this.#lost > 0) {
-      this.#audit?.noteLost(this.#lost, NO_ROOM);
-      this.#lost = 0;
     }
   }
 }

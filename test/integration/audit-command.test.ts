@@ -23,8 +23,8 @@ interface Place {
   readonly log: string;
   /** Writes lines to a file beside the log, and gives its path. */
   readonly write: (name: string, lines: readonly string[]) => string;
-  /** What the daemon would have noted. */
-  readonly note: (head: ChainHead, first?: ChainHead) => void;
+  /** What the daemon would have noted; at its orderly end, or as the process it is. */
+  readonly note: (head: ChainHead, first?: ChainHead, pid?: number) => void;
   readonly config: string;
 }
 
@@ -50,8 +50,8 @@ async function makePlace(t: TestContext): Promise<Place> {
       writeFileSync(path, name.endsWith('.gz') ? gzipSync(text) : text, { mode: 0o600 });
       return path;
     },
-    note: ({ seq, hash }, first) => {
-      const text = JSON.stringify({ pid: 0, seq, hash, first }).padEnd(255);
+    note: ({ seq, hash }, first, pid = 0) => {
+      const text = JSON.stringify({ pid, seq, hash, first }).padEnd(255);
       writeFileSync(headPathOf(state, log), `${text}\n`, { mode: 0o600 });
     },
     config,
@@ -238,8 +238,41 @@ describe('clavigerd audit verify', () => {
     const { code, stdout } = await audit('verify', config);
     assert.equal(code, 1);
     assert.match(stdout, /audit\.jsonl:7: truncated: /);
-    note(headOf(LINES[5]));
+    note(headOf(LINES[5]), undefined, process.pid);
     assert.equal((await audit('verify', config)).code, 0, 'the note may be behind');
+  });
+
+  it('shows records that go on after the daemon had ended in order', async (t) => {
+    const { write, note, config } = await makePlace(t);
+    note(HEAD, headOf(LINES[0]));
+    const forged = makeChain(3, HEAD);
+    write('audit.jsonl', [...LINES, ...forged]);
+    const message = 'record 10 comes after record 9, with which the daemon ended in order';
+    for (const head of [[], [`--head=4:${headOf(LINES[3]).hash}`]]) {
+      const { code, stdout } = await audit('verify', config, ...head);
+      assert.equal(code, 1);
+      assert.ok(stdout.includes(`audit.jsonl:10: inserted: ${message}`), stdout);
+      assert.match(stdout, /the chain is broken, in one place/);
+    }
+    write('audit.jsonl.1', LINES);
+    write('audit.jsonl', forged);
+    const { code, stdout } = await audit('verify', config);
+    assert.equal(code, 1, 'in a file of their own');
+    assert.ok(stdout.includes(`audit.jsonl:1: inserted: ${message}`), stdout);
+    note(HEAD, headOf(LINES[0]), process.pid);
+    assert.equal((await audit('verify', config)).code, 0, 'a daemon that runs has not ended');
+  });
+
+  it('looks again when the daemon starts meanwhile', async (t) => {
+    const { write, note, log, folder } = await makePlace(t);
+    note(HEAD);
+    write('audit.jsonl', LINES);
+    const verifying = verifyLog({ log, head: headPathOf(join(folder, 'state'), log) }, undefined);
+    note(HEAD, undefined, process.pid);
+    write('audit.jsonl', [...LINES, ...makeChain(1, HEAD)]);
+    const { ok, records } = await verifying;
+    assert.ok(ok);
+    assert.equal(records, 10);
   });
 
   it('tells gaps that the daemon recorded, which break nothing', async (t) => {

@@ -16,9 +16,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readNotedHead } from '../../../src/audit/audit-head.js';
+import { AuditHead, readNotedHead } from '../../../src/audit/audit-head.js';
 import { AuditLog } from '../../../src/audit/audit-log.js';
 import { MAX_RECORD_BYTES, type AuditRecord } from '../../../src/audit/audit-record.js';
+import type { Clock } from '../../../src/lib/clock.js';
 import { lockFile } from '../../../src/sys/file-lock.js';
 import { appErrorOf } from '../../support/app-error.js';
 import { headOf, makeChain, readRecords, verifyFiles } from '../../support/audit-chain.js';
@@ -40,12 +41,12 @@ class Bed {
     this.headPath = join(directory, 'state', 'audit-head');
   }
 
-  open(isDurable = false): AuditLog {
+  open(isDurable = false, clock: Clock = { now: () => 1.8e12 }): AuditLog {
     return AuditLog.open({
       path: this.path,
       isDurable,
       headPath: this.headPath,
-      clock: { now: () => 1.8e12 },
+      clock,
       onTrouble: (level, message) => this.troubles.push(`${level}: ${message}`),
       version: '1.2.3',
     });
@@ -376,6 +377,39 @@ describe('AuditLog.open', () => {
     ]);
     assert.deepEqual(bed.breaks(), []);
     assert.equal(bed.troubles.length, 1);
+  });
+
+  it('notes that it runs before it writes a record', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const noted = readNotedHead(bed.headPath);
+    assert.equal(noted?.pid, 0);
+    const whileItBegins: unknown[] = [];
+    const now = (): number => {
+      whileItBegins.push(readNotedHead(bed.headPath));
+      return 1.8e12;
+    };
+    const log = bed.open(false, { now });
+    assert.deepEqual(whileItBegins[0], { ...noted, pid: process.pid });
+    await log.close();
+  });
+
+  it('leaves the note of the orderly end where it cannot begin', async (t) => {
+    const bed = await makeBed(t);
+    await bed.fill(1);
+    const noted = readNotedHead(bed.headPath);
+    const now = (): number => {
+      throw new Error('no time');
+    };
+    assert.throws(() => bed.open(false, { now }), /no time/);
+    assert.deepEqual(readNotedHead(bed.headPath), noted);
+    const head = new AuditHead(bed.headPath, (problem) => {
+      assert.fail(problem);
+    });
+    head.claim();
+    assert.equal(readNotedHead(bed.headPath)?.pid, process.pid);
+    head.close();
+    assert.deepEqual(readNotedHead(bed.headPath), noted);
   });
 
   it('says that the noted head is damaged', async (t) => {

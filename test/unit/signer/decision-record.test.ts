@@ -37,6 +37,8 @@ interface Bed {
   readonly record: DecisionRecord;
   /** Ends the log, and gives the records of decisions. */
   readonly end: () => Promise<readonly AuditRecord[]>;
+  /** What the log tells of itself, afterwards. */
+  readonly gaps: () => readonly AuditRecord[];
 }
 
 async function makeBed(t: TestContext): Promise<Bed> {
@@ -60,6 +62,7 @@ async function makeBed(t: TestContext): Promise<Bed> {
       await audit.close();
       return readRecords(path).filter(({ event }) => event === 'decision');
     },
+    gaps: () => readRecords(path).filter(({ event }) => event === 'gap'),
   };
 }
 
@@ -104,6 +107,21 @@ describe('DecisionRecord', () => {
       10_000,
     );
     assert.ok(JSON.stringify(records).length < 64_000);
+  });
+
+  it('says of refusals that are too many to be recorded that they were', async (t) => {
+    const { record, end, gaps } = await makeBed(t);
+    for (let count = 0; count < 1000; count += 1) {
+      void record.denied(REQUEST, { ...RULE, rule: `r${count}` });
+    }
+    const recorded = (await end()).length;
+    const [{ reason } = {}, ...more] = gaps();
+    assert.deepEqual(more, []);
+    assert.equal(
+      reason,
+      `${1000 - recorded} records could not be written: 256 of other kinds wait to be written`,
+    );
+    assert.ok(recorded >= 256);
   });
 
   it('says of what was signed why its names are not known', async (t) => {
