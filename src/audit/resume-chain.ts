@@ -49,7 +49,7 @@ export function resumeChain(
     return { head: last ?? noted ?? EMPTY_CHAIN, gaps };
   }
   if (last.seq > noted.seq) {
-    return { head: last, gaps: [...gaps, ...tellForeignEnd(last, noted)] };
+    return { head: last, gaps: [...gaps, unnotedEnd(last, noted)] };
   }
   const reason =
     last.seq < noted.seq
@@ -59,16 +59,22 @@ export function resumeChain(
 }
 
 /** A daemon that was killed may have written more than it noted; one that has ended in order has not. */
-function tellForeignEnd(last: ChainHead, noted: NotedHead): readonly Gap[] {
-  const reason = `the file goes on to record ${last.seq} after record ${noted.seq}, the last that was noted`;
-  return noted.pid === 0 ? [{ reason }] : [];
+function unnotedEnd(last: ChainHead, noted: NotedHead): Gap {
+  const count = last.seq - noted.seq;
+  const records = count === 1 ? '1 record' : `${count} records`;
+  const where = `${records}, to record ${last.seq}, after record ${noted.seq}, the last that was noted`;
+  const whose =
+    noted.pid === 0
+      ? 'the daemon had ended in order'
+      : 'they may be the last ones of the daemon, which was killed';
+  return { reason: `the file goes on with ${where}: ${whose}` };
 }
 
 /**
  * The log was moved away, or removed. If the daemon ended before it began a new one, then its last records are where
  * it was moved to, and some may not be noted.
  */
-function resumeMovedChain(path: string, noted: ChainHead): ResumedChain {
+function resumeMovedChain(path: string, noted: NotedHead): ResumedChain {
   const asNoted = { head: noted, gaps: [] };
   let file: AuditFile | undefined;
   try {
@@ -84,9 +90,11 @@ function resumeMovedChain(path: string, noted: ChainHead): ResumedChain {
       return asNoted;
     }
     // One that was edited meanwhile is not gone on from: the chain is to show it.
-    return last.seq > noted.seq || isSame(last, noted)
-      ? { head: last, gaps: cutIncomplete(file, end) }
-      : asNoted;
+    if (last.seq <= noted.seq && !isSame(last, noted)) {
+      return asNoted;
+    }
+    const gaps = cutIncomplete(file, end);
+    return { head: last, gaps: isSame(last, noted) ? gaps : [...gaps, unnotedEnd(last, noted)] };
   } catch {
     return asNoted; // it is not needed: the chain shows what is missing
   } finally {

@@ -26,6 +26,7 @@ import { headOf, makeChain, readRecords, verifyFiles } from '../../support/audit
 import type { Scope } from '../../support/scope.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
+const NOTED = 'the last that was noted';
 const DECISION = { event: 'decision', verdict: 'signed', account: 'default' } as const;
 
 class Bed {
@@ -359,9 +360,13 @@ describe('AuditLog.open', () => {
     await bed.fill(1);
     rmSync(bed.headPath);
     await bed.fill(1);
-    assert.equal(bed.records().length, 9);
+    const whose = 'they may be the last ones of the daemon, which was killed';
+    const told = `the file goes on with 2 records, to record 3, after record 1, ${NOTED}: ${whose}`;
+    assert.equal(bed.events()[3], `gap: ${told}`);
+    assert.equal(bed.records().length, 10);
     assert.deepEqual(bed.breaks(), []);
-    assert.deepEqual(bed.troubles, []);
+    assert.equal(bed.troubles.length, 1);
+    assert.ok(bed.troubles[0]?.endsWith(told));
   });
 
   it('says when the file goes on after the end of a daemon that has ended in order', async (t) => {
@@ -371,7 +376,7 @@ describe('AuditLog.open', () => {
     appendFileSync(bed.path, `${makeChain(2, headOf(last)).join('\n')}\n`);
     await bed.fill(0);
     assert.deepEqual(bed.events().slice(5), [
-      'gap: the file goes on to record 5 after record 3, the last that was noted',
+      `gap: the file goes on with 2 records, to record 5, after record 3, ${NOTED}: the daemon had ended in order`,
       'start: clavigerd 1.2.3',
       'stop',
     ]);
@@ -488,6 +493,7 @@ describe('AuditLog.open after a crash between a rename and reopen', () => {
     assert.deepEqual(bed.breaks(bed.rotated, bed.path), []);
     assert.deepEqual(bed.events(), [
       'gap: incomplete record of 8 bytes removed',
+      `gap: the file goes on with 2 records, to record 6, after record 4, ${NOTED}: the daemon had ended in order`,
       'start: clavigerd 1.2.3',
       'stop',
     ]);
