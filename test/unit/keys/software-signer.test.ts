@@ -35,15 +35,18 @@ describe('SoftwareSigner', () => {
 
   it('serves listeners in turn, though the threads take work as it comes', async () => {
     const signer = new SoftwareSigner('RS256', makeKey('RS256').privateKey);
-    const finished: string[] = [];
-    const ask = (path: string): Promise<void> =>
-      signer.sign(Buffer.from(path), { client: clientOf(path) }).then(() => {
-        finished.push(path);
-      });
+    // The order in which work is handed to the threads: which of them is done first is the system's matter.
+    const begun: string[] = [];
+    const ask = (path: string): Promise<Buffer> => {
+      const onBegin = (): void => {
+        begun.push(path);
+      };
+      return signer.sign(Buffer.from(path), { client: clientOf(path), onBegin });
+    };
     const flood = Array.from({ length: 200 }, (_, at) => ask(`flood/${at}`));
     await Promise.all([...flood, ask('other/1')]);
-    const at = finished.indexOf('other/1');
-    assert.ok(at < 20, `after ${at} of 200`);
+    const at = begun.indexOf('other/1');
+    assert.ok(at >= 0 && at < 12, `after ${at} of ${begun.length}`);
   });
 
   it('signs nothing more for a client that is gone', async () => {
