@@ -185,7 +185,7 @@ describe('key file', () => {
       const path = await writeKey(await makeTempDir(t), content);
       const error = await appErrorOf(() => openFileKey(path, contextOf()), code);
       assert.ok(error.hint !== undefined);
-      assert.doesNotMatch(error.message, /DECODER|asn1|0x/i);
+      assert.doesNotMatch(error.message.replace(path, ''), /DECODER|asn1|0x/i);
     });
   }
 
