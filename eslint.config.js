@@ -62,5 +62,20 @@ export default defineConfig(
       'max-lines': 'off',
     },
   },
+  {
+    files: ['src/**', 'test/**'],
+    ignores: ['src/client/server-key.ts', 'test/support/key-pair.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          name: 'node:crypto',
+          importNames: ['generateKeyPair', 'generateKeyPairSync'],
+          message:
+            'A generated KeyObject can stop Node 20 for ever: read the key from its DER (test/support/key-pair.ts).',
+        },
+      ],
+    },
+  },
   { files: ['eslint.config.js'], rules: { 'no-restricted-exports': 'off', 'max-lines': 'off' } },
 );

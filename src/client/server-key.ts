@@ -20,6 +20,13 @@ const DEFAULT_KEY_TYPE: ServerKeyType = 'p256';
 
 const generate = promisify(generateKeyPair);
 
+/**
+ * A generated KeyObject shares a lock with the job that made it. When the garbage collector ends the job while
+ * asymmetricKeyDetails or export holds that lock, Node 20 waits for ever; a key read from DER shares nothing.
+ */
+const privateKeyEncoding = { type: 'pkcs8', format: 'der' } as const;
+const publicKeyEncoding = { type: 'spki', format: 'der' } as const;
+
 const EC_CURVES: Readonly<Partial<Record<ServerKeyType, string>>> = {
   p256: 'P-256',
   p384: 'P-384',
@@ -136,12 +143,17 @@ async function generateServerKey(path: string, type: ServerKeyType): Promise<Ser
 }
 
 async function generateKey(type: ServerKeyType): Promise<KeyObject> {
-  const bits = RSA_BITS[type];
-  const pair =
-    bits === undefined
-      ? await generate('ec', { namedCurve: EC_CURVES[type] ?? 'P-256' })
-      : await generate('rsa', { modulusLength: bits });
-  return pair.privateKey;
+  const modulusLength = RSA_BITS[type];
+  const namedCurve = EC_CURVES[type] ?? 'P-256';
+  const { privateKey: key } =
+    modulusLength === undefined
+      ? await generate('ec', { namedCurve, privateKeyEncoding, publicKeyEncoding })
+      : await generate('rsa', { modulusLength, privateKeyEncoding, publicKeyEncoding });
+  try {
+    return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
+  } finally {
+    key.fill(0);
+  }
 }
 
 function serverKeyType(path: string, key: KeyObject): string {

@@ -78,10 +78,11 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       setPin(`${WRONG_PIN.slice(1)}8`);
       const results = await Promise.all(Array.from({ length: 6 }, () => serveOne()));
       assert.deepEqual(await tries(card), { wrong: 2, left: 1 });
-      const waited = results.filter(({ stderr }) =>
-        /attempts in a row failed|one PIN try is left/.test(stderr),
+      // A module that finds the card in use by others may show no token: that daemon asks for nothing.
+      const kept = results.filter(({ stderr }) =>
+        /attempts in a row failed|one PIN try is left|the module shows no token/.test(stderr),
       );
-      assert.equal(waited.length, 6, results.map(({ stderr }) => stderr).join(''));
+      assert.equal(kept.length, 6, results.map(({ stderr }) => stderr).join(''));
     });
 
     it('costs at most one try when every start is killed at another moment', async (t) => {

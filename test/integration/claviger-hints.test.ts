@@ -2,7 +2,6 @@
 // that misbehaves.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
@@ -14,6 +13,7 @@ import { freePort } from '../support/free-port.js';
 import type { CommandResult } from '../support/process.js';
 import { atEnd, type Scope } from '../support/scope.js';
 import { makeAuthority } from '../support/test-ca.js';
+import { makeKeyPair } from '../support/key-pair.js';
 
 const DAY_MS = 86_400_000;
 const PROBLEM = 'urn:ietf:params:acme:error:';
@@ -118,7 +118,7 @@ interface Served {
 /** A server that speaks HTTPS, with a certificate for that name and from that time on. */
 async function serve(scope: Scope, name: string, notBefore: number): Promise<Served> {
   const root = await makeAuthority('root of a server');
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey, publicKey } = makeKeyPair('ec', { namedCurve: 'P-256' });
   const cert = await root.issue(publicKey, {
     names: [{ type: 'dns', value: name }],
     notBefore,

@@ -1,7 +1,7 @@
 // Account keys that the real gpg decrypts: every kind of message, and each way in which it must not end well.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type KeyObject } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
@@ -30,6 +30,7 @@ import {
 import { makeKey } from '../support/keys.js';
 import { suiteScope } from '../support/scope.js';
 import { recordPrivateKey, recordText } from '../support/transcript.js';
+import { makeKeyPair } from '../support/key-pair.js';
 
 const INPUT = Buffer.from('protected.payload');
 const key = makeKey('ES256');
@@ -235,7 +236,7 @@ describe('gpg key', () => {
   }
 
   const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
-  const another = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const another = makeKeyPair('ec', { namedCurve: 'P-256' });
   const second = another.privateKey.export(pkcs8).toString();
   const publicPem = another.publicKey.export({ type: 'spki', format: 'pem' }).toString();
   const passphraseToo = another.privateKey

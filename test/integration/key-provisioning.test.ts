@@ -1,7 +1,7 @@
 // `clavigerd key` where it changes tokens, on SoftHSM: initialise, import, delete, change the PIN; and `test`.
 
 import assert from 'node:assert/strict';
-import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
+import { createPrivateKey, randomBytes, type KeyObject } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -18,6 +18,7 @@ import { CLAVIGERD } from '../support/programs.js';
 import { suiteScope } from '../support/scope.js';
 import { createSoftHsm, type SoftHsm, type SoftHsmToken } from '../support/softhsm.js';
 import { recordPrivateKey, recordSecret } from '../support/transcript.js';
+import { makeKeyPair } from '../support/key-pair.js';
 
 const INPUT = Buffer.from('protected.payload');
 const MODULE = ['--module-name', 'softhsm2'];
@@ -26,13 +27,13 @@ const MODULE = ['--module-name', 'softhsm2'];
 const MIN_RECORDED = 8;
 
 const KEYS: Readonly<Record<string, () => { privateKey: KeyObject }>> = {
-  'rsa-2048': () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  'rsa-4096': () => generateKeyPairSync('rsa', { modulusLength: 4096 }),
-  'p-256': () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-  'p-384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
-  'p-521': () => generateKeyPairSync('ec', { namedCurve: 'P-521' }),
-  ed25519: () => generateKeyPairSync('ed25519'),
-  ed448: () => generateKeyPairSync('ed448'),
+  'rsa-2048': () => makeKeyPair('rsa', { modulusLength: 2048 }),
+  'rsa-4096': () => makeKeyPair('rsa', { modulusLength: 4096 }),
+  'p-256': () => makeKeyPair('ec', { namedCurve: 'P-256' }),
+  'p-384': () => makeKeyPair('ec', { namedCurve: 'P-384' }),
+  'p-521': () => makeKeyPair('ec', { namedCurve: 'P-521' }),
+  ed25519: () => makeKeyPair('ed25519'),
+  ed448: () => makeKeyPair('ed448'),
 };
 
 describe('clavigerd key, where it changes tokens', () => {
@@ -185,8 +186,8 @@ describe('clavigerd key, where it changes tokens', () => {
     }
 
     it('takes PKCS #1, SEC 1 and encrypted files', async () => {
-      const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
-      const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+      const rsa = makeKeyPair('rsa', { modulusLength: 2048 }).privateKey;
+      const ec = makeKeyPair('ec', { namedCurve: 'P-256' }).privateKey;
       const files = {
         pkcs1: rsa.export({ type: 'pkcs1', format: 'pem' }),
         sec1: ec.export({ type: 'sec1', format: 'pem' }),
@@ -208,20 +209,20 @@ describe('clavigerd key, where it changes tokens', () => {
     });
 
     it('refuses a label or an ID that is taken, and what is no key, and puts nothing in', async () => {
-      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const { privateKey } = makeKeyPair('ec', { namedCurve: 'P-256' });
       const file = keyFile('taken', privateKey);
       assert.equal((await onToken('import', file, '--label', 'taken', '--id', '99')).code, 0);
       const count = (await keysInToken()).split('\n').length;
       await failure(onToken('import', file, '--label', 'taken'), 1, /label "taken" already/);
       await failure(onToken('import', file, '--label', 'b', '--id', '99'), 1, /ID 99 already/);
-      const odd = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey;
+      const odd = makeKeyPair('ec', { namedCurve: 'secp256k1' }).privateKey;
       await failure(onToken('import', keyFile('odd', odd)), 1, /secp256k1 is not supported/);
       await failure(onToken('import', token.pinFile), 2, /not a PEM file/);
       assert.equal((await keysInToken()).split('\n').length, count);
     });
 
     it('prints the public key alone, as JSON too', async () => {
-      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const { privateKey } = makeKeyPair('ec', { namedCurve: 'P-256' });
       const { stdout } = await onToken(
         'import',
         keyFile('j', privateKey),

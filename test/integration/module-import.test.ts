@@ -2,7 +2,6 @@
 // nothing behind.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -15,6 +14,7 @@ import type { Scope } from '../support/scope.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import { startTpm } from '../support/tpm.js';
 import { recordPrivateKey } from '../support/transcript.js';
+import { makeKeyPair } from '../support/key-pair.js';
 
 function key(bed: ModuleBed, ...args: readonly string[]): Promise<CommandResult> {
   const inside = bed.inside(process.execPath, [CLAVIGERD, 'key', ...args]);
@@ -26,7 +26,7 @@ function uriOf({ token, moduleName, pinFile }: ModuleBed, object = ''): string {
 }
 
 async function keyFile(scope: Scope): Promise<string> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey } = makeKeyPair('ec', { namedCurve: 'P-256' });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   recordPrivateKey(pem);
   const path = join(await makeTempDir(scope), 'key.pem');

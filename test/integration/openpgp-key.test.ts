@@ -2,7 +2,7 @@
 // machine, and of newer ones as test/fixtures/openpgp/make.sh made them; and each way in which it must fail.
 
 import assert from 'node:assert/strict';
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -21,6 +21,7 @@ import { ROOT } from '../support/programs.js';
 import { suiteScope } from '../support/scope.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import { recordPrivateKey, recordSecret, recordText } from '../support/transcript.js';
+import { makeKeyPair } from '../support/key-pair.js';
 
 const INPUT = Buffer.from('protected.payload');
 const FIXTURES = join(ROOT, 'test/fixtures/openpgp');
@@ -187,7 +188,7 @@ describe('openpgp key, with messages of gpg', () => {
   });
 
   const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
-  const another = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const another = makeKeyPair('ec', { namedCurve: 'P-256' });
   const second = another.privateKey.export(pkcs8).toString();
   const publicPem = another.publicKey.export({ type: 'spki', format: 'pem' }).toString();
   recordPrivateKey(second);

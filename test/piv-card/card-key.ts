@@ -6,12 +6,12 @@ import {
   createECDH,
   createPublicKey,
   diffieHellman,
-  generateKeyPairSync,
   privateEncrypt,
   type KeyObject,
 } from 'node:crypto';
 import { StatusError, SW } from './apdu.js';
 import { formatTlv } from './tlv.js';
+import { makeKeyPair } from '../support/key-pair.js';
 
 export const KEY_TYPES = ['rsa2048', 'p256', 'p384'] as const;
 export type CardKeyType = (typeof KEY_TYPES)[number];
@@ -53,8 +53,8 @@ export class CardKey {
     this.type = type;
     const { privateKey, publicKey } =
       type === 'rsa2048'
-        ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-        : generateKeyPairSync('ec', { namedCurve: CURVES[type].name });
+        ? makeKeyPair('rsa', { modulusLength: 2048 })
+        : makeKeyPair('ec', { namedCurve: CURVES[type].name });
     this.privateKey = privateKey;
     this.publicKey = publicKey;
   }

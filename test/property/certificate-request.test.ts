@@ -2,7 +2,6 @@
 // Others are openssl and @peculiar/x509. The mutations are signed anew, or hardly one would be looked into.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -42,9 +41,10 @@ import {
   uriName,
 } from '../support/request-builder.js';
 import { makeTempDir } from '../support/temp-dir.js';
+import { makeKeyPair } from '../support/key-pair.js';
 
-const ED_KEY = generateKeyPairSync('ed25519').privateKey;
-const EC_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+const ED_KEY = makeKeyPair('ed25519').privateKey;
+const EC_KEY = makeKeyPair('ec', { namedCurve: 'P-256' }).privateKey;
 
 const SUBJECT = subject(
   [OID.organization, printableString('Example')],

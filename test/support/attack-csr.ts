@@ -1,7 +1,7 @@
 // Attacks with the CSR of a finalize: other names than the order's, other keys, and whatever else a CA might put
 // into a certificate. Used by test processes only. In key-ID-only mode a CSR is not judged.
 
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type KeyObject } from 'node:crypto';
 import {
   attack,
   both,
@@ -37,6 +37,7 @@ import {
   uriName,
   type RequestParts,
 } from './request-builder.js';
+import { makeKeyPair } from './key-pair.js';
 
 /** The keys of CSRs, private halves. All but `unpinned` are pinned by the policy. */
 export interface SubjectKeys {
@@ -48,12 +49,11 @@ export interface SubjectKeys {
 }
 
 export function makeSubjectKeys(): SubjectKeys {
-  const ec = (namedCurve: string): KeyObject =>
-    generateKeyPairSync('ec', { namedCurve }).privateKey;
+  const ec = (namedCurve: string): KeyObject => makeKeyPair('ec', { namedCurve }).privateKey;
   return {
     good: ec('P-256'),
     denied: ec('P-256'),
-    rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey,
+    rsa: makeKeyPair('rsa', { modulusLength: 2048 }).privateKey,
     p384: ec('P-384'),
     unpinned: ec('P-256'),
   };
@@ -237,9 +237,9 @@ function csrExtensions(key: KeyObject): readonly Attack[] {
 function csrKeys(keys: SubjectKeys): readonly Attack[] {
   const of = (key: KeyObject, parts: RequestParts = {}): Buffer =>
     makeRequest(key, { extensions: [SAN], ...parts });
-  const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey;
-  const ed25519 = generateKeyPairSync('ed25519').privateKey;
-  const secp256k1 = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey;
+  const short = makeKeyPair('rsa', { modulusLength: 1024 }).privateKey;
+  const ed25519 = makeKeyPair('ed25519').privateKey;
+  const secp256k1 = makeKeyPair('ec', { namedCurve: 'secp256k1' }).privateKey;
   const ecdsaSha1 = seq(oid('1.2.840.10045.4.1'));
   return [
     finalize('an unpinned key', of(keys.unpinned), 'csr-keys', /the key of the CSR, [0-9a-f]{64}$/),

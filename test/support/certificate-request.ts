@@ -1,9 +1,10 @@
 // CSRs and certificates made by openssl, in DER. Used by test processes only.
 
-import { createPublicKey, createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPublicKey, createHash, type KeyObject } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './process.js';
+import { makeKeyPair } from './key-pair.js';
 
 export interface RequestedNames {
   /** Common name, if any. */
@@ -33,8 +34,8 @@ export async function makeCertificateDer(
 /** A key pair's private half: RSA by its bits, or an EC curve by its name. */
 export function makeSubjectKey(kind: number | string): KeyObject {
   return typeof kind === 'number'
-    ? generateKeyPairSync('rsa', { modulusLength: kind }).privateKey
-    : generateKeyPairSync('ec', { namedCurve: kind }).privateKey;
+    ? makeKeyPair('rsa', { modulusLength: kind }).privateKey
+    : makeKeyPair('ec', { namedCurve: kind }).privateKey;
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo. */

@@ -1,11 +1,12 @@
 // Software keys for tests, made once a process.
 
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type KeyObject } from 'node:crypto';
 import { algorithmOfKey, type Algorithm } from '../../src/jose/algorithms.js';
 import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { signWithKey } from '../../src/jose/signature.js';
 import type { AccountKey } from '../../src/keys/account-key.js';
 import { recordPrivateKey } from './transcript.js';
+import { makeKeyPair } from './key-pair.js';
 
 export interface TestKey {
   readonly algorithm: Algorithm;
@@ -28,11 +29,11 @@ export function makeKey(algorithm: Algorithm): TestKey {
 function generatePair(algorithm: Algorithm): { privateKey: KeyObject; publicKey: KeyObject } {
   switch (algorithm) {
     case 'RS256':
-      return generateKeyPairSync('rsa', { modulusLength: 2048 });
+      return makeKeyPair('rsa', { modulusLength: 2048 });
     case 'EdDSA':
-      return generateKeyPairSync('ed25519');
+      return makeKeyPair('ed25519');
     default:
-      return generateKeyPairSync('ec', { namedCurve: CURVES[algorithm] });
+      return makeKeyPair('ec', { namedCurve: CURVES[algorithm] });
   }
 }
 

@@ -1,7 +1,7 @@
 // A certificate authority in memory that issues right and wrong certificates. Used by test processes only.
 
 import 'reflect-metadata';
-import { createPublicKey, generateKeyPairSync, webcrypto, type KeyObject } from 'node:crypto';
+import { createPublicKey, webcrypto, type KeyObject } from 'node:crypto';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
@@ -12,6 +12,7 @@ import {
   X509CertificateGenerator,
   type Extension,
 } from '@peculiar/x509';
+import { makeKeyPair } from './key-pair.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -40,7 +41,7 @@ export interface TestAuthority {
 }
 
 export function newKey(curve = 'P-256'): KeyObject {
-  return generateKeyPairSync('ec', { namedCurve: curve }).privateKey;
+  return makeKeyPair('ec', { namedCurve: curve }).privateKey;
 }
 
 /** A self-signed authority with a P-256 key. */

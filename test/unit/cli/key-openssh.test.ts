@@ -1,7 +1,7 @@
 // Public keys for OpenSSH: ssh-keygen reads each, and finds the same key in it.
 
 import assert from 'node:assert/strict';
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,12 +9,13 @@ import { formatOpenSshKey } from '../../../src/cli/key-openssh.js';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { mustRun } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
 const KEYS: Readonly<Record<string, () => { publicKey: KeyObject }>> = {
-  'ssh-rsa': () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  'ecdsa-sha2-nistp256': () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-  'ecdsa-sha2-nistp384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
-  'ecdsa-sha2-nistp521': () => generateKeyPairSync('ec', { namedCurve: 'P-521' }),
+  'ssh-rsa': () => makeKeyPair('rsa', { modulusLength: 2048 }),
+  'ecdsa-sha2-nistp256': () => makeKeyPair('ec', { namedCurve: 'P-256' }),
+  'ecdsa-sha2-nistp384': () => makeKeyPair('ec', { namedCurve: 'P-384' }),
+  'ecdsa-sha2-nistp521': () => makeKeyPair('ec', { namedCurve: 'P-521' }),
 };
 
 describe('OpenSSH public key', () => {
@@ -41,6 +42,6 @@ describe('OpenSSH public key', () => {
   });
 
   it('does not exist for Ed448', () => {
-    assert.equal(formatOpenSshKey(jwkOfKey(generateKeyPairSync('ed448').publicKey)), undefined);
+    assert.equal(formatOpenSshKey(jwkOfKey(makeKeyPair('ed448').publicKey)), undefined);
   });
 });

@@ -1,20 +1,21 @@
 // Certificate requests signed by account keys: OpenSSL finds the signature right, and the name in it.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type KeyObject } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { createRequest } from '../../../src/cli/key-request.js';
 import { softwareAccountKey } from '../../../src/keys/software-key.js';
 import { runCommand } from '../../support/process.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
 const KEYS: Readonly<Record<string, () => { privateKey: KeyObject }>> = {
-  'RSA-2048': () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  'RSA-4096': () => generateKeyPairSync('rsa', { modulusLength: 4096 }),
-  'P-256': () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-  'P-384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
-  'P-521': () => generateKeyPairSync('ec', { namedCurve: 'P-521' }),
-  Ed25519: () => generateKeyPairSync('ed25519'),
-  Ed448: () => generateKeyPairSync('ed448'),
+  'RSA-2048': () => makeKeyPair('rsa', { modulusLength: 2048 }),
+  'RSA-4096': () => makeKeyPair('rsa', { modulusLength: 4096 }),
+  'P-256': () => makeKeyPair('ec', { namedCurve: 'P-256' }),
+  'P-384': () => makeKeyPair('ec', { namedCurve: 'P-384' }),
+  'P-521': () => makeKeyPair('ec', { namedCurve: 'P-521' }),
+  Ed25519: () => makeKeyPair('ed25519'),
+  Ed448: () => makeKeyPair('ed448'),
 };
 /** So that numbers with zero bytes in front come up. */
 const TRIES = 8;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type KeyObject } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -7,6 +7,7 @@ import { createCsr } from '../../../src/client/csr.js';
 import { mustRun } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 import { newKey } from '../../support/test-ca.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
 const NAMES = [
   { type: 'dns', value: 'a.test' },
@@ -18,7 +19,7 @@ const NAMES = [
 const KEYS: Readonly<Record<string, () => KeyObject>> = {
   p256: () => newKey('P-256'),
   p384: () => newKey('P-384'),
-  rsa2048: () => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey,
+  rsa2048: () => makeKeyPair('rsa', { modulusLength: 2048 }).privateKey,
 };
 
 describe('createCsr', () => {

@@ -1,10 +1,5 @@
 import assert from 'node:assert/strict';
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  X509Certificate,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import {
   decideRenewal,
@@ -12,6 +7,7 @@ import {
   type RenewalInput,
 } from '../../../src/client/renewal.js';
 import { makeAuthority, newKey, pemOf, type TestAuthority } from '../../support/test-ca.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
 const DAY_MS = 86_400_000;
 const START = Date.UTC(2026, 0, 1);
@@ -120,7 +116,7 @@ describe('decideRenewal', () => {
   });
 
   it('is due for a key of another type, and the next key can still be read', async () => {
-    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+    const rsa = makeKeyPair('rsa', { modulusLength: 2048 }).privateKey;
     assert.equal(await decide(90, 1, { privateKey: rsa }), true);
     // OpenSSL's error of a comparison would be the next key's.
     assert.equal(createPrivateKey(pemOf(newKey())).asymmetricKeyType, 'ec');

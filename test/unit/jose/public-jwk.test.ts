@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { calculateJwkThumbprint } from 'jose';
 import { algorithmOfKey, isAlgorithm } from '../../../src/jose/algorithms.js';
@@ -12,6 +12,7 @@ import {
   publicKeyOfJwk,
 } from '../../../src/jose/public-jwk.js';
 import { makeKey } from '../../support/keys.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
 // RFC 7638 §3.1
 const RFC_7638_JWK = {
@@ -46,7 +47,7 @@ describe('public JWK', () => {
   for (const [name, value] of [
     [
       'a private key',
-      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
+      makeKeyPair('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
     ],
     ['an extra member', { ...ec, use: 'sig' }],
     ['a missing member', { crv: 'P-256', kty: 'EC', x: 'AAAA' }],
@@ -68,7 +69,7 @@ describe('public JWK', () => {
 
 describe('Ed448', () => {
   it('has a JWK and a thumbprint', async () => {
-    const { publicKey } = generateKeyPairSync('ed448');
+    const { publicKey } = makeKeyPair('ed448');
     const jwk = jwkOfKey(publicKey);
     assert.equal(jwk.kty === 'OKP' ? jwk.crv : '', 'Ed448');
     assert.equal(jwkThumbprint(jwk), await calculateJwkThumbprint({ ...jwk }));
@@ -79,10 +80,10 @@ describe('Ed448', () => {
 
 describe('algorithmOfKey', () => {
   for (const [name, key] of [
-    ['RSA of 1024 bits', generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey],
-    ['the curve secp256k1', generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey],
-    ['X25519', generateKeyPairSync('x25519').publicKey],
-    ['DSA', generateKeyPairSync('dsa', { modulusLength: 2048, divisorLength: 256 }).publicKey],
+    ['RSA of 1024 bits', makeKeyPair('rsa', { modulusLength: 1024 }).publicKey],
+    ['the curve secp256k1', makeKeyPair('ec', { namedCurve: 'secp256k1' }).publicKey],
+    ['X25519', makeKeyPair('x25519').publicKey],
+    ['DSA', makeKeyPair('dsa', { modulusLength: 2048, divisorLength: 256 }).publicKey],
   ] as const) {
     it(`refuses ${name}`, () => {
       assert.throws(

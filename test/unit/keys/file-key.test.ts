@@ -1,7 +1,7 @@
 // Account keys in PEM files: every format and algorithm, checked with openssl, and each bad file.
 
 import assert from 'node:assert/strict';
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -15,6 +15,7 @@ import { makeKey } from '../../support/keys.js';
 import { mustRun } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 import { recordPrivateKey, recordSecret } from '../../support/transcript.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
 const PASSPHRASE = 'correct horse battery';
 const INPUT = Buffer.from('protected.payload');
@@ -158,11 +159,11 @@ describe('key file', () => {
     await appErrorOf(() => openFileKey('key.pem', contextOf()), 'KEY_FILE');
   });
 
-  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const ec = makeKeyPair('ec', { namedCurve: 'P-256' });
   const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
-  const secp256k1 = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey.export(pkcs8);
-  const rsa1024 = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export(pkcs8);
-  const x25519 = generateKeyPairSync('x25519').privateKey.export(pkcs8);
+  const secp256k1 = makeKeyPair('ec', { namedCurve: 'secp256k1' }).privateKey.export(pkcs8);
+  const rsa1024 = makeKeyPair('rsa', { modulusLength: 1024 }).privateKey.export(pkcs8);
+  const x25519 = makeKeyPair('x25519').privateKey.export(pkcs8);
   const pem = ec.privateKey.export(pkcs8).toString();
   const bad: readonly (readonly [string, string | Buffer, ErrorCode])[] = [
     ['nothing', '', 'KEY_FILE'],

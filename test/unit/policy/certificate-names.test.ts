@@ -1,7 +1,6 @@
 // What a certificate names, whoever made it.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -33,8 +32,9 @@ import {
   subject,
 } from '../../support/request-builder.js';
 import { makeTempDir } from '../../support/temp-dir.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
-const KEY = generateKeyPairSync('ed25519').privateKey;
+const KEY = makeKeyPair('ed25519').privateKey;
 
 const SETTINGS = `[req]
 distinguished_name = dn

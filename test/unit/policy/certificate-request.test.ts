@@ -1,7 +1,7 @@
 // Requests as clients make them are read; what goes beyond a server's certificate is refused, and says why.
 
 import assert from 'node:assert/strict';
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -46,15 +46,15 @@ import {
   type RequestParts,
 } from '../../support/request-builder.js';
 import { makeTempDir } from '../../support/temp-dir.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
-const ec = (curve: string): KeyObject =>
-  generateKeyPairSync('ec', { namedCurve: curve }).privateKey;
+const ec = (curve: string): KeyObject => makeKeyPair('ec', { namedCurve: curve }).privateKey;
 const rsa = (bitLength: number): KeyObject =>
-  generateKeyPairSync('rsa', { modulusLength: bitLength }).privateKey;
+  makeKeyPair('rsa', { modulusLength: bitLength }).privateKey;
 
 const KEY = ec('P-256');
 const RSA_KEY = rsa(2048);
-const ED_KEY = generateKeyPairSync('ed25519').privateKey;
+const ED_KEY = makeKeyPair('ed25519').privateKey;
 
 /** What `lacme newOrder` has openssl make, with all its settings used. */
 const LACME_LIKE = `[req]

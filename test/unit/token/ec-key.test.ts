@@ -1,16 +1,16 @@
 // EC public keys as tokens show them: both wrappings of a point, every supported curve, and damage.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { jwkOfKey, type EcPublicJwk, type OkpPublicJwk } from '../../../src/jose/public-jwk.js';
 import { ecJwkOf, paramsOfCurve } from '../../../src/token/ec-key.js';
 import { appErrorOf } from '../../support/app-error.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
 const CURVES = ['P-256', 'P-384', 'P-521'] as const;
 
 function newKey(curve: (typeof CURVES)[number]): { jwk: EcPublicJwk; point: Buffer } {
-  const jwk = jwkOfKey(generateKeyPairSync('ec', { namedCurve: curve }).publicKey);
+  const jwk = jwkOfKey(makeKeyPair('ec', { namedCurve: curve }).publicKey);
   assert.equal(jwk.kty, 'EC');
   const coordinates = [jwk.x, jwk.y].map((text) => Buffer.from(text, 'base64url'));
   return { jwk, point: Buffer.concat([Buffer.of(4), ...coordinates]) };
@@ -18,7 +18,7 @@ function newKey(curve: (typeof CURVES)[number]): { jwk: EcPublicJwk; point: Buff
 
 function newEdwardsKey(type: 'ed25519' | 'ed448'): { jwk: OkpPublicJwk; point: Buffer } {
   // TypeScript knows each type's own overload only.
-  const { publicKey } = type === 'ed25519' ? generateKeyPairSync(type) : generateKeyPairSync(type);
+  const { publicKey } = type === 'ed25519' ? makeKeyPair(type) : makeKeyPair(type);
   const jwk = jwkOfKey(publicKey);
   assert.equal(jwk.kty, 'OKP');
   return { jwk, point: Buffer.from(jwk.x, 'base64url') };

@@ -2,12 +2,13 @@
 // private object. Module calls are answered here, by a stand-in for the library.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type KeyObject } from 'node:crypto';
 import { describe, it } from 'node:test';
 import pkcs11js from 'pkcs11js';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { publicJwkOfPrivateKey } from '../../../src/token/public-key.js';
 import { appErrorOf } from '../../support/app-error.js';
+import { makeKeyPair } from '../../support/key-pair.js';
 
 const CKA_PUBLIC_KEY_INFO = 0x129;
 
@@ -58,16 +59,16 @@ function infoOf(key: KeyObject): Buffer {
 describe('public key of a private object', () => {
   it('comes from its CKA_PUBLIC_KEY_INFO', () => {
     for (const { publicKey } of [
-      generateKeyPairSync('ec', { namedCurve: 'P-384' }),
-      generateKeyPairSync('rsa', { modulusLength: 2048 }),
-      generateKeyPairSync('ed25519'),
+      makeKeyPair('ec', { namedCurve: 'P-384' }),
+      makeKeyPair('rsa', { modulusLength: 2048 }),
+      makeKeyPair('ed25519'),
     ]) {
       assert.deepEqual(publicJwk([[CKA_PUBLIC_KEY_INFO, infoOf(publicKey)]]), jwkOfKey(publicKey));
     }
   });
 
   it('is refused when there is none, or one that is damaged', async () => {
-    const { publicKey } = generateKeyPairSync('ed25519');
+    const { publicKey } = makeKeyPair('ed25519');
     for (const attributes of [
       [],
       [[CKA_PUBLIC_KEY_INFO, Buffer.alloc(0)]],
