@@ -42,7 +42,7 @@ export default defineConfig(
         ].map((selector) => ({
           selector,
           message:
-            'Read JSON with lib/strict-json.ts where it decides, else with lib/patient-json.ts.',
+            'Read JSON with lib/json/strict-json.ts where it decides, else with lib/json/patient-json.ts.',
         })),
       ],
     },
@@ -64,7 +64,7 @@ export default defineConfig(
   },
   {
     files: ['src/**', 'test/**'],
-    ignores: ['src/client/server-key.ts', 'test/support/key-pair.ts'],
+    ignores: ['src/client/install/server-key.ts', 'test/support/key-pair.ts'],
     rules: {
       'no-restricted-imports': [
         'error',

@@ -2,13 +2,13 @@
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import type { HttpResponse } from './http.js';
-import { parseBody, parseOptionalBody } from './json.js';
+import type { HttpResponse } from './transport/http.js';
+import { parseBody, parseOptionalBody } from './transport/json.js';
 import { accountSchema, type Account } from './objects.js';
 import { DEACTIVATED_HINT, isProblem } from './problem.js';
-import { parseServerUrl } from './server-url.js';
+import { parseServerUrl } from './transport/server-url.js';
 import type { AcmeSession, Registration } from './session.js';
-import { postSigned } from './signed-post.js';
+import { postSigned } from './transport/signed-post.js';
 
 export interface FoundAccount {
   /** The key ID, verbatim as the server gave it: servers compare it as a string. */

@@ -3,13 +3,13 @@
 
 import { AppError, isAppError } from '../lib/errors.js';
 import { chooseHttp01, http01Of, nameOf } from './challenge.js';
-import { parseBody } from './json.js';
+import { parseBody } from './transport/json.js';
 import { authorizationSchema, type Authorization } from './objects.js';
 import { poll, type PollResult } from './poll.js';
 import { challengeHintFor, formatProblem, ServerProblem } from './problem.js';
-import { parseRetryAfter } from './retry-after.js';
+import { parseRetryAfter } from './transport/retry-after.js';
 import type { AcmeSession } from './session.js';
-import { postSigned } from './signed-post.js';
+import { postSigned } from './transport/signed-post.js';
 
 export interface ChallengePublisher {
   /**

@@ -2,10 +2,10 @@
 // Chains are hostile text until they are verified, which is the caller's part.
 
 import { AppError, messageOf } from '../lib/errors.js';
-import { linkTargets } from './link-header.js';
-import { parseServerUrl } from './server-url.js';
+import { linkTargets } from './transport/link-header.js';
+import { parseServerUrl } from './transport/server-url.js';
 import type { AcmeSession } from './session.js';
-import { postSigned } from './signed-post.js';
+import { postSigned } from './transport/signed-post.js';
 
 /** Bytes of a PEM chain. Five certificates of 4096-bit RSA take 12 KiB. */
 const MAX_CHAIN_BYTES = 256 * 1024;

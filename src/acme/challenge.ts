@@ -3,7 +3,7 @@
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { Authorization, Challenge } from './objects.js';
-import { parseServerUrl } from './server-url.js';
+import { parseServerUrl } from './transport/server-url.js';
 
 // §8.3: at least 128 bits of entropy, which are 22 characters; nothing but the base64url alphabet.
 // The token becomes a path and a file name: its alphabet and length are what keeps that harmless.

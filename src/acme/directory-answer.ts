@@ -1,7 +1,7 @@
 // Tells what answers at a directory's URL when that is no directory. Pure; runs in the client.
 
 import { AppError } from '../lib/errors.js';
-import type { HttpResponse } from './http.js';
+import type { HttpResponse } from './transport/http.js';
 
 const DIRECTORY_HINT =
   "--server is the URL of the authority's ACME directory, as its documentation gives it; that of Let's Encrypt is https://acme-v02.api.letsencrypt.org/directory";

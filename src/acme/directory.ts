@@ -1,12 +1,12 @@
 // The server's directory, RFC 8555 §7.1.1: where everything is. Runs in the client.
 
 import * as v from 'valibot';
-import type { AcmeHttp, HttpResponse } from './http.js';
+import type { AcmeHttp, HttpResponse } from './transport/http.js';
 import { assertNoWebPage, directoryHintFor } from './directory-answer.js';
-import { parseBody } from './json.js';
+import { parseBody } from './transport/json.js';
 import { problemOf } from './problem.js';
-import { readPatiently, type WaitContext } from './retries.js';
-import { parseServerUrl } from './server-url.js';
+import { readPatiently, type WaitContext } from './transport/retries.js';
+import { parseServerUrl } from './transport/server-url.js';
 
 const directorySchema = v.object({
   newNonce: v.string(),

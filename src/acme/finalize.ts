@@ -3,15 +3,15 @@
 
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
-import { parseOptionalBody } from './json.js';
+import { parseOptionalBody } from './transport/json.js';
 import { orderSchema, type Order } from './objects.js';
 import { fetchOrder, retryAfterOf, waitWhile, type PlacedOrder } from './order.js';
-import type { HttpResponse } from './http.js';
+import type { HttpResponse } from './transport/http.js';
 import { isProblem } from './problem.js';
-import { isUndecided } from './retries.js';
-import { parseServerUrl } from './server-url.js';
+import { isUndecided } from './transport/retries.js';
+import { parseServerUrl } from './transport/server-url.js';
 import type { AcmeSession } from './session.js';
-import { postSigned } from './signed-post.js';
+import { postSigned } from './transport/signed-post.js';
 
 const MAX_FINALIZE_ATTEMPTS = 4;
 /** What a server may need to see its own order, or to come back after a broken connection. */

@@ -2,13 +2,13 @@
 // Many servers have no such list, and nothing depends on it.
 
 import { isSameIdentifierSet, type Identifier } from './identifier.js';
-import { parseBody } from './json.js';
-import { linkTargets } from './link-header.js';
+import { parseBody } from './transport/json.js';
+import { linkTargets } from './transport/link-header.js';
 import { accountSchema, orderListSchema, orderSchema, type Order } from './objects.js';
 import { ServerProblem } from './problem.js';
-import { parseServerUrl } from './server-url.js';
+import { parseServerUrl } from './transport/server-url.js';
 import type { AcmeSession } from './session.js';
-import { postSigned } from './signed-post.js';
+import { postSigned } from './transport/signed-post.js';
 
 /** Pages of the list that are read, and orders that are looked at: the newest may be at either end. */
 const MAX_PAGES = 5;

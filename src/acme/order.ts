@@ -2,17 +2,17 @@
 
 import { AppError } from '../lib/errors.js';
 import { isSameIdentifierSet, type Identifier } from './identifier.js';
-import type { HttpResponse } from './http.js';
-import { parseBody } from './json.js';
+import type { HttpResponse } from './transport/http.js';
+import { parseBody } from './transport/json.js';
 import { orderSchema, type Order } from './objects.js';
 import { findRecentOrder } from './order-list.js';
 import { poll, type PollResult } from './poll.js';
 import { formatProblem, hintFor } from './problem.js';
-import { isUndecided } from './retries.js';
-import { parseRetryAfter } from './retry-after.js';
-import { parseServerUrl } from './server-url.js';
+import { isUndecided } from './transport/retries.js';
+import { parseRetryAfter } from './transport/retry-after.js';
+import { parseServerUrl } from './transport/server-url.js';
 import type { AcmeSession } from './session.js';
-import { postSigned } from './signed-post.js';
+import { postSigned } from './transport/signed-post.js';
 
 /** Requests for an order of which nobody knows whether the first ones made any. */
 const MAX_ORDER_ATTEMPTS = 3;

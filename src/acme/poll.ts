@@ -2,7 +2,7 @@
 // Pure but for the injected timing; runs in the client.
 
 import { AppError } from '../lib/errors.js';
-import type { WaitContext } from './retries.js';
+import type { WaitContext } from './transport/retries.js';
 
 const FIRST_DELAY_MS = 20;
 const BACKOFF_FACTOR = 1.6;

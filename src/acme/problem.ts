@@ -4,9 +4,9 @@
 import * as v from 'valibot';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import type { HttpResponse } from './http.js';
-import { decodeJson } from './json.js';
-import { parseRetryAfter } from './retry-after.js';
+import type { HttpResponse } from './transport/http.js';
+import { decodeJson } from './transport/json.js';
+import { parseRetryAfter } from './transport/retry-after.js';
 
 const ERROR_NAMESPACE = 'urn:ietf:params:acme:error:';
 const MAX_SUBPROBLEMS = 100;

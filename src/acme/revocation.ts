@@ -5,7 +5,7 @@ import { AppError } from '../lib/errors.js';
 import { findAccountUrl } from './account.js';
 import { isProblem, ServerProblem } from './problem.js';
 import type { AcmeSession } from './session.js';
-import { postSigned } from './signed-post.js';
+import { postSigned } from './transport/signed-post.js';
 
 /** The CRLReason codes of RFC 5280 §5.3.1 a subscriber may give. */
 export const REVOCATION_REASONS: ReadonlyMap<string, number> = new Map([

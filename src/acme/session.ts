@@ -3,9 +3,9 @@
 import type { AccountSigner } from './account-signer.js';
 import type { Directory } from './directory.js';
 import { fetchDirectory } from './directory.js';
-import type { AcmeHttp } from './http.js';
-import { NoncePool } from './nonces.js';
-import type { WaitContext } from './retries.js';
+import type { AcmeHttp } from './transport/http.js';
+import { NoncePool } from './transport/nonces.js';
+import type { WaitContext } from './transport/retries.js';
 
 /** What the registration of an account says, RFC 8555 §7.3. */
 export interface Registration {

@@ -6,7 +6,7 @@ import { isAppError } from '../lib/errors.js';
 import type { Identifier } from './identifier.js';
 import { fetchOrder, isOrderFor, type PlacedOrder } from './order.js';
 import { isProblem, ServerProblem } from './problem.js';
-import { parseServerUrl } from './server-url.js';
+import { parseServerUrl } from './transport/server-url.js';
 import type { AcmeSession } from './session.js';
 
 /** What is known of an order between two runs. URLs are the server's, as text. */

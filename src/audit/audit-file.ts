@@ -7,8 +7,8 @@ import { ftruncateSync, openSync, readSync, statSync, writeSync, type Stats } fr
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { AppError, messageOf } from '../lib/errors.js';
-import { lockFile } from '../sys/file-lock.js';
-import { assertPrivateDirectory } from '../sys/safe-path.js';
+import { lockFile } from '../sys/files/file-lock.js';
+import { assertPrivateDirectory } from '../sys/files/safe-path.js';
 import { MAX_RECORD_BYTES } from './audit-record.js';
 
 const WRITABLE_BY_OTHERS = 0o022;

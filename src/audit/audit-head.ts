@@ -8,8 +8,8 @@ import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from '
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import { parseStrictJson } from '../lib/strict-json.js';
-import { prepareStateDirectory } from '../sys/state-directory.js';
+import { parseStrictJson } from '../lib/json/strict-json.js';
+import { prepareStateDirectory } from '../sys/files/state-directory.js';
 import type { ChainHead } from './audit-record.js';
 
 /** With its newline. */

@@ -4,9 +4,9 @@
 
 import { hash } from 'node:crypto';
 import * as v from 'valibot';
-import { formatAsciiJson } from '../lib/ascii-json.js';
+import { formatAsciiJson } from '../lib/json/ascii-json.js';
 import { AppError } from '../lib/errors.js';
-import { parseStrictJsonWithDecimals } from '../lib/strict-json.js';
+import { parseStrictJsonWithDecimals } from '../lib/json/strict-json.js';
 
 /** More than the escaped names of any request can take (32 KiB of base64url, six characters a byte). */
 export const MAX_RECORD_BYTES = 256 * 1024;

@@ -3,13 +3,19 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { REVOCATION_REASONS } from '../acme/revocation.js';
-import { KEY_TYPES } from '../config/claviger-schema.js';
+import { KEY_TYPES } from '../config/client/schema.js';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
-import { runClient, type ClientOptions, type ClientTask } from './client-run.js';
-import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, reportFailure, withLostOutput } from './failure.js';
-import { tellStderr } from './standard-error.js';
-import { printText } from './standard-output.js';
-import { packageVersion } from './version.js';
+import { runClient, type ClientOptions, type ClientTask } from './client/run.js';
+import {
+  EXIT_FAILURE,
+  EXIT_OK,
+  EXIT_USAGE,
+  reportFailure,
+  withLostOutput,
+} from './terminal/failure.js';
+import { tellStderr } from './terminal/standard-error.js';
+import { printText } from './terminal/standard-output.js';
+import { packageVersion } from './terminal/version.js';
 
 const HELP = `
 The account key is elsewhere: clavigerd holds it, in a token, and signs what an ACME client may ask.

@@ -3,14 +3,14 @@
 
 import { Command, CommanderError, Option } from 'commander';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
-import { EXIT_OK, EXIT_USAGE, reportFailure, withLostOutput } from './failure.js';
-import { serve, type ServeOptions } from './serve-command.js';
+import { EXIT_OK, EXIT_USAGE, reportFailure, withLostOutput } from './terminal/failure.js';
+import { serve, type ServeOptions } from './daemon/serve.js';
 import { AppError } from '../lib/errors.js';
 import { nearestName } from '../lib/nearest-name.js';
 import { keepMemoryOutOfCoreFiles } from '../sys/core-dump.js';
-import { tellStderr, writeStderr } from './standard-error.js';
-import { printText } from './standard-output.js';
-import { packageVersion } from './version.js';
+import { tellStderr, writeStderr } from './terminal/standard-error.js';
+import { printText } from './terminal/standard-output.js';
+import { packageVersion } from './terminal/version.js';
 
 const HELP = `
 The account key stays in a PKCS#11 token (smartcard, HSM, TPM) or a PEM file. ACME clients connect to
@@ -104,19 +104,19 @@ async function main(argv: readonly string[]): Promise<number> {
   // Options of the program may stand before the command.
   const wants = (command: string): boolean => isHelp || [first, ...others].includes(command);
   if (wants('key')) {
-    const { addKeyCommands } = await import('./key-command.js');
+    const { addKeyCommands } = await import('./key/command.js');
     addKeyCommands(program);
   }
   if (wants('pin')) {
-    const { addPinCommands } = await import('./pin-command.js');
+    const { addPinCommands } = await import('./pin/command.js');
     addPinCommands(program);
   }
   if (wants('audit')) {
-    const { addAuditCommands } = await import('./audit-command.js');
+    const { addAuditCommands } = await import('./audit/command.js');
     addAuditCommands(program, setExitCode);
   }
   if (wants('policy')) {
-    const { addPolicyCommands } = await import('./policy-command.js');
+    const { addPolicyCommands } = await import('./policy/command.js');
     addPolicyCommands(program, setExitCode);
   }
   try {

@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { engineProblem } from '../lib/node-engine.js';
-import { writeStderr } from './standard-error.js';
+import { writeStderr } from './terminal/standard-error.js';
 
 const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
 const problem = engineProblem(process.versions.node, manifest);

@@ -4,15 +4,15 @@ import { setMaxListeners } from 'node:events';
 import type { Stats } from 'node:fs';
 import { openSession, type AcmeSession } from '../acme/session.js';
 import { systemTiming } from '../acme/timing.js';
-import { TracedHttp } from '../acme/traced-http.js';
-import type { ClavigerConfig } from '../config/claviger-config.js';
+import { TracedHttp } from '../acme/transport/traced-http.js';
+import type { ClavigerConfig } from '../config/client/config.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
-import { pathTrouble } from '../sys/path-trouble.js';
-import { assertUnwritableByOthers } from '../sys/safe-path.js';
-import type { ClientState } from './client-state.js';
-import { readBoundedFile } from './bounded-file.js';
-import { SharedSigner } from './shared-signer.js';
+import { pathTrouble } from '../sys/files/path-trouble.js';
+import { assertUnwritableByOthers } from '../sys/files/safe-path.js';
+import type { ClientState } from './state/client-state.js';
+import { readBoundedFile } from './install/bounded-file.js';
+import { SharedSigner } from './signer/shared-signer.js';
 
 /** A system's whole CA bundle has 230 KiB. */
 const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;

@@ -8,20 +8,27 @@ import { issueCertificate } from '../acme/issue.js';
 import type { OrderUrls } from '../acme/order.js';
 import type { Registration } from '../acme/session.js';
 import { isRefusal } from '../acme/unfinished-order.js';
-import { outputsOf, type CertificateConfig } from '../config/claviger-certificate.js';
-import type { ClavigerConfig } from '../config/claviger-config.js';
+import { outputsOf, type CertificateConfig } from '../config/client/certificate.js';
+import type { ClavigerConfig } from '../config/client/config.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError } from '../lib/errors.js';
 import { readBundle, withSession, type ClientContext } from './acme-access.js';
-import { chooseChain } from './chain-choice.js';
-import { parseCertificates, type Chain } from './certificate-chain.js';
-import { certificateFiles } from './certificate-files.js';
-import { openChallengeAnswers, type ChallengeAnswers } from './challenge-answers.js';
-import { assertInstallable, installFiles } from './install.js';
-import { dropKey, keepKey, openIssuanceKey, requestFor, type IssuanceKey } from './issuance-key.js';
-import { OrderMemory, type RememberedOrder, type SentRequest } from './order-memory.js';
-import type { SharedSigner } from './shared-signer.js';
-import { findUnfinishedOrder } from './unfinished-issuance.js';
+import { chooseChain } from './install/chain-choice.js';
+import { parseCertificates, type Chain } from './install/certificate-chain.js';
+import { certificateFiles } from './install/certificate-files.js';
+import type { AnswerPublisher } from './answer/answer-publisher.js';
+import { openChallengeAnswers } from './answer/challenge-answers.js';
+import { assertInstallable, installFiles } from './install/install.js';
+import {
+  dropKey,
+  keepKey,
+  openIssuanceKey,
+  requestFor,
+  type IssuanceKey,
+} from './install/issuance-key.js';
+import { OrderMemory, type RememberedOrder, type SentRequest } from './state/order-memory.js';
+import type { SharedSigner } from './signer/shared-signer.js';
+import { findUnfinishedOrder } from './renewal/unfinished-issuance.js';
 
 export interface IssueOptions {
   /** Orders anew whatever happened before. */
@@ -108,7 +115,7 @@ async function withOutlook({ memory }: Work, error: unknown): Promise<unknown> {
 async function obtainChain(
   work: Work,
   signer: SharedSigner,
-  answers: ChallengeAnswers,
+  answers: AnswerPublisher,
 ): Promise<Chain> {
   const { context, identifiers, unfinished } = work;
   // Made while the signer and the CA are being connected.

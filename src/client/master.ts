@@ -9,12 +9,12 @@ import { systemClock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { withSession, withSigner, type ClientContext } from './acme-access.js';
-import { parseCertificates } from './certificate-chain.js';
-import { readCertificateFile, readInstalled, warnOfDamage } from './certificate-files.js';
-import { withCertificateLock } from './certificate-lock.js';
-import { withoutCompromisedKey } from './compromised-key.js';
+import { parseCertificates } from './install/certificate-chain.js';
+import { readCertificateFile, readInstalled, warnOfDamage } from './install/certificate-files.js';
+import { withCertificateLock } from './renewal/certificate-lock.js';
+import { withoutCompromisedKey } from './install/compromised-key.js';
 import { issueOne, type IssueOptions } from './issuance.js';
-import { rememberRevocation } from './revocation-memory.js';
+import { rememberRevocation } from './state/revocation-memory.js';
 
 /** Registers the account key; gives the lines to print. */
 export async function registerCommand(context: ClientContext): Promise<readonly string[]> {

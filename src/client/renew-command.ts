@@ -2,18 +2,18 @@
 
 import { createPublicKey } from 'node:crypto';
 import { parseIdentifiers, type Identifier } from '../acme/identifier.js';
-import type { CertificateConfig } from '../config/claviger-certificate.js';
+import type { CertificateConfig } from '../config/client/certificate.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { withSigner, type ClientContext } from './acme-access.js';
-import { withCertificateLock } from './certificate-lock.js';
-import { readInstalled, warnOfDamage } from './certificate-files.js';
-import { withoutCompromisedKey } from './compromised-key.js';
+import { withCertificateLock } from './renewal/certificate-lock.js';
+import { readInstalled, warnOfDamage } from './install/certificate-files.js';
+import { withoutCompromisedKey } from './install/compromised-key.js';
 import { issueOne } from './issuance.js';
-import { decideRenewal } from './renewal.js';
-import { isCompromised, revocationOf } from './revocation-memory.js';
-import { readServerKey } from './server-key.js';
-import type { SharedSigner } from './shared-signer.js';
+import { decideRenewal } from './renewal/renewal.js';
+import { isCompromised, revocationOf } from './state/revocation-memory.js';
+import { readServerKey } from './install/server-key.js';
+import type { SharedSigner } from './signer/shared-signer.js';
 
 export interface RenewOptions {
   /** Only the sections that have one of these names; none for all. */

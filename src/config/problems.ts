@@ -1,7 +1,7 @@
 // Every problem of a configuration at once, each with file, line and key. Pure.
 
 import { AppError } from '../lib/errors.js';
-import { lineOfKey } from './config-lines.js';
+import { lineOfKey } from './lines.js';
 
 export interface ConfigProblem {
   /** The setting, dotted, `listen.0.mode`; undefined for a problem of the whole file. */

@@ -4,8 +4,13 @@
 
 import { decodeBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
-import { isJsonObject, jsonMember, type JsonObject, type JsonValue } from '../lib/json-value.js';
-import { parseStrictJson } from '../lib/strict-json.js';
+import {
+  isJsonObject,
+  jsonMember,
+  type JsonObject,
+  type JsonValue,
+} from '../lib/json/json-value.js';
+import { parseStrictJson } from '../lib/json/strict-json.js';
 import { isNonce } from './nonce.js';
 
 export interface ProtectedHeader {

@@ -14,7 +14,7 @@ export interface Client {
 }
 
 /** Who asks for a signature, for keys that many wait for. */
-export interface Asker {
+export interface SignContext {
   readonly client: Client;
   /** Told once when the signature takes long: a person may have to touch the token. */
   readonly onNotice?: (() => void) | undefined;
@@ -42,7 +42,7 @@ export interface AccountKey {
    * ES*: r‖s). The caller verifies it before it goes anywhere.
    * @throws AppError KEY_* or TOKEN_*; UnsentError
    */
-  sign(input: Buffer, asker?: Asker): Promise<Buffer>;
+  sign(input: Buffer, signContext?: SignContext): Promise<Buffer>;
 
   /** False while every request is answered with an error at once; absent for a key that is always there. */
   readonly isAvailable?: boolean;

@@ -7,9 +7,9 @@ import { jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
 import type { Clock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { UnsentError, type AccountKey, type Asker, type Client } from './account-key.js';
+import { UnsentError, type AccountKey, type SignContext, type Client } from './account-key.js';
 import type { KeyLog } from './key-context.js';
-import { KeyPlace, type KeySource } from './key-place.js';
+import { KeyReplica, type KeySource } from './key-replica.js';
 import { mayPass } from './token-trouble.js';
 
 /** How long a place is left alone after a failure, before it is looked at again beside the others. */
@@ -29,7 +29,7 @@ export interface FailoverKeyOptions {
  *   trouble that may pass, or where no place can be opened
  */
 export async function openFailoverKey(options: FailoverKeyOptions): Promise<AccountKey> {
-  const places = options.places.map((place) => new KeyPlace(place));
+  const places = options.places.map((place) => new KeyReplica(place));
   const opening = places.map((place) => openPlace(place, options));
   try {
     await Promise.race([Promise.all(opening), firstOf(opening).then(waitForOthers)]);
@@ -57,7 +57,7 @@ export async function openFailoverKey(options: FailoverKeyOptions): Promise<Acco
 }
 
 /** True when it is open; false for a trouble that may pass. @throws any other trouble */
-async function openPlace(place: KeyPlace, { clock, log }: FailoverKeyOptions): Promise<boolean> {
+async function openPlace(place: KeyReplica, { clock, log }: FailoverKeyOptions): Promise<boolean> {
   try {
     await place.wake();
     return true;
@@ -93,7 +93,7 @@ function ignore(): void {
 }
 
 /** Checks an open place, once. @throws AppError KEY_MISMATCH */
-function assertSameKey(reference: AccountKey, place: KeyPlace): void {
+function assertSameKey(reference: AccountKey, place: KeyReplica): void {
   if (place.key === undefined || place.holds === 'same') {
     return;
   }
@@ -115,13 +115,13 @@ class FailoverKey implements AccountKey {
   readonly publicKey: AccountKey['publicKey'];
   readonly description: string;
   readonly #reference: AccountKey;
-  readonly #places: readonly KeyPlace[];
+  readonly #places: readonly KeyReplica[];
   readonly #options: FailoverKeyOptions;
   readonly #originOf = new WeakMap<Buffer, AccountKey>();
-  #current: KeyPlace | undefined;
+  #current: KeyReplica | undefined;
   #closed = false;
 
-  constructor(reference: AccountKey, places: readonly KeyPlace[], options: FailoverKeyOptions) {
+  constructor(reference: AccountKey, places: readonly KeyReplica[], options: FailoverKeyOptions) {
     this.#reference = reference;
     this.#places = places;
     this.#options = options;
@@ -135,7 +135,7 @@ class FailoverKey implements AccountKey {
     return this.#places.some((place) => place.isUsable);
   }
 
-  async sign(input: Buffer, asker?: Asker): Promise<Buffer> {
+  async sign(input: Buffer, signContext?: SignContext): Promise<Buffer> {
     this.#wakeOthers();
     const usable = this.#places.filter((place) => place.isUsable);
     // Where none is known to work, each is asked: it says best itself what is wrong with it.
@@ -143,7 +143,7 @@ class FailoverKey implements AccountKey {
     let failure: Error | undefined;
     for (const place of candidates) {
       try {
-        return await this.#signAt(place, input, asker);
+        return await this.#signAt(place, input, signContext);
       } catch (error) {
         failure ??= error instanceof Error ? error : new Error(messageOf(error));
         if (!this.#moveOn(place, error)) {
@@ -169,9 +169,13 @@ class FailoverKey implements AccountKey {
     await Promise.all(this.#places.map((place) => place.close()));
   }
 
-  async #signAt(place: KeyPlace, input: Buffer, asker: Asker | undefined): Promise<Buffer> {
+  async #signAt(
+    place: KeyReplica,
+    input: Buffer,
+    signContext: SignContext | undefined,
+  ): Promise<Buffer> {
     const key = place.key ?? this.#reference;
-    const signature = await key.sign(input, asker);
+    const signature = await key.sign(input, signContext);
     this.#originOf.set(signature, key);
     place.failedAt = undefined;
     if (this.#current !== place) {
@@ -182,7 +186,7 @@ class FailoverKey implements AccountKey {
   }
 
   /** True when another place may be asked. */
-  #moveOn(place: KeyPlace, error: unknown): boolean {
+  #moveOn(place: KeyReplica, error: unknown): boolean {
     if (isAppError(error, 'KEY_CANCELLED')) {
       return false;
     }
@@ -212,7 +216,7 @@ class FailoverKey implements AccountKey {
   }
 
   /** Looks whether a place works, and holds the one key. Never rejects. */
-  async look(place: KeyPlace): Promise<void> {
+  async look(place: KeyReplica): Promise<void> {
     place.isWaking = true;
     try {
       await place.wake();

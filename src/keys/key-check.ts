@@ -4,14 +4,14 @@
 import { accessSync, constants } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { AppError } from '../lib/errors.js';
-import { pathTrouble } from '../sys/path-trouble.js';
-import { readPrivateFile, readUnwritableFile } from '../sys/private-file.js';
+import { pathTrouble } from '../sys/files/path-trouble.js';
+import { readPrivateFile, readUnwritableFile } from '../sys/files/private-file.js';
 import { locateProgram } from '../sys/program.js';
 import type { KeyContext } from './key-context.js';
-import { resolveModule } from './module-path.js';
-import { isEncryptedPemKey, parsePemKey } from './pem-key.js';
-import { parsePinSource, readPin } from './pin-source.js';
-import { isPkcs11Uri, parsePkcs11Uri } from './pkcs11-uri.js';
+import { resolveModule } from './pkcs11/module-path.js';
+import { isEncryptedPemKey, parsePemKey } from './software/pem-key.js';
+import { parsePinSource, readPin } from './pin/pin-source.js';
+import { isPkcs11Uri, parsePkcs11Uri } from './pkcs11/uri.js';
 
 export type CheckedContext = Pick<
   KeyContext,
@@ -25,7 +25,7 @@ export type Note = (text: string) => void;
  * Checks one place of the setting `privkey`.
  * @throws AppError as opening it would: KEY_*, TOKEN_MODULE, SYS_*
  */
-export async function checkKeyPlace(
+export async function checkKeyReplica(
   privkey: string,
   context: CheckedContext,
   note: Note,

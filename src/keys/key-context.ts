@@ -1,9 +1,12 @@
-// What the sources of account keys need from the process around them. Types only.
+// What the sources of account keys need from the process around them.
 // Everything foreign comes in as a parameter, so that only cli touches process.env and the terminal.
 
 import type { Secret } from '../lib/secret.js';
 import type { LogLevel } from '../sys/log.js';
-import type { LoginAttempts } from './login-attempts.js';
+import type { LoginAttempts } from './pin/login-attempts.js';
+
+/** Longest time one operation of a token may take, unless the configuration says. */
+export const DEFAULT_TOKEN_TIMEOUT_MS = 30_000;
 
 /** Writes one line to the log. Messages hold no secret; control characters are escaped already. */
 export type KeyLog = (level: LogLevel, message: string) => void;
@@ -17,7 +20,7 @@ export interface KeyContext {
   /** Absent where nobody can be asked: no terminal. */
   readonly prompt?: SecretPrompt | undefined;
   readonly log: KeyLog;
-  /** Longest time one operation of a token may take; default `DEFAULT_TOKEN_TIMEOUT_MS`, 30 s. */
+  /** Longest time one operation of a token may take; default `DEFAULT_TOKEN_TIMEOUT_MS`. */
   readonly tokenTimeoutMs?: number | undefined;
   /** Helper processes for a token; default: as the profile of its module says. */
   readonly helpers?: number | undefined;

@@ -4,12 +4,12 @@
 import { systemClock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
 import type { AccountKey } from './account-key.js';
-import { openFileKey } from './file-key.js';
-import { openGpgKey } from './gpg-key.js';
+import { openFileKey } from './software/file-key.js';
+import { openGpgKey } from './software/gpg-key.js';
 import type { KeyContext } from './key-context.js';
-import { openOpenPgpKey } from './openpgp-key.js';
+import { openOpenPgpKey } from './software/openpgp-key.js';
 import { openPkcs11Key } from './pkcs11-key.js';
-import { formatPkcs11Uri, isPkcs11Uri, parsePkcs11Uri } from './pkcs11-uri.js';
+import { formatPkcs11Uri, isPkcs11Uri, parsePkcs11Uri } from './pkcs11/uri.js';
 
 type Opener = (path: string, context: KeyContext) => Promise<AccountKey>;
 

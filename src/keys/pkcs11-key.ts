@@ -5,12 +5,12 @@ import { algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';
 import type { AccountKey, Client } from './account-key.js';
 import type { KeyContext } from './key-context.js';
-import { resolveModule, type Pkcs11Module } from './module-path.js';
-import { isPinTrouble } from './pin-guard.js';
-import { formatPkcs11Uri, parsePkcs11Uri } from './pkcs11-uri.js';
+import { resolveModule, type Pkcs11Module } from './pkcs11/module-path.js';
+import { isPinTrouble } from './pin/pin-refusal.js';
+import { formatPkcs11Uri, parsePkcs11Uri } from './pkcs11/uri.js';
 import { readPublicHalf } from './public-half.js';
-import { isAskedOnTerminal, tokenPinGovernor } from './token-pin.js';
-import { TokenPool } from './token-pool.js';
+import { isAskedOnTerminal, tokenLoginGuard } from './pin/token-pin.js';
+import { TokenPool } from './helper/pool.js';
 
 /** Asks for commands, which have no clients. */
 const NOBODY: Client = { account: '', listener: '', connection: '' };
@@ -38,7 +38,7 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
     timeoutMs: context.tokenTimeoutMs,
     touchNoticeMs: context.touchNoticeMs,
     log: context.log,
-    governor: tokenPinGovernor(uri, context),
+    guard: tokenLoginGuard(uri, context),
   });
   try {
     const jwk = await startAndFindKey(pool, () => publicHalfOf(text, module, context));
@@ -55,7 +55,7 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
         return pool.isAvailable;
       },
       wake: () => pool.start().then(() => undefined),
-      sign: (input, asker = { client: NOBODY }) => pool.sign(input, asker),
+      sign: (input, signContext = { client: NOBODY }) => pool.sign(input, signContext),
       forget: (client) => {
         pool.forget(client);
       },

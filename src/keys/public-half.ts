@@ -4,12 +4,11 @@
 import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { printable } from '../lib/printable.js';
 import { messageOf } from '../lib/errors.js';
-import type { KeyContext } from './key-context.js';
-import type { Pkcs11Module } from './module-path.js';
-import type { Pkcs11Uri } from './pkcs11-uri.js';
-import { TokenHelper } from './token-helper.js';
-import { TokenSession } from './token-session.js';
-import { DEFAULT_TOKEN_TIMEOUT_MS } from './token-supervisor.js';
+import { DEFAULT_TOKEN_TIMEOUT_MS, type KeyContext } from './key-context.js';
+import type { Pkcs11Module } from './pkcs11/module-path.js';
+import type { Pkcs11Uri } from './pkcs11/uri.js';
+import { HelperProcess } from './helper/helper-process.js';
+import { HelperClient } from './helper/helper-client.js';
 
 /** Undefined where the token does not show it, or shows several that match. Never throws. */
 export async function readPublicHalf(
@@ -17,8 +16,8 @@ export async function readPublicHalf(
   module: Pkcs11Module,
   context: KeyContext,
 ): Promise<PublicJwk | undefined> {
-  const helper = new TokenHelper(context.env, context.log);
-  const session = new TokenSession(helper, context.tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS);
+  const helper = new HelperProcess(context.env, context.log);
+  const session = new HelperClient(helper, context.tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS);
   try {
     await session.load(module);
     await session.openToken(uri.token, 'read');

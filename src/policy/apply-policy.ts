@@ -5,7 +5,7 @@
 import type { ProtectedHeader } from '../jose/signing-input.js';
 import { isAppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { jsonMember } from '../lib/json-value.js';
+import { jsonMember } from '../lib/json/json-value.js';
 import { allowsKey, formatKey, MIN_RSA_BITS } from './csr-keys.js';
 import { allowsName, deniesName } from './name-pattern.js';
 import type { NamedPolicy } from './named-policy.js';

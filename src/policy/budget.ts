@@ -4,15 +4,15 @@
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { parseDuration } from './duration.js';
+import { parseDuration } from '../lib/duration.js';
 import { canonicalText, readName } from './names.js';
 import {
   isOperation,
   NAMING_OPERATIONS,
   type ClassifiedRequest,
-  type Identifier,
   type Operation,
 } from './operation.js';
+import type { Identifier } from '../x509/identifier.js';
 
 export interface Budget {
   /** As configured. */

@@ -5,10 +5,16 @@
 import type { SigningInput } from '../jose/signing-input.js';
 import { decodeBase64Url } from '../lib/base64url.js';
 import { isAppError } from '../lib/errors.js';
-import { isJsonObject, jsonMember, type JsonObject, type JsonValue } from '../lib/json-value.js';
-import { parseCertificateNames } from './certificate-names.js';
-import { parseCertificateRequest } from './certificate-request.js';
-import type { ClassifiedRequest, Identifier, Operation } from './operation.js';
+import {
+  isJsonObject,
+  jsonMember,
+  type JsonObject,
+  type JsonValue,
+} from '../lib/json/json-value.js';
+import { parseCertificateNames } from '../x509/certificate-names.js';
+import { parseCertificateRequest } from '../x509/certificate-request.js';
+import type { ClassifiedRequest, Operation } from './operation.js';
+import type { Identifier } from '../x509/identifier.js';
 import { hasShape, type PayloadShape } from './payload-shapes.js';
 
 type Row = readonly [PayloadShape, Operation];

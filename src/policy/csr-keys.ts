@@ -2,7 +2,7 @@
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import type { SubjectKey } from './subject-key.js';
+import type { SubjectKey } from '../x509/subject-key.js';
 
 /** A key type; for `rsa` with the least modulus. */
 export interface KeyTypeRule {

@@ -5,7 +5,7 @@
 import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
 import type { ProtectedHeader, SigningInput } from '../jose/signing-input.js';
-import type { JsonObject } from '../lib/json-value.js';
+import type { JsonObject } from '../lib/json/json-value.js';
 import { applyToContent, applyToOperation } from './apply-policy.js';
 import type { Budget } from './budget.js';
 import { classifyRequest, readContent } from './classify.js';

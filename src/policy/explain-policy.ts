@@ -3,7 +3,7 @@
 
 import type { Budget } from './budget.js';
 import { MIN_RSA_BITS } from './csr-keys.js';
-import { formatDuration } from './duration.js';
+import { formatDuration } from '../lib/duration.js';
 import type { NamePattern } from './name-pattern.js';
 import type { NamedPolicy } from './named-policy.js';
 import { KEY_ID_ONLY_OPERATIONS, NAMING_OPERATIONS, OPERATIONS } from './operation.js';

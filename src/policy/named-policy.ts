@@ -6,7 +6,7 @@
 import { isAppError, messageOf } from '../lib/errors.js';
 import { budgetKey, parseBudget, type Budget } from './budget.js';
 import { parseKeyPin, parseKeyType, type KeyTypeRule } from './csr-keys.js';
-import { parseDuration } from './duration.js';
+import { parseDuration } from '../lib/duration.js';
 import { parseNamePattern, type NamePattern } from './name-pattern.js';
 import { parseOperation, type Operation } from './operation.js';
 import type { PolicySettings, ValiditySettings } from './policy-settings.js';

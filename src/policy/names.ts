@@ -4,7 +4,7 @@
 
 import { isIP } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';
-import type { Identifier } from './operation.js';
+import type { Identifier } from '../x509/identifier.js';
 
 export interface DnsName {
   readonly type: 'dns';

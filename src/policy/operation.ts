@@ -2,8 +2,9 @@
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import type { JsonObject } from '../lib/json-value.js';
-import type { CertificateRequest } from './certificate-request.js';
+import type { JsonObject } from '../lib/json/json-value.js';
+import type { CertificateRequest } from '../x509/certificate-request.js';
+import type { Identifier } from '../x509/identifier.js';
 
 export const OPERATIONS = [
   'read', // POST-as-GET, RFC 8555 §6.3
@@ -53,12 +54,6 @@ export function parseOperation(text: string): Operation {
 export function isOperation(text: string): text is Operation {
   const known: readonly string[] = OPERATIONS;
   return known.includes(text);
-}
-
-/** A name in an order, a CSR or a certificate, as it stands there. */
-export interface Identifier {
-  readonly type: string;
-  readonly value: string;
 }
 
 /** A request understood as exactly one operation; what it is about is read when all that is cheaper allows it. */

@@ -4,7 +4,12 @@
 
 import { parsePublicJwk } from '../jose/public-jwk.js';
 import { isBase64Url } from '../lib/base64url.js';
-import { isJsonObject, jsonMember, type JsonObject, type JsonValue } from '../lib/json-value.js';
+import {
+  isJsonObject,
+  jsonMember,
+  type JsonObject,
+  type JsonValue,
+} from '../lib/json/json-value.js';
 
 type Check = (value: JsonValue) => boolean;
 

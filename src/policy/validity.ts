@@ -2,8 +2,8 @@
 // A client may be given a certificate that outlives its right to ask for one: so dates are refused
 // unless a policy says how far they may reach.
 
-import { isJsonObject, jsonMember, type JsonObject } from '../lib/json-value.js';
-import { formatDuration } from './duration.js';
+import { isJsonObject, jsonMember, type JsonObject } from '../lib/json/json-value.js';
+import { formatDuration } from '../lib/duration.js';
 
 export interface ValidityLimits {
   /** From notBefore, else from now, to notAfter; undefined: no notAfter. */

@@ -6,7 +6,7 @@ import { isBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
 import { LineSplitter } from '../lib/line-splitter.js';
 import { printable } from '../lib/printable.js';
-import { isJsonObject, type JsonObject } from '../lib/json-value.js';
+import { isJsonObject, type JsonObject } from '../lib/json/json-value.js';
 import { textMember, tryParseJson } from './json-line.js';
 import {
   ERROR_PREFIX,

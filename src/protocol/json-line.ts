@@ -1,7 +1,7 @@
 // JSON in lines of the other side: what cannot be decoded is as if it were not there, as lacme has it. Pure.
 
-import { jsonMember, type JsonObject, type JsonValue } from '../lib/json-value.js';
-import { parseStrictJson } from '../lib/strict-json.js';
+import { jsonMember, type JsonObject, type JsonValue } from '../lib/json/json-value.js';
+import { parseStrictJson } from '../lib/json/strict-json.js';
 
 /** The value of JSON text in UTF-8; undefined when it is none. */
 export function tryParseJson(bytes: Uint8Array): JsonValue | undefined {

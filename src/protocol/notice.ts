@@ -1,7 +1,7 @@
 // What the daemon tells a client that waits, without answering it yet. Pure; runs in the daemon.
 // Sent only to clients that asked for `!errors`; a notice is no reply, and changes nothing.
 
-import { formatAsciiJson } from '../lib/ascii-json.js';
+import { formatAsciiJson } from '../lib/json/ascii-json.js';
 import { NOTICE_PREFIX } from './limits.js';
 
 export const NOTICE_CODES = [

@@ -2,7 +2,7 @@
 // Clients show words they do not know as well, so they do not have this list.
 // A closed list of words: the peer gets one of them and a sentence, the daemon's log gets the rest.
 
-import { formatAsciiJson } from '../lib/ascii-json.js';
+import { formatAsciiJson } from '../lib/json/ascii-json.js';
 import { ERROR_PREFIX } from './limits.js';
 
 export const REFUSAL_CODES = [

@@ -11,7 +11,7 @@ import {
 import { isBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { isJsonObject, jsonMember, type JsonObject } from '../lib/json-value.js';
+import { isJsonObject, jsonMember, type JsonObject } from '../lib/json/json-value.js';
 import { textMember, tryParseJson } from './json-line.js';
 import { PROTOCOL_VERSION } from './limits.js';
 

@@ -6,7 +6,7 @@ import { closeSync, writeSync } from 'node:fs';
 import type { Clock } from '../lib/clock.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { openLogFile } from './append-file.js';
+import { openLogFile } from './files/append-file.js';
 
 const NEWLINE = 0x0a;
 

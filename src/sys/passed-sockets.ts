@@ -6,7 +6,7 @@ import { dirname, isAbsolute } from 'node:path';
 import { RESERVED_DESCRIPTOR } from '../lib/descriptor-names.js';
 import { AppError } from '../lib/errors.js';
 import { descriptorKinds, type DescriptorKind } from './descriptor-kinds.js';
-import { assertPrivateDirectory, existingEntry } from './safe-path.js';
+import { assertPrivateDirectory, existingEntry } from './files/safe-path.js';
 import type { PassedSocket } from './systemd.js';
 
 /** connect(2) asks for it (unix(7)). */

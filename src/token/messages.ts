@@ -5,8 +5,8 @@
 import * as v from 'valibot';
 import { ERROR_CODES } from '../lib/error-codes.js';
 import { AppError, messageOf, type AppErrorOptions } from '../lib/errors.js';
-import { parseStrictJson } from '../lib/strict-json.js';
-import { ADMIN_REQUESTS, ADMIN_RESULTS } from './admin-messages.js';
+import { parseStrictJson } from '../lib/json/strict-json.js';
+import { ADMIN_REQUESTS, ADMIN_RESULTS } from './admin/messages.js';
 
 /** Longest PIN, label or other text in a message, in UTF-16 units. */
 const MAX_TEXT = 1024;

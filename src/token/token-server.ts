@@ -173,7 +173,7 @@ export class TokenServer {
 
   async #listKeys(offset: number): Promise<HelperResult> {
     if (offset === 0 || this.#listed === undefined) {
-      const { listKeys } = await import('./inventory.js');
+      const { listKeys } = await import('./admin/inventory.js');
       this.#listed = listKeys(this.#opened());
     }
     const keys = this.#listed;
@@ -185,13 +185,13 @@ export class TokenServer {
   }
 
   async #generate(wanted: HelperRequest & { op: 'generate' }): Promise<HelperResult> {
-    const { generateKey } = await import('./generation.js');
+    const { generateKey } = await import('./admin/generation.js');
     const omits = this.#quirks.generateOmits ?? [];
     return { kind: 'key', key: generateKey(this.#opened(), { ...wanted, omits }) };
   }
 
   async #administer(request: AdminRequest): Promise<HelperResult> {
-    const { administer } = await import('./admin-server.js');
+    const { administer } = await import('./admin/server.js');
     return administer(request, { lib: this.#loaded(), opened: () => this.#opened() });
   }
 

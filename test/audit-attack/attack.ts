@@ -15,8 +15,8 @@ import {
   openEndAttacks,
   recordAttacks,
   type Attack,
-} from '../support/audit-attack.js';
-import { attackFiles } from '../support/audit-attack-result.js';
+} from '../support/audit/audit-attack.js';
+import { attackFiles } from '../support/audit/audit-attack-result.js';
 
 const LAYOUTS: readonly (readonly number[])[] = [[50], [1, 30, 4, 15]];
 const SHARE = 1 / 16;

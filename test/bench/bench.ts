@@ -2,13 +2,13 @@
 // acme-tiny, which alone is `npm run bench -- issuance`.
 
 import { join } from 'node:path';
-import { makeKey } from '../support/keys.js';
-import { writeKeyFile } from '../support/clavigerd.js';
+import { makeKey } from '../support/keys/keys.js';
+import { writeKeyFile } from '../support/daemon/clavigerd.js';
 import { mustRun } from '../support/process.js';
 import { ROOT } from '../support/programs.js';
 import { closableScope, type Scope } from '../support/scope.js';
-import { formatSigningInput } from '../support/signing-request.js';
-import { createSoftHsm, SOFTHSM_MODULE } from '../support/softhsm.js';
+import { formatSigningInput } from '../support/requests/signing-request.js';
+import { createSoftHsm, SOFTHSM_MODULE } from '../support/modules/softhsm.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import { benchHostileLoad } from './hostile.js';
 import { compare, measure, say, type Measure } from './measure.js';

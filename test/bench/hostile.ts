@@ -2,15 +2,15 @@
 // listener, and the memory that the daemon then has.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startFlood } from '../support/flood.js';
+import { startFlood } from '../support/attack/flood.js';
 import {
   linesOf,
   makeHostileBed,
   makeHostileLines,
   type HostileBed,
   type HostileLines,
-} from '../support/hostile-bed.js';
-import { peakMiB } from '../support/resident-memory.js';
+} from '../support/attack/hostile-bed.js';
+import { peakMiB } from '../support/attack/resident-memory.js';
 import { closableScope, type Scope } from '../support/scope.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import { measure, say } from './measure.js';

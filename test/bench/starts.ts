@@ -3,11 +3,11 @@
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectLineClient, type LineClient } from '../support/line-client.js';
+import { connectLineClient, type LineClient } from '../support/daemon/line-client.js';
 import { childrenOf } from '../support/process.js';
-import { residentMiB } from '../support/resident-memory.js';
+import { residentMiB } from '../support/attack/resident-memory.js';
 import type { Scope } from '../support/scope.js';
-import { formatSigningInput } from '../support/signing-request.js';
+import { formatSigningInput } from '../support/requests/signing-request.js';
 import { median, say } from './measure.js';
 import { startServer, type ServerPlan } from './servers.js';
 

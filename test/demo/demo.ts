@@ -7,17 +7,17 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connectLineClient } from '../support/line-client.js';
-import { startPebble, type Pebble } from '../support/pebble.js';
+import { connectLineClient } from '../support/daemon/line-client.js';
+import { startPebble, type Pebble } from '../support/client/pebble.js';
 import { runCommand, startProcess, type RunningProcess } from '../support/process.js';
 import { CLAVIGER, CLAVIGERD } from '../support/programs.js';
-import { formatSigningInput } from '../support/signing-request.js';
+import { formatSigningInput } from '../support/requests/signing-request.js';
 import {
   createSoftHsm,
   SOFTHSM_MODULE,
   type SoftHsm,
   type SoftHsmToken,
-} from '../support/softhsm.js';
+} from '../support/modules/softhsm.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import { closableScope, type Scope } from '../support/scope.js';
 

@@ -2,7 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { askOnce, makeSectionBed, orderFor, startInBed } from '../support/daemon-sections.js';
+import {
+  askOnce,
+  makeSectionBed,
+  orderFor,
+  startInBed,
+} from '../support/daemon/daemon-sections.js';
 
 const TOML = `privkey = "file:@/account.pem"
 socket = "@/S"

@@ -5,8 +5,8 @@
 
 import { openAccountKey } from '../../src/keys/open-account-key.js';
 import type { KeyContext } from '../../src/keys/key-context.js';
-import { generateTokenKey } from '../../src/keys/token-admin.js';
-import { parsePkcs11Uri } from '../../src/keys/pkcs11-uri.js';
+import { generateTokenKey } from '../../src/keys/admin/token-admin.js';
+import { parsePkcs11Uri } from '../../src/keys/pkcs11/uri.js';
 import { AppError } from '../../src/lib/errors.js';
 import { KEY_TYPES, type GeneratedKeyType } from '../../src/token/messages.js';
 import type { CellReport } from './cell.js';

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { moduleProfiles } from '../../src/keys/module-profile.js';
+import { moduleProfiles } from '../../src/keys/pkcs11/module-profile.js';
 import { KEY_TYPES } from '../../src/token/messages.js';
 import { ROOT } from '../support/programs.js';
 

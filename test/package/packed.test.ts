@@ -6,13 +6,13 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { makeKey } from '../support/keys.js';
-import { connectLineClient } from '../support/line-client.js';
+import { makeKey } from '../support/keys/keys.js';
+import { connectLineClient } from '../support/daemon/line-client.js';
 import { type CommandResult, mustRun, runCommand, startProcess } from '../support/process.js';
 import { ROOT } from '../support/programs.js';
 import { suiteScope } from '../support/scope.js';
-import { createSoftHsm } from '../support/softhsm.js';
-import { formatSigningInput, isSignatureOf } from '../support/signing-request.js';
+import { createSoftHsm } from '../support/modules/softhsm.js';
+import { formatSigningInput, isSignatureOf } from '../support/requests/signing-request.js';
 import { makeTempDir } from '../support/temp-dir.js';
 
 const NOT_COPIED = /^(dist|node_modules|\.git)$/;

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isAppError } from '../../src/lib/errors.js';
-import { parseCertificateNames } from '../../src/policy/certificate-names.js';
+import { parseCertificateNames } from '../../src/x509/certificate-names.js';
 import {
   parseCertificateRequest,
   type CertificateRequest,
-} from '../../src/policy/certificate-request.js';
-import type { Identifier } from '../../src/policy/operation.js';
-import { certificateInfo, signCertificate } from '../support/certificate-builder.js';
+} from '../../src/x509/certificate-request.js';
+import type { Identifier } from '../../src/x509/identifier.js';
+import { certificateInfo, signCertificate } from '../support/requests/certificate-builder.js';
 import {
   integer,
   octets,
@@ -23,10 +23,15 @@ import {
   seq,
   utf8,
   type DerPart,
-} from '../support/der-builder.js';
-import { anyMutations, mutated } from '../support/der-mutation.js';
-import { fuzzed } from '../support/fuzz.js';
-import { comparable, nodeNames, opensslNames, peculiarNames } from '../support/request-oracles.js';
+} from '../support/requests/der-builder.js';
+import { anyMutations, mutated } from '../support/attack/der-mutation.js';
+import { fuzzed } from '../support/attack/fuzz.js';
+import {
+  comparable,
+  nodeNames,
+  opensslNames,
+  peculiarNames,
+} from '../support/attack/request-oracles.js';
 import {
   addressName,
   altNames,
@@ -39,7 +44,7 @@ import {
   signRequest,
   subject,
   uriName,
-} from '../support/request-builder.js';
+} from '../support/requests/request-builder.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import { makeKeyPair } from '../support/key-pair.js';
 

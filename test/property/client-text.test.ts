@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { chooseHttp01 } from '../../src/acme/challenge.js';
 import { formatProblem, parseProblem } from '../../src/acme/problem.js';
-import { parseRetryAfter } from '../../src/acme/retry-after.js';
+import { parseRetryAfter } from '../../src/acme/transport/retry-after.js';
 import { splitCommand } from '../../src/lib/command-words.js';
 import { AppError } from '../../src/lib/errors.js';
 import { printable } from '../../src/lib/printable.js';

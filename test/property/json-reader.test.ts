@@ -5,17 +5,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isAppError } from '../../src/lib/errors.js';
-import type { JsonValue } from '../../src/lib/json-value.js';
-import { parsePatientJson } from '../../src/lib/patient-json.js';
+import type { JsonValue } from '../../src/lib/json/json-value.js';
+import { parsePatientJson } from '../../src/lib/json/patient-json.js';
 import {
   MAX_JSON_DEPTH,
   parseStrictJson,
   parseStrictJsonWithDecimals,
-} from '../../src/lib/strict-json.js';
-import { fuzzed } from '../support/fuzz.js';
-import { anyLiteral, goodJson, mutatedBytes, nearlyJson } from '../support/json-text.js';
-import { platformReading } from '../support/json-parse.js';
-import { naiveReading, type NumberKind } from '../support/naive-json.js';
+} from '../../src/lib/json/strict-json.js';
+import { fuzzed } from '../support/attack/fuzz.js';
+import { anyLiteral, goodJson, mutatedBytes, nearlyJson } from '../support/attack/json-text.js';
+import { platformReading } from '../support/attack/json-parse.js';
+import { naiveReading, type NumberKind } from '../support/attack/naive-json.js';
 
 type Reading = { readonly value: JsonValue } | undefined;
 

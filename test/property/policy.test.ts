@@ -14,11 +14,11 @@ import { parseNamedPolicy } from '../../src/policy/named-policy.js';
 import { readName, type Name } from '../../src/policy/names.js';
 import { OPERATIONS } from '../../src/policy/operation.js';
 import type { PolicySettings } from '../../src/policy/policy-settings.js';
-import { makeCsrDer, makeSubjectKey, spkiHash } from '../support/certificate-request.js';
-import { fuzzed } from '../support/fuzz.js';
-import { someOperations } from '../support/some-operations.js';
-import { strictJsonValue } from '../support/json-text.js';
-import { makeKey } from '../support/keys.js';
+import { makeCsrDer, makeSubjectKey, spkiHash } from '../support/requests/certificate-request.js';
+import { fuzzed } from '../support/attack/fuzz.js';
+import { someOperations } from '../support/requests/some-operations.js';
+import { strictJsonValue } from '../support/attack/json-text.js';
+import { makeKey } from '../support/keys/keys.js';
 import { suiteScope } from '../support/scope.js';
 import { makeTempDir } from '../support/temp-dir.js';
 

@@ -8,9 +8,9 @@ import { jwkOfKey } from '../../src/jose/public-jwk.js';
 import { isAppError } from '../../src/lib/errors.js';
 import { decideRequest } from '../../src/policy/decide.js';
 import { checkUrl, originOf, parseServer } from '../../src/policy/request-url.js';
-import { fuzzed } from '../support/fuzz.js';
-import { makeKey } from '../support/keys.js';
-import { naiveOrigin } from '../support/naive-url.js';
+import { fuzzed } from '../support/attack/fuzz.js';
+import { makeKey } from '../support/keys/keys.js';
+import { naiveOrigin } from '../support/attack/naive-url.js';
 
 const KEY_IDS = [
   'https://ca.example/acct/1',

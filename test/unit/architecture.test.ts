@@ -16,25 +16,119 @@ const TESTS = readSourceTree(ROOT, 'test');
 
 const MAX_FILE_LINES = 300;
 const MAX_HEADER_LINES = 10;
+const MAX_FOLDER_FILES = 20;
 
-/** What each folder may import, itself aside. An entry with a dot is that one file of a folder. */
+/**
+ * What the files of each folder may import, the folder itself aside: other folders, each without those below it, and
+ * single files.
+ */
 const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   lib: [],
-  jose: ['lib'],
-  protocol: ['lib', 'jose'],
+  'lib/json': ['lib'],
+  jose: ['lib', 'lib/json'],
+  x509: ['lib'],
+  protocol: ['lib', 'lib/json', 'jose'],
   config: ['lib'],
-  policy: ['lib', 'jose'],
-  sys: ['lib'],
-  audit: ['lib', 'sys'],
-  token: ['lib', 'jose'],
-  keys: ['lib', 'jose', 'sys', 'token/messages.ts'],
-  signer: ['lib', 'jose', 'protocol', 'config', 'policy', 'sys', 'audit', 'token', 'keys'],
-  acme: ['lib', 'jose'],
-  client: ['protocol', 'config', 'acme', 'sys', 'jose', 'lib'],
-  cli: [
-    ...['lib', 'jose', 'protocol', 'config', 'policy', 'sys', 'audit'],
-    ...['token', 'keys', 'signer', 'acme', 'client'],
+  'config/daemon': ['lib', 'config'],
+  'config/client': ['lib', 'config'],
+  policy: ['lib', 'lib/json', 'jose', 'x509'],
+  sys: ['lib', 'sys/files'],
+  'sys/files': ['lib'],
+  budgets: ['lib', 'lib/json', 'sys', 'sys/files', 'policy'],
+  audit: ['lib', 'lib/json', 'sys', 'sys/files'],
+  token: ['lib', 'lib/json', 'jose', 'token/admin'],
+  'token/admin': ['lib', 'jose', 'token'],
+  'keys/pkcs11': ['lib', 'lib/json', 'sys', 'sys/files', 'token/messages.ts'],
+  'keys/pin': [
+    'lib',
+    'lib/json',
+    'sys',
+    'sys/files',
+    'token/messages.ts',
+    'keys/key-context.ts',
+    'keys/pkcs11',
   ],
+  'keys/helper': [
+    ...['lib', 'sys', 'sys/files', 'token/messages.ts', 'keys/pkcs11', 'keys/pin'],
+    ...['keys/key-context.ts', 'keys/account-key.ts', 'keys/fair-queue.ts'],
+  ],
+  'keys/software': [
+    ...['lib', 'jose', 'sys', 'sys/files', 'keys/pin'],
+    ...['keys/key-context.ts', 'keys/account-key.ts', 'keys/fair-queue.ts'],
+  ],
+  keys: [
+    ...['lib', 'jose', 'sys', 'sys/files', 'token/messages.ts'],
+    ...['keys/pkcs11', 'keys/pin', 'keys/helper', 'keys/software'],
+  ],
+  'keys/admin': [
+    ...['lib', 'jose', 'token/messages.ts', 'keys', 'keys/pkcs11', 'keys/pin', 'keys/helper'],
+  ],
+  daemon: [
+    ...[
+      'lib',
+      'jose',
+      'protocol',
+      'config/daemon',
+      'policy',
+      'x509',
+      'budgets',
+      'sys',
+      'sys/files',
+      'audit',
+    ],
+    ...['keys', 'keys/pkcs11', 'daemon/refusals'],
+  ],
+  'daemon/refusals': ['lib', 'policy', 'audit', 'protocol', 'sys', 'daemon/decision-record.ts'],
+  acme: ['lib', 'lib/json', 'jose', 'acme/transport'],
+  'acme/transport': ['lib', 'lib/json', 'jose', 'acme'],
+  'client/state': [
+    'lib',
+    'lib/json',
+    'sys',
+    'sys/files',
+    'acme',
+    'config/client',
+    'client/acme-access.ts',
+  ],
+  'client/signer': ['lib', 'jose', 'protocol', 'config/client', 'acme', 'sys', 'sys/files'],
+  'client/answer': ['lib', 'config', 'config/client', 'acme', 'sys', 'sys/files'],
+  'client/install': [
+    ...[
+      'lib',
+      'config/client',
+      'acme',
+      'x509',
+      'sys',
+      'sys/files',
+      'client/state',
+      'client/acme-access.ts',
+    ],
+  ],
+  'client/renewal': [
+    ...[
+      'lib',
+      'lib/json',
+      'config/client',
+      'acme',
+      'sys',
+      'sys/files',
+      'client/state',
+      'client/install',
+    ],
+    'client/acme-access.ts',
+  ],
+  client: [
+    ...['lib', 'config/client', 'acme', 'acme/transport', 'sys', 'sys/files', 'client/state'],
+    ...['client/signer', 'client/answer', 'client/install', 'client/renewal'],
+  ],
+  cli: ['**'],
+  'cli/terminal': ['lib', 'lib/json', 'sys', 'sys/files', 'config', 'keys'],
+  'cli/daemon': ['**'],
+  'cli/key': ['**'],
+  'cli/pin': ['**'],
+  'cli/audit': ['**'],
+  'cli/policy': ['**'],
+  'cli/client': ['**'],
 };
 
 interface Door {
@@ -45,17 +139,21 @@ interface Door {
 
 const MODULE_DOORS: readonly Door[] = [
   { name: 'native code', opens: /^(pkcs11js|graphene-pk11)$/, allowed: /^src\/token\// },
-  { name: 'OpenPGP library', opens: /^openpgp$/, allowed: /^src\/keys\/openpgp-key\.ts$/ },
+  {
+    name: 'OpenPGP library',
+    opens: /^openpgp$/,
+    allowed: /^src\/keys\/software\/openpgp-key\.ts$/,
+  },
   {
     name: 'child processes',
     opens: /^node:(child_process|cluster|worker_threads)$/,
     allowed:
-      /^src\/(keys\/(token-helper|gpg-process|pin-program|pin-entry)\.ts|sys\/(file-lock|descriptor-kinds)\.ts|client\/[^/]+\.ts)$/,
+      /^src\/(keys\/(helper\/helper-process|software\/gpg-process|pin\/pin-command|pin\/pinentry)|sys\/(files\/file-lock|descriptor-kinds)|client\/signer\/signer-transport)\.ts$/,
   },
   {
     name: 'network',
     opens: /^node:(http|https|http2|tls|dgram|dns)(\/.*)?$/,
-    allowed: /^src\/(client\/[^/]+|acme\/http)\.ts$/,
+    allowed: /^src\/(client\/answer\/http01-server|acme\/transport\/http)\.ts$/,
   },
   { name: 'code made of text', opens: /^node:(vm|repl|inspector)(\/.*)?$/, allowed: /^$/ },
 ];
@@ -67,9 +165,9 @@ const GLOBAL_DOORS: readonly Door[] = [
     allowed: /^src\/(cli\/.*|token\/helper\.ts)$/,
   },
   {
-    name: 'standard output and error, past the ways out of src/cli/standard-*.ts',
+    name: 'standard output and error, past the ways out of src/cli/terminal/standard-*.ts',
     opens: /^process\.(stdout|stderr)$/,
-    allowed: /^src\/cli\/serve-command\.ts$/, // the one client of --stdio
+    allowed: /^src\/cli\/daemon\/serve\.ts$/, // the one client of --stdio
   },
   { name: 'console', opens: /^console\./, allowed: /^$/ },
 ];
@@ -113,6 +211,28 @@ describe('module direction', () => {
       target.startsWith('(computed)'),
     );
     assert.deepEqual(computed, []);
+  });
+});
+
+describe('the tree', () => {
+  it('has no circle, of types either', () => {
+    assert.deepEqual(circlesOf(SOURCES), []);
+    const circle = ['a', 'b'].map((name, index) =>
+      parseSource(`src/lib/${name}.ts`, `import type { X } from './${'ba'[index] ?? ''}.js';`),
+    );
+    assert.deepEqual(circlesOf(circle), ['src/lib/a.ts src/lib/b.ts']);
+  });
+
+  it(`has at most ${MAX_FOLDER_FILES} files in a folder`, () => {
+    const counts = new Map<string, number>();
+    for (const { path } of [...SOURCES, ...TESTS]) {
+      const folder = path.slice(0, path.lastIndexOf('/'));
+      counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    }
+    assert.deepEqual(
+      [...counts].filter(([, count]) => count > MAX_FOLDER_FILES),
+      [],
+    );
   });
 });
 
@@ -226,13 +346,17 @@ describe('error codes', () => {
   });
 });
 
+/** `lib/json` of `src/lib/json/x.ts`. */
 function folderOf(path: string): string {
-  return path.split('/')[1] ?? '';
+  return path.split('/').slice(1, -1).join('/');
 }
 
 function wrongDirections(file: SourceFile): string[] {
   const own = folderOf(file.path);
   const allowed = [own, ...(ALLOWED_IMPORTS[own] ?? [])];
+  if (allowed.includes('**')) {
+    return [];
+  }
   return file.imports
     .filter(({ target }) => target.startsWith('src/'))
     .filter(
@@ -240,6 +364,21 @@ function wrongDirections(file: SourceFile): string[] {
         !allowed.includes(folderOf(target)) && !allowed.includes(target.slice('src/'.length)),
     )
     .map(({ target }) => `${file.path} imports ${target}`);
+}
+
+/** Files that import one another in a circle, each circle as one line: what can be removed is not in one. */
+function circlesOf(files: readonly SourceFile[]): string[] {
+  let left = new Map(files.map((file) => [file.path, importsOf(file)]));
+  for (let size = -1; size !== left.size;) {
+    size = left.size;
+    const isImported = new Set([...left.values()].flat());
+    left = new Map(
+      [...left].filter(
+        ([path, targets]) => isImported.has(path) && targets.some((target) => left.has(target)),
+      ),
+    );
+  }
+  return left.size === 0 ? [] : [[...left.keys()].sort().join(' ')];
 }
 
 function wrongOpenings(

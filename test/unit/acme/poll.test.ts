@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { poll, type PollResult } from '../../../src/acme/poll.js';
-import type { WaitContext } from '../../../src/acme/retries.js';
+import type { WaitContext } from '../../../src/acme/transport/retries.js';
 import type { Timing } from '../../../src/acme/timing.js';
 
 /** What was told, by whose timing it was. */

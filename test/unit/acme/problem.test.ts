@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as v from 'valibot';
-import type { HttpResponse } from '../../../src/acme/http.js';
+import type { HttpResponse } from '../../../src/acme/transport/http.js';
 import { orderSchema } from '../../../src/acme/objects.js';
 import {
   formatProblem,

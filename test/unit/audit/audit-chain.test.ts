@@ -8,7 +8,7 @@ import {
   parseRecord,
   type ChainHead,
 } from '../../../src/audit/audit-record.js';
-import { headOf, lineAfter, makeChain, verifyLines } from '../../support/audit-chain.js';
+import { headOf, lineAfter, makeChain, verifyLines } from '../../support/audit/audit-chain.js';
 
 const CHAIN = makeChain(20);
 

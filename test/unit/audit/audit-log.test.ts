@@ -20,9 +20,9 @@ import { AuditHead, readNotedHead } from '../../../src/audit/audit-head.js';
 import { AuditLog } from '../../../src/audit/audit-log.js';
 import { MAX_RECORD_BYTES, type AuditRecord } from '../../../src/audit/audit-record.js';
 import type { Clock } from '../../../src/lib/clock.js';
-import { lockFile } from '../../../src/sys/file-lock.js';
+import { lockFile } from '../../../src/sys/files/file-lock.js';
 import { appErrorOf } from '../../support/app-error.js';
-import { headOf, makeChain, readRecords, verifyFiles } from '../../support/audit-chain.js';
+import { headOf, makeChain, readRecords, verifyFiles } from '../../support/audit/audit-chain.js';
 import type { Scope } from '../../support/scope.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 

@@ -6,11 +6,11 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { readBundle } from '../../../src/client/acme-access.js';
-import { assertInstallable } from '../../../src/client/install.js';
-import { readServerKey } from '../../../src/client/server-key.js';
+import { assertInstallable } from '../../../src/client/install/install.js';
+import { readServerKey } from '../../../src/client/install/server-key.js';
 import { appErrorOf } from '../../support/app-error.js';
 import { makeTempDir } from '../../support/temp-dir.js';
-import { makeAuthority, newKey, pemOf } from '../../support/test-ca.js';
+import { makeAuthority, newKey, pemOf } from '../../support/client/test-ca.js';
 
 const STRANGER = 12345;
 

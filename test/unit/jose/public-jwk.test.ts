@@ -11,7 +11,7 @@ import {
   parsePublicJwk,
   publicKeyOfJwk,
 } from '../../../src/jose/public-jwk.js';
-import { makeKey } from '../../support/keys.js';
+import { makeKey } from '../../support/keys/keys.js';
 import { makeKeyPair } from '../../support/key-pair.js';
 
 // RFC 7638 §3.1

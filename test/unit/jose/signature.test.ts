@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { CompactSign, compactVerify } from 'jose';
 import { algorithmFacts } from '../../../src/jose/algorithms.js';
 import { signWithKey, verifySignature } from '../../../src/jose/signature.js';
-import { makeKey } from '../../support/keys.js';
+import { makeKey } from '../../support/keys/keys.js';
 
 for (const algorithm of ['RS256', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const) {
   describe(`signatures with ${algorithm}`, () => {

@@ -7,11 +7,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { verifySignature } from '../../../src/jose/signature.js';
 import { UnsentError, type AccountKey } from '../../../src/keys/account-key.js';
 import { openFailoverKey } from '../../../src/keys/failover-key.js';
-import type { KeySource } from '../../../src/keys/key-place.js';
+import type { KeySource } from '../../../src/keys/key-replica.js';
 import type { ErrorCode } from '../../../src/lib/error-codes.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { appErrorOf } from '../../support/app-error.js';
-import { accountKeyOf, makeKey, type TestKey } from '../../support/keys.js';
+import { accountKeyOf, makeKey, type TestKey } from '../../support/keys/keys.js';
 
 const INPUT = Buffer.from('protected.payload');
 const KEY = makeKey('ES256');

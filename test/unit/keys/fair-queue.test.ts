@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { FairQueue } from '../../../src/keys/fair-queue.js';
-import { clientOf } from '../../support/clients.js';
+import { clientOf } from '../../support/daemon/clients.js';
 
 function takeAll(queue: FairQueue<string>): string[] {
   return Array.from({ length: queue.length }, () => queue.shift() ?? 'nothing');

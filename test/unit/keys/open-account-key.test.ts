@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { describePrivkey, openAccountKey } from '../../../src/keys/open-account-key.js';
 import { appErrorOf } from '../../support/app-error.js';
-import { makeKey } from '../../support/keys.js';
+import { makeKey } from '../../support/keys/keys.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
 const context = { env: {}, log: (): void => undefined };

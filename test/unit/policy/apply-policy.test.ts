@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { createCsr } from '../../../src/client/csr.js';
+import { createCsr } from '../../../src/client/install/csr.js';
 import { parseSigningInput } from '../../../src/jose/signing-input.js';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { applyToContent } from '../../../src/policy/apply-policy.js';
@@ -13,8 +13,8 @@ import {
   makeSubjectKey,
   spkiHash,
   type RequestedNames,
-} from '../../support/certificate-request.js';
-import { makeKey } from '../../support/keys.js';
+} from '../../support/requests/certificate-request.js';
+import { makeKey } from '../../support/keys/keys.js';
 import { suiteScope } from '../../support/scope.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { chargesOf, parseBudget } from '../../../src/policy/budget.js';
-import { formatDuration, parseDuration } from '../../../src/policy/duration.js';
-import type { ClassifiedRequest, Identifier, Operation } from '../../../src/policy/operation.js';
+import { formatDuration, parseDuration } from '../../../src/lib/duration.js';
+import type { ClassifiedRequest, Operation } from '../../../src/policy/operation.js';
+import type { Identifier } from '../../../src/x509/identifier.js';
 import { appErrorOf } from '../../support/app-error.js';
 
 const SCOPE = { account: 'default', policy: 'web', listener: 'S.claviger' };

@@ -3,12 +3,12 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { parseSigningInput } from '../../../src/jose/signing-input.js';
-import type { JsonObject } from '../../../src/lib/json-value.js';
+import type { JsonObject } from '../../../src/lib/json/json-value.js';
 import { classifyRequest, readContent } from '../../../src/policy/classify.js';
 import { decideRequest, type PolicyContext } from '../../../src/policy/decide.js';
 import { OPERATIONS, type Operation } from '../../../src/policy/operation.js';
-import { strictJsonValue } from '../../support/json-text.js';
-import { makeKey } from '../../support/keys.js';
+import { strictJsonValue } from '../../support/attack/json-text.js';
+import { makeKey } from '../../support/keys/keys.js';
 
 const JWK = jwkOfKey(makeKey('ES256').publicKey);
 const KEY_ID = 'https://ca.example/acct/1';

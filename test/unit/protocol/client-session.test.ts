@@ -4,7 +4,7 @@ import { formatPublicJwk, jwkOfKey, jwkThumbprint } from '../../../src/jose/publ
 import { AppError } from '../../../src/lib/errors.js';
 import { ClientSession, type ClientSessionEvent } from '../../../src/protocol/client-session.js';
 import { formatGreeting } from '../../../src/protocol/greeting.js';
-import { makeKey } from '../../support/keys.js';
+import { makeKey } from '../../support/keys/keys.js';
 
 const KEY = makeKey('ES256');
 const JWK = jwkOfKey(KEY.publicKey);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { jwkOfKey, jwkThumbprint } from '../../../src/jose/public-jwk.js';
 import { formatGreeting } from '../../../src/protocol/greeting.js';
 import { formatRefusal, REFUSAL_CODES } from '../../../src/protocol/refusal.js';
-import { makeKey } from '../../support/keys.js';
+import { makeKey } from '../../support/keys/keys.js';
 
 const jwk = jwkOfKey(makeKey('ES256').publicKey);
 

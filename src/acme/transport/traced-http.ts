@@ -1,0 +1,45 @@
+// Tells each request to the ACME server, its status and its time, for --debug. Runs in the client.
+// Requests are told by method and URL alone: what is signed, and its signature, stay out.
+
+import { messageOf } from '../../lib/errors.js';
+import { printable } from '../../lib/printable.js';
+import { AcmeHttp, type HttpOptions, type HttpRequest, type HttpResponse } from './http.js';
+import { formatProblem, parseProblem } from '../problem.js';
+
+const FIRST_ERROR_STATUS = 400;
+
+export class TracedHttp extends AcmeHttp {
+  readonly #trace: (line: string) => void;
+
+  /** @param trace takes one line */
+  constructor(options: HttpOptions, trace: (line: string) => void) {
+    super(options);
+    this.#trace = trace;
+  }
+
+  override async request(request: HttpRequest): Promise<HttpResponse> {
+    const started = performance.now();
+    const tell = (outcome: string): void => {
+      const ms = Math.round(performance.now() - started);
+      this.#trace(`${request.method} ${request.url.href}: ${outcome}, ${ms} ms`);
+    };
+    try {
+      const response = await super.request(request);
+      tell(outcomeOf(response));
+      return response;
+    } catch (error) {
+      tell(`failed: ${messageOf(error)}`);
+      throw error;
+    }
+  }
+}
+
+/** Status, what of it is a problem, and the time that the server asks to wait. */
+function outcomeOf(response: HttpResponse): string {
+  const { status, headers, body } = response;
+  const retryAfter = headers.get('retry-after');
+  const problem =
+    status < FIRST_ERROR_STATUS ? '' : ` ${formatProblem(parseProblem(response), status)}`;
+  const wait = retryAfter === undefined ? '' : `, Retry-After: ${retryAfter}`;
+  return printable(`${status}${problem}, ${body.length} bytes${wait}`.replaceAll('\n', ';'));
+}

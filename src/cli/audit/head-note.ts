@@ -1,0 +1,41 @@
+// The daemon's note of its last audit record and of its process, as the `clavigerd audit` commands read it: while
+// the daemon may be writing it over.
+
+import { readNotedHead } from '../../audit/audit-head.js';
+import type { ChainHead } from '../../audit/audit-record.js';
+import { isAppError } from '../../lib/errors.js';
+
+export interface HeadNote {
+  /** Undefined before the first record. */
+  readonly head: ChainHead | undefined;
+  /** The first record of the file that is written to; undefined where that is not known. */
+  readonly first: ChainHead | undefined;
+  /** The process that writes the log; undefined when it has ended in order. */
+  readonly pid: number | undefined;
+}
+
+const MAX_TRIES = 3;
+
+/**
+ * @returns undefined when there is no note.
+ * @throws AppError SYS_FILE when it cannot be read; AUDIT_RECORD when it is damaged
+ */
+export function readHeadNote(path: string): HeadNote | undefined {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const noted = readNotedHead(path);
+      return noted === undefined
+        ? undefined
+        : {
+            head: noted.seq === 0 ? undefined : { seq: noted.seq, hash: noted.hash },
+            first: noted.first,
+            pid: noted.pid === 0 ? undefined : noted.pid,
+          };
+    } catch (error) {
+      // Half of it may have been written over while it was read.
+      if (!isAppError(error, 'AUDIT_RECORD') || tries === MAX_TRIES) {
+        throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+// Records of the audit log as lines for people: `clavigerd audit show`. Pure.
+// What a client sent stands in them, so everything is escaped; nothing is cut.
+
+import type { AuditRecord } from '../../audit/audit-record.js';
+import { printable } from '../../lib/printable.js';
+
+/** More than a record can hold. */
+const MAX_FIELD_CHARACTERS = 1024 * 1024;
+/** Enough for most; a longer field moves the rest of its line. Nothing is read ahead to know better. */
+const WIDTHS = { time: 24, client: 12, operation: 16, names: 28, verdict: 12 };
+
+/** `2026-11-22T01:33:39.123Z  web/3  new-order  dns:www.example.org  signed  0.12 + 34.50 ms` */
+export function formatRecordLine(record: AuditRecord): string {
+  return record.event === 'decision' ? formatDecision(record) : formatEvent(record);
+}
+
+/** What the columns of `formatRecordLine` are. */
+export function formatHeadLine(): string {
+  return [
+    'TIME (UTC)'.padEnd(WIDTHS.time),
+    'CLIENT'.padEnd(WIDTHS.client),
+    'OPERATION'.padEnd(WIDTHS.operation),
+    'NAMES'.padEnd(WIDTHS.names),
+    'VERDICT'.padEnd(WIDTHS.verdict),
+    'WAIT + KEY',
+  ].join('  ');
+}
+
+function formatDecision(record: AuditRecord): string {
+  const line = [
+    record.time.padEnd(WIDTHS.time),
+    clientOf(record).padEnd(WIDTHS.client),
+    shown(record.operation).padEnd(WIDTHS.operation),
+    shown(joinNames(record)).padEnd(WIDTHS.names),
+    shown(joinVerdict(record)).padEnd(WIDTHS.verdict),
+    latencyOf(record),
+  ].join('  ');
+  const why = [decisiveOf(record), record.reason, spanOf(record)].filter(
+    (part) => part !== undefined,
+  );
+  return why.length === 0 ? line.trimEnd() : `${line.trimEnd()}  (${why.map(shown).join(': ')})`;
+}
+
+function joinNames({ identifiers = [], 'name-count': nameCount }: AuditRecord): string {
+  const more = (nameCount ?? 0) - identifiers.length;
+  return [...identifiers, ...(more > 0 ? [`...${more} more`] : [])].join(',');
+}
+
+function joinVerdict({ verdict, count = 1 }: AuditRecord): string | undefined {
+  return count > 1 ? `${verdict ?? ''} x${count}` : verdict;
+}
+
+/** When joined refusals were: their record was written afterwards. */
+function spanOf(record: AuditRecord): string | undefined {
+  const { 'first-time': first, 'last-time': last } = record;
+  return first === undefined || last === undefined ? undefined : `${first} to ${last}`;
+}
+
+/** The rule that refused; of what a rule allowed and was not signed, the code. */
+function decisiveOf({ verdict, rule, code }: AuditRecord): string | undefined {
+  switch (verdict) {
+    case 'signed':
+      return undefined;
+    case 'denied':
+    case 'rate-limited':
+      return rule;
+    default:
+      return code;
+  }
+}
+
+function formatEvent({ time, event, reason }: AuditRecord): string {
+  const words = reason === undefined ? [event] : [event, shown(reason)];
+  return `${time.padEnd(WIDTHS.time)}  -- ${words.join(': ')}`;
+}
+
+/** The daemon puts the listener before the number where there are several: it is shown once. */
+function clientOf({ listener, connection }: AuditRecord): string {
+  const number = connection?.split('/').at(-1);
+  return shown([listener, number].filter((part) => part !== undefined).join('/'));
+}
+
+function latencyOf(record: AuditRecord): string {
+  const { 'queue-ms': queued, 'token-ms': token } = record;
+  const parts = [queued, token].filter((ms) => ms !== undefined).map((ms) => ms.toFixed(2));
+  return parts.length === 0 ? '' : `${parts.join(' + ')} ms`;
+}
+
+function shown(text: string | undefined): string {
+  return printable(text ?? '', MAX_FIELD_CHARACTERS) || '-';
+}

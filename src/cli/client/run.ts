@@ -1,0 +1,139 @@
+// Runs one command of claviger: configuration, signals, progress on standard error, result on
+// standard output. The client's code gets all of it as parameters.
+
+import {
+  DEFAULT_CLAVIGER_CONFIG_PATH,
+  parseClavigerConfig,
+  type ClavigerConfig,
+} from '../../config/client/config.js';
+import { specifierValues } from '../../config/specifiers.js';
+import type { ClientContext } from '../../client/acme-access.js';
+import { ClientState } from '../../client/state/client-state.js';
+import { printable } from '../../lib/printable.js';
+import { readConfigFile } from '../terminal/config-file.js';
+import { EXIT_FAILURE, EXIT_OK, reportFailure } from '../terminal/failure.js';
+import { Interrupted } from '../terminal/interrupted.js';
+import { readSpecifierEnvironment, readStateDirectory } from '../terminal/environment.js';
+import { tellProgress, tellStderr } from '../terminal/standard-error.js';
+import { printLines } from '../terminal/standard-output.js';
+import { packageVersion } from '../terminal/version.js';
+
+/** Options as commander gives them: names in camel case. */
+export type ClientOptions = Readonly<Record<string, unknown>> & { readonly config?: string };
+
+export type ClientTask =
+  | { readonly kind: 'register' | 'show'; readonly options: ClientOptions }
+  | {
+      readonly kind: 'issue';
+      readonly names: readonly string[];
+      readonly isForced: boolean;
+      readonly options: ClientOptions;
+    }
+  | {
+      readonly kind: 'revoke';
+      readonly file: string;
+      readonly reason: number | undefined;
+      readonly options: ClientOptions;
+    }
+  | {
+      readonly kind: 'renew';
+      /** Of the sections to look at; none for all. */
+      readonly names: readonly string[];
+      readonly isForced: boolean;
+      readonly options: ClientOptions;
+    };
+
+/** Runs the command; gives the exit code. @throws AppError of any folder */
+export async function runClient(task: ClientTask): Promise<number> {
+  const config = loadConfig(task);
+  const report = (line: string): void => {
+    if (!config.quiet) {
+      tellProgress(`claviger: ${printable(line)}\n`);
+    }
+  };
+  const trace = (line: string): void => {
+    if (config.debug) {
+      const seconds = (performance.now() / 1000).toFixed(3);
+      tellProgress(`claviger: debug: ${seconds} s: ${printable(line)}\n`);
+    }
+  };
+  const context: ClientContext = {
+    config,
+    version: packageVersion(),
+    signal: abortOnSignals(),
+    state: new ClientState({ directory: config.stateDirectory, report }),
+    report,
+    trace,
+    warn: (line) => {
+      tellStderr(`claviger: warning: ${printable(line)}\n`);
+    },
+  };
+  // Imported when the configuration is known to be right: a usage error is told at once.
+  if (task.kind === 'renew') {
+    return await renew(context, task);
+  }
+  const master = await import('../../client/master.js');
+  switch (task.kind) {
+    case 'register':
+      printLines(await master.registerCommand(context));
+      return EXIT_OK;
+    case 'show':
+      printLines(await master.showCommand(context));
+      return EXIT_OK;
+    case 'issue':
+      await master.issueCommand(context, { isForced: task.isForced });
+      return EXIT_OK;
+    case 'revoke':
+      await master.revokeCommand(context, task.file, task.reason);
+      return EXIT_OK;
+  }
+}
+
+async function renew(
+  context: ClientContext,
+  { names, isForced }: ClientTask & { readonly kind: 'renew' },
+): Promise<number> {
+  const { renewCommand } = await import('../../client/renew-command.js');
+  const failures = await renewCommand(context, {
+    names,
+    isForced,
+    onFailure: (error) => {
+      reportFailure('claviger', error);
+    },
+  });
+  return failures === 0 ? EXIT_OK : EXIT_FAILURE;
+}
+
+function loadConfig(task: ClientTask): ClavigerConfig {
+  const specifiers = specifierValues(readSpecifierEnvironment(process.env));
+  const { config: named, ...options } = task.options;
+  const file = readConfigFile(named, DEFAULT_CLAVIGER_CONFIG_PATH, specifiers);
+  return parseClavigerConfig({
+    source: file.path,
+    text: file.text,
+    commandLine: Object.fromEntries(
+      Object.entries(options).map(([name, value]) => [settingName(name), value]),
+    ),
+    names: task.kind === 'issue' ? task.names : undefined,
+    specifiers,
+    stateDirectory: readStateDirectory(process.env),
+  });
+}
+
+/** `serverCaFile` as the file has it: `server-ca-file`. */
+function settingName(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** HUP, INT and TERM end the command through its own clean-up; a second one ends it at once. */
+function abortOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      controller.abort(new Interrupted(name));
+    });
+  }
+  // Node opens its debugger on SIGUSR1 unless somebody listens.
+  process.on('SIGUSR1', () => undefined);
+  return controller.signal;
+}

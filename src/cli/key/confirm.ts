@@ -1,0 +1,75 @@
+// Has a person confirm what cannot be undone: the label of the key is typed on the terminal, or repeated
+// by a script in an option. Reads /dev/tty, so that no pipe answers by accident.
+
+import { openSync, writeSync } from 'node:fs';
+import { ReadStream } from 'node:tty';
+import { AppError } from '../../lib/errors.js';
+import { printable } from '../../lib/printable.js';
+
+const TERMINAL = '/dev/tty';
+const ANSWER_TIMEOUT_MS = 120_000;
+const MAX_ANSWER_CHARS = 1024;
+
+/**
+ * Returns when `expected` was repeated.
+ * @param option what a script gave in its place, if it did.
+ * @throws AppError KEY_UNCONFIRMED
+ */
+export async function confirmName(
+  expected: string,
+  question: string,
+  option: string | undefined,
+): Promise<void> {
+  const answer = option ?? (await askLine(question));
+  if (answer !== expected) {
+    throw new AppError(
+      'KEY_UNCONFIRMED',
+      option === undefined
+        ? 'key: not deleted: what was typed is something else'
+        : `key: not deleted: --yes-delete says ${JSON.stringify(option)}, and the key is ${JSON.stringify(expected)}`,
+    );
+  }
+}
+
+async function askLine(question: string): Promise<string> {
+  const fd = openTerminal();
+  const terminal = new ReadStream(fd);
+  try {
+    writeSync(fd, `${printable(question)}: `);
+    return await readLine(terminal);
+  } finally {
+    terminal.destroy();
+  }
+}
+
+function openTerminal(): number {
+  try {
+    return openSync(TERMINAL, 'r+');
+  } catch (error) {
+    throw new AppError('KEY_UNCONFIRMED', 'key: not deleted: no terminal to confirm it at', {
+      hint: 'a script repeats the label: --yes-delete LABEL',
+      cause: error,
+    });
+  }
+}
+
+function readLine(terminal: ReadStream): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let typed = '';
+    const giveUp = (): void => {
+      clearTimeout(timer);
+      reject(new AppError('KEY_UNCONFIRMED', 'key: not deleted: nothing was typed'));
+    };
+    const timer = setTimeout(giveUp, ANSWER_TIMEOUT_MS);
+    terminal.setEncoding('utf8');
+    terminal.on('data', (chunk: string) => {
+      typed += chunk;
+      const end = typed.search(/[\r\n]/);
+      if (end !== -1 || typed.length > MAX_ANSWER_CHARS) {
+        clearTimeout(timer);
+        resolve(typed.slice(0, end === -1 ? MAX_ANSWER_CHARS : end));
+      }
+    });
+    terminal.on('end', giveUp).on('error', giveUp).on('close', giveUp);
+  });
+}

@@ -1,0 +1,159 @@
+// What `clavigerd key` prints, as text for people and as values for --json. Pure.
+// Labels and serials come from tokens: they are escaped in the text; JSON escapes them itself.
+
+import { algorithmOfKey } from '../../jose/algorithms.js';
+import {
+  formatPublicJwk,
+  jwkThumbprint,
+  publicKeyOfJwk,
+  type PublicJwk,
+} from '../../jose/public-jwk.js';
+import { formatPkcs11Uri, type Pkcs11Uri } from '../../keys/pkcs11/uri.js';
+import type { PrivateHalf, TokenContents, TokenKey } from '../../keys/admin/token-admin.js';
+import { printable } from '../../lib/printable.js';
+import { formatOpenSshKey } from './openssh.js';
+
+export interface KeyReport {
+  /** What `privkey` in the configuration has to be. */
+  readonly uri: string;
+  readonly algorithm: string;
+  readonly thumbprint: string;
+  readonly jwk: PublicJwk;
+  /** SubjectPublicKeyInfo in PEM. */
+  readonly publicKey: string;
+  readonly token?: string;
+  readonly serial?: string;
+  readonly label?: string;
+  readonly id?: string;
+  /** Whether the private key is in the token; absent for a key in a file. */
+  readonly privateKey?: PrivateHalf;
+  /** The public key as in authorized_keys; absent for a type OpenSSH does not know. */
+  readonly openssh?: string;
+  /** A certificate request in PEM, where one was asked for. */
+  readonly request?: string;
+}
+
+export interface TokenReport {
+  readonly token: string;
+  readonly serial: string;
+  readonly manufacturer: string;
+  readonly model: string;
+  readonly initialized: boolean;
+  readonly keys: readonly {
+    readonly label: string;
+    readonly id: string;
+    readonly type: string;
+    /** False: only the public key is visible, for lack of a login or of a private key. */
+    readonly hasPrivate: boolean;
+  }[];
+}
+
+const PRIVATE_HALF: Readonly<Record<PrivateHalf, string>> = {
+  present: 'in the token',
+  absent: 'not in this token',
+  unseen: 'needs a login to see (--login)',
+};
+
+const COLUMNS = ['TOKEN', 'SERIAL', 'KEY', 'ID', 'TYPE', 'SEEN'] as const;
+
+export function reportOfKey(jwk: PublicJwk, uri: string): KeyReport {
+  const key = publicKeyOfJwk(jwk);
+  const openssh = formatOpenSshKey(jwk);
+  return {
+    uri,
+    algorithm: algorithmOfKey(key),
+    thumbprint: jwkThumbprint(jwk),
+    jwk,
+    publicKey: key.export({ format: 'pem', type: 'spki' }).toString(),
+    ...(openssh !== undefined && { openssh }),
+  };
+}
+
+/** @param source the URI by which the key was found, for its module and PIN source. */
+export function reportOfTokenKey(found: TokenKey, source: Pkcs11Uri): KeyReport {
+  const { token, key, jwk, privateHalf } = found;
+  const uri = formatPkcs11Uri({
+    token: { label: token.label || undefined, serial: token.serial || undefined },
+    key: namesOf(found),
+    modulePath: source.modulePath,
+    moduleName: source.moduleName,
+    pinSource: source.pinSource,
+  });
+  const names = { token: token.label, serial: token.serial, label: key.label, id: key.id };
+  return { ...reportOfKey(jwk, uri), ...names, privateKey: privateHalf };
+}
+
+/** What a URI names the private key by. On cards the public object, if it is all we saw, has another label. */
+function namesOf({ key, privateHalf }: TokenKey): { label?: string; id?: string } {
+  const hasLabel = key.label !== '' && (privateHalf === 'present' || key.id === '');
+  return { ...(hasLabel && { label: key.label }), ...(key.id !== '' && { id: key.id }) };
+}
+
+export function reportOfToken({ token, keys }: TokenContents): TokenReport {
+  const { label, serial, manufacturer, model, initialized } = token;
+  return {
+    token: label,
+    serial,
+    manufacturer,
+    model,
+    initialized,
+    keys: keys.map((key) => ({
+      label: key.label,
+      id: key.id,
+      type: key.type,
+      hasPrivate: key.hasPrivate,
+    })),
+  };
+}
+
+/** The lines `name: value`, then the public key. */
+export function formatKeyReport(report: KeyReport): string {
+  const values: readonly (readonly [string, string | undefined])[] = [
+    ['token', report.token],
+    ['serial', report.serial],
+    ['label', report.label],
+    ['id', report.id],
+    ['private key', report.privateKey && PRIVATE_HALF[report.privateKey]],
+    ['algorithm', report.algorithm],
+    ['thumbprint', report.thumbprint],
+    ['jwk', formatPublicJwk(report.jwk)],
+    ['uri', report.uri],
+  ];
+  const lines = values
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${`${name}:`.padEnd(13)}${printable(value ?? '', 4096)}\n`);
+  return `${lines.join('')}${report.publicKey}`;
+}
+
+/** A table, one line a key; tokens without a visible key have a line too. */
+export function formatTokenTable(tokens: readonly TokenReport[]): string {
+  const rows = tokens.flatMap(rowsOfToken);
+  if (rows.length === 0) {
+    return 'no token\n';
+  }
+  const cells = [[...COLUMNS], ...rows.map((row) => row.map((cell) => printable(cell, 64)))];
+  const widths = COLUMNS.map((_, column) =>
+    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  return cells
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('');
+}
+
+function rowsOfToken(token: TokenReport): string[][] {
+  if (!token.initialized) {
+    return [['(not initialised)', token.serial || '-', '-', '-', '-', '-']];
+  }
+  if (token.keys.length === 0) {
+    return [[token.token, token.serial, '-', '-', '-', '-']];
+  }
+  return token.keys.map((key) => [
+    token.token,
+    token.serial,
+    key.label || '-',
+    key.id || '-',
+    key.type,
+    key.hasPrivate ? 'private' : 'public',
+  ]);
+}

@@ -1,0 +1,35 @@
+// What the command line programs take from the process around them, read once: user, directories.
+// The rest of the code gets it as parameters.
+
+import { userInfo } from 'node:os';
+import type { SpecifierEnvironment } from '../../config/specifiers.js';
+import { findGroupName } from '../../sys/group.js';
+
+/** The process's user and variables, for %-specifiers. A user without a database entry has no name. */
+export function readSpecifierEnvironment(env: NodeJS.ProcessEnv): SpecifierEnvironment {
+  const uid = process.geteuid?.() ?? 0;
+  const gid = process.getegid?.() ?? 0;
+  const user = userEntry();
+  return {
+    uid,
+    gid,
+    userName: user?.username,
+    groupName: findGroupName(gid),
+    homeDirectory: user?.homedir,
+    variables: env,
+  };
+}
+
+function userEntry(): { username: string; homedir: string } | undefined {
+  try {
+    return userInfo();
+  } catch {
+    return undefined; // a bare user ID, in a container for instance
+  }
+}
+
+/** The first of the folders systemd made for the service by StateDirectory= (systemd.exec(5)). */
+export function readStateDirectory(env: NodeJS.ProcessEnv): string | undefined {
+  const [first] = (env['STATE_DIRECTORY'] ?? '').split(':');
+  return first?.startsWith('/') === true ? first : undefined;
+}

@@ -1,0 +1,120 @@
+// The files of one certificate: read for renewal, written after issuing. Client's master.
+
+import type { X509Certificate } from 'node:crypto';
+import type { CertificateConfig } from '../../config/client/certificate.js';
+import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
+import type { NewFile } from '../../sys/files/atomic-file.js';
+import { pathTrouble } from '../../sys/files/path-trouble.js';
+import type { ClientContext } from '../acme-access.js';
+import { readBoundedFile } from './bounded-file.js';
+import { formatCertificates, parseCertificates, type Chain } from './certificate-chain.js';
+
+const PUBLIC_MODE = 0o644;
+const BEGIN_CERTIFICATE = '-----BEGIN CERTIFICATE-----';
+const MAX_CERTIFICATE_FILE_BYTES = 1024 * 1024;
+
+/** The certificates in each configured file; undefined for a file that is not there, or is damaged. */
+export interface InstalledFiles {
+  readonly cert: readonly X509Certificate[] | undefined;
+  readonly chain: readonly X509Certificate[] | undefined;
+  readonly fullchain: readonly X509Certificate[] | undefined;
+  /** What is wrong with the files that are there and are no certificates, or no longer: `PATH: problem` each. */
+  readonly damage: readonly string[];
+}
+
+/**
+ * Reads what is installed now.
+ * @throws AppError CLIENT_CERTIFICATE when a file is there and cannot be read
+ */
+export async function readInstalled(
+  config: Pick<CertificateConfig, 'cert' | 'chain' | 'fullchain'>,
+): Promise<InstalledFiles> {
+  const damage: string[] = [];
+  return {
+    cert: await readCertificatesIn(config.cert, damage),
+    // An authority may issue with its root: there is nothing between then.
+    chain: await readCertificatesIn(config.chain, damage, true),
+    fullchain: await readCertificatesIn(config.fullchain, damage),
+    damage,
+  };
+}
+
+async function readCertificatesIn(
+  path: string | undefined,
+  damage: string[],
+  mayBeEmpty = false,
+): Promise<readonly X509Certificate[] | undefined> {
+  if (path === undefined) {
+    return undefined;
+  }
+  let text: string;
+  try {
+    text = (await readCertificateFile(path)).toString('latin1');
+  } catch (error) {
+    if (error instanceof AppError && systemCodeOf(error.cause) === 'ENOENT') {
+      return undefined;
+    }
+    throw error;
+  }
+  const problem = damageOf(text, mayBeEmpty);
+  if (problem !== undefined) {
+    damage.push(`${path}: ${problem}`);
+    return undefined;
+  }
+  return parseCertificates(text);
+}
+
+/** What is wrong with the text of a certificate file; undefined when each certificate in it can be read. */
+function damageOf(text: string, mayBeEmpty: boolean): string | undefined {
+  const begun = text.split(BEGIN_CERTIFICATE).length - 1;
+  try {
+    const whole = parseCertificates(text).length;
+    if (whole < begun) {
+      return whole === 0
+        ? 'its certificate is cut short'
+        : `only ${whole} of ${begun} certificates are whole`;
+    }
+  } catch {
+    return 'a certificate in it is damaged';
+  }
+  if (begun > 0 || (mayBeEmpty && text === '')) {
+    return undefined;
+  }
+  return text.trim() === '' ? 'is empty' : 'holds no certificate';
+}
+
+/** Says what is wrong with files that are to be replaced: somebody may want to know how it came about. */
+export function warnOfDamage(
+  context: Pick<ClientContext, 'warn'>,
+  installed: InstalledFiles,
+): void {
+  for (const problem of installed.damage) {
+    context.warn(`${problem}, where a certificate is to be`);
+  }
+}
+
+/** @throws AppError SYS_PATH when it is missing or closed to this user, CLIENT_CERTIFICATE */
+export async function readCertificateFile(path: string): Promise<Buffer> {
+  try {
+    return await readBoundedFile(path, MAX_CERTIFICATE_FILE_BYTES);
+  } catch (error) {
+    throw systemCodeOf(error) === undefined
+      ? new AppError('CLIENT_CERTIFICATE', `${path}: ${messageOf(error)}`, { cause: error })
+      : pathTrouble('certificate file', path, error, 'correct the path');
+  }
+}
+
+/** The files that are configured, with their new contents. */
+export function certificateFiles(config: CertificateConfig, chain: Chain): readonly NewFile[] {
+  const [leaf, ...issuers] = chain;
+  const contents: readonly (readonly [string | undefined, readonly X509Certificate[]])[] = [
+    [config.chain, issuers],
+    [config.cert, [leaf]],
+    [config.fullchain, chain],
+  ];
+  return contents.flatMap(([path, certificates]): NewFile[] =>
+    path === undefined
+      ? []
+      : [{ path, content: formatCertificates(certificates), mode: PUBLIC_MODE }],
+  );
+}

@@ -1,0 +1,66 @@
+// A new server key between the request for its certificate and the certificate. Runs in the client's master.
+// It waits in a file of mode 0600 beside its target, in the folder that the key will be in anyway, so that a certificate
+// that was issued is not lost with its key when the run ends early. A web server does not look there.
+
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { lstat, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isAppError, systemCodeOf } from '../../lib/errors.js';
+import { replaceFiles, type NewFile } from '../../sys/files/atomic-file.js';
+import { readServerKey } from './server-key.js';
+
+const PRIVATE_MODE = 0o600;
+const PERMISSIONS = 0o777;
+
+/** Where the key of a target waits: `.www.key.pending` for `www.key`. */
+export function pendingKeyPath(target: string): string {
+  return join(dirname(target), `.${basename(target)}.pending`);
+}
+
+/** Keeps a key that is in no file yet. System errors come as Node throws them. */
+export async function keepPendingKey(key: NewFile): Promise<void> {
+  const { content } = key;
+  await replaceFiles([{ path: pendingKeyPath(key.path), content, mode: PRIVATE_MODE }]);
+}
+
+/**
+ * The key that waits for a target, if it is the one of this public key. A file that is a link, or that another user could
+ * have put there, counts as none: its owner would know the key of our certificate.
+ * @param publicKey DER of its SubjectPublicKeyInfo
+ */
+export async function readPendingKey(
+  target: string,
+  publicKey: Uint8Array,
+): Promise<KeyObject | undefined> {
+  const path = pendingKeyPath(target);
+  try {
+    const stats = await lstat(path);
+    const isOurs = stats.isFile() && stats.uid === process.geteuid?.();
+    if (!isOurs || (stats.mode & PERMISSIONS) !== PRIVATE_MODE) {
+      return undefined;
+    }
+    const key = await readServerKey(path);
+    return key !== undefined && isKeyOfSpki(key, publicKey) ? key : undefined;
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT' || isAppError(error, 'CLIENT_KEY')) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Removes the file that waits for a target, if there is one. */
+export async function dropPendingKey(target: string): Promise<void> {
+  try {
+    await unlink(pendingKeyPath(target));
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') {
+      throw error;
+    }
+  }
+}
+
+/** True when a private key belongs to a SubjectPublicKeyInfo. Compared as bytes: keys of two types are just different. */
+export function isKeyOfSpki(privateKey: KeyObject, publicKey: Uint8Array): boolean {
+  return createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).equals(publicKey);
+}

@@ -1,0 +1,102 @@
+// One run at a time for a certificate: a second would order it again, and take the answers of the first away.
+// Runs in the client's master. The lock is the kernel's and ends with its process, however that ends; the file
+// stays, for removing it could take it from under whoever has just opened it.
+
+import {
+  closeSync,
+  constants,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import * as v from 'valibot';
+import type { CertificateConfig } from '../../config/client/certificate.js';
+import { AppError, isAppError, messageOf } from '../../lib/errors.js';
+import { parseStrictJson } from '../../lib/json/strict-json.js';
+import { lockFile } from '../../sys/files/file-lock.js';
+import type { ClientContext } from '../acme-access.js';
+
+/** Who has the lock, for people; nothing depends on it. */
+const holderSchema = v.object({ pid: v.pipe(v.number(), v.integer()), since: v.string() });
+const KIND = { name: 'lock', schema: holderSchema };
+const FILE_MODE = 0o600;
+
+/**
+ * Runs `use` while no other run is at work on the certificate. Without a state directory there is no lock.
+ * @throws AppError SYS_LOCKED that says who is
+ */
+export async function withCertificateLock<T>(
+  context: Pick<ClientContext, 'state' | 'report'>,
+  certificate: Pick<CertificateConfig, 'names' | 'cert' | 'fullchain'>,
+  use: () => Promise<T>,
+): Promise<T> {
+  const path = context.state.preparedPathOf(KIND, [await placeOf(certificate)]);
+  const fd = path === undefined ? undefined : takeLock(path, certificate.names[0] ?? '', context);
+  try {
+    return await use();
+  } finally {
+    if (fd !== undefined) {
+      closeSync(fd);
+    }
+  }
+}
+
+/** The file that is written, by whatever path it is named. */
+async function placeOf({
+  cert,
+  fullchain,
+}: Pick<CertificateConfig, 'cert' | 'fullchain'>): Promise<string> {
+  const path = fullchain ?? cert ?? '';
+  const folder = await realpath(dirname(path)).catch(() => dirname(path));
+  return join(folder, basename(path));
+}
+
+/** @returns the descriptor that holds it; undefined when the file cannot be used, which is told */
+function takeLock(
+  path: string,
+  name: string,
+  { report }: Pick<ClientContext, 'report'>,
+): number | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, FILE_MODE);
+  } catch (error) {
+    report(`${name}: no lock, other runs are not kept off: ${messageOf(error)}`);
+    return undefined;
+  }
+  try {
+    lockFile(fd, { waitSeconds: 0, what: name });
+    const holder = { pid: process.pid, since: new Date().toISOString() };
+    ftruncateSync(fd);
+    writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
+    return fd;
+  } catch (error) {
+    const holder = isAppError(error, 'SYS_LOCKED') ? holderOf(fd) : undefined;
+    closeSync(fd);
+    throw isAppError(error, 'SYS_LOCKED') ? locked(name, holder) : error;
+  }
+}
+
+function locked(name: string, holder: v.InferOutput<typeof holderSchema> | undefined): AppError {
+  const who =
+    holder === undefined
+      ? 'another run'
+      : `process ${holder.pid}, since ${holder.since.slice(0, 19).replace('T', ' ')} UTC,`;
+  return new AppError('SYS_LOCKED', `${name}: ${who} is at work on this certificate`, {
+    hint: holder === undefined ? undefined : `what it is: ps -fp ${holder.pid}`,
+  });
+}
+
+/** What the file says, unless it is of a process that has ended: the holder may not have written its own yet. */
+function holderOf(fd: number): v.InferOutput<typeof holderSchema> | undefined {
+  try {
+    const holder = v.parse(holderSchema, parseStrictJson(readFileSync(fd)));
+    return existsSync(`/proc/${holder.pid}`) ? holder : undefined;
+  } catch {
+    return undefined;
+  }
+}

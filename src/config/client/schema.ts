@@ -1,0 +1,80 @@
+// What claviger.toml may say: names and types of its settings. Pure.
+
+import * as v from 'valibot';
+import { readWebUrl } from '../../lib/web-url.js';
+import { table } from '../setting-types.js';
+
+export const KEY_TYPES = ['p256', 'p384', 'rsa2048', 'rsa3072', 'rsa4096'] as const;
+export type ServerKeyType = (typeof KEY_TYPES)[number];
+
+const MAX_TIMEOUT_S = 86_400;
+/** A week: what runs less often renews nothing in time. */
+const MAX_RENEW_INTERVAL_S = 7 * 86_400;
+
+const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
+const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
+const keyType = v.picklist(KEY_TYPES, `must be one of ${KEY_TYPES.join(', ')}`);
+const directoryUrl = v.pipe(
+  printable,
+  v.check(
+    (value) => 'url' in readWebUrl(value, true),
+    'must be an https URL; http is taken for a loopback address only',
+  ),
+);
+/** RFC 8555 §7.1.2: contacts are URLs. */
+const contact = v.pipe(
+  printable,
+  v.regex(/^[a-z][a-z0-9+.-]*:[!-~]+$/, 'must be a URI such as mailto:admin@example.org'),
+);
+
+/** What one certificate needs; top-level settings serve `issue`, and defaults for some of these. */
+const certificateEntries = {
+  key: v.optional(printable),
+  'key-type': v.optional(keyType),
+  cert: v.optional(printable),
+  chain: v.optional(printable),
+  fullchain: v.optional(printable),
+  listen: v.optional(printable),
+  webroot: v.optional(printable),
+  'ca-file': v.optional(printable),
+  'preferred-chain': v.optional(printable),
+};
+
+export const certificateSchema = v.strictObject({
+  names: v.optional(v.pipe(v.array(printable), v.minLength(1, 'must name at least one host'))),
+  ...certificateEntries,
+});
+
+export const clavigerSchema = v.strictObject({
+  server: v.optional(directoryUrl),
+  'server-ca-file': v.optional(printable),
+  socket: v.optional(printable),
+  'signer-command': v.optional(printable),
+  contact: v.optional(v.array(contact)),
+  'agree-tos': v.optional(v.boolean()),
+  timeout: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer('must be a whole number of seconds'),
+      v.minValue(1, 'must be at least 1'),
+      v.maxValue(MAX_TIMEOUT_S, `must be at most ${MAX_TIMEOUT_S}`),
+    ),
+  ),
+  'renew-interval': v.optional(
+    v.pipe(
+      v.number(),
+      v.integer('must be a whole number of seconds'),
+      v.minValue(60, 'must be at least 60'),
+      v.maxValue(MAX_RENEW_INTERVAL_S, `must be at most ${MAX_RENEW_INTERVAL_S}`),
+    ),
+  ),
+  quiet: v.optional(v.boolean()),
+  debug: v.optional(v.boolean()),
+  'state-directory': v.optional(printable),
+  ...certificateEntries,
+  // The sections are checked one by one, so that a mistake in one does not hide those of the others.
+  certificate: v.optional(v.array(table)),
+});
+
+export type ClavigerSettings = v.InferOutput<typeof clavigerSchema>;
+export type CertificateEntry = v.InferOutput<typeof certificateSchema>;

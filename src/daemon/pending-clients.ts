@@ -1,0 +1,83 @@
+// Where clients arrive. Runs in the daemon. The greeting tells the public key, so nobody is greeted before
+// it is known: a client that comes earlier has the key looked for, waits as long as that takes, and is
+// disconnected when it does not help.
+
+import type { Duplex } from 'node:stream';
+import type { AccountKey } from '../keys/account-key.js';
+import { hintLineOf, messageOf } from '../lib/errors.js';
+import type { ConnectionLines } from './connection-lines.js';
+import type { ConnectionPool } from './connection-pool.js';
+import type { LazyKey } from './lazy-key.js';
+
+export interface PendingClientsOptions {
+  readonly keys: LazyKey;
+  readonly lines: ConnectionLines;
+  /** Clients that may wait; one more is disconnected. */
+  readonly maxWaiting: number;
+  /** Called once, when the key is known. */
+  readonly openPool: (key: AccountKey) => ConnectionPool;
+}
+
+export class PendingClients {
+  readonly #options: PendingClientsOptions;
+  readonly #waiting = new Set<Duplex>();
+  #pool: ConnectionPool | undefined;
+  #finished = false;
+
+  constructor(options: PendingClientsOptions) {
+    this.#options = options;
+  }
+
+  /** The key is known: whoever comes is greeted. */
+  open(key: AccountKey): ConnectionPool {
+    this.#pool ??= this.#options.openPool(key);
+    return this.#pool;
+  }
+
+  /** Takes a client in. */
+  add(stream: Duplex): void {
+    if (this.#pool !== undefined) {
+      this.#pool.add(stream);
+      return;
+    }
+    stream.on('error', () => undefined);
+    if (this.#waiting.size >= this.#options.maxWaiting) {
+      this.#turnAway(stream, 'too many clients wait for the key');
+      return;
+    }
+    this.#waiting.add(stream);
+    this.#options.keys.get().then(
+      (key) => {
+        this.#greet(stream, key);
+      },
+      (error: unknown) => {
+        this.#waiting.delete(stream);
+        this.#turnAway(stream, messageOf(error), hintLineOf(error));
+      },
+    );
+  }
+
+  /** Sends away who waits, and lets the others have their answers. */
+  async finish(graceMs: number): Promise<void> {
+    this.#finished = true;
+    for (const stream of this.#waiting) {
+      stream.destroy();
+    }
+    await this.#pool?.finish(graceMs);
+  }
+
+  #greet(stream: Duplex, key: AccountKey): void {
+    const pool = this.open(key);
+    this.#waiting.delete(stream);
+    if (!stream.destroyed && !this.#finished) {
+      pool.add(stream);
+    }
+  }
+
+  #turnAway(stream: Duplex, reason: string, hint?: string): void {
+    if (!this.#finished) {
+      this.#options.lines.notGreeted(reason, hint);
+    }
+    stream.destroy();
+  }
+}

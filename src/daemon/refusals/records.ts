@@ -1,0 +1,240 @@
+// The records of what one listener refuses: in the audit log and the log, at most so many bytes a second over all its
+// connections, and joined where they repeat. Runs in the daemon. A refusal costs the client time: its reply waits for
+// its record, and for the listener's pace. Signatures wait for neither.
+
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AuditEntry } from '../../audit/audit-record.js';
+import type { AuditLog } from '../../audit/audit-log.js';
+import { momentNow } from '../../lib/clock.js';
+import type { Log, LogFields, LogLevel } from '../../sys/log.js';
+import { RateLimit } from './rate-limit.js';
+import { RefusalJoins, kindOf, type Refused } from './joins.js';
+import { RefusalLosses } from './losses.js';
+import type { RefusalRegister } from './register.js';
+
+/** With what is written at once and the last of it, less than 64 KB in any second. */
+const RECORD_BYTES_PER_SECOND = 32 * 1024;
+const RECORD_BYTES_AT_ONCE = 8 * 1024;
+/** What number, time and hash add to an entry. */
+const FRAME_BYTES = 160;
+/** Refusals of a listener that are answered without delay, and then so many a second. */
+const REFUSALS_AT_ONCE = 256;
+const REFUSALS_PER_SECOND = 256;
+const MAX_DELAY_MS = 2000;
+/** First ones of their kind that wait to be written. */
+const MAX_WAITING = 256;
+/** However soon something is due. */
+const MIN_TIMER_MS = 5;
+const NO_ROOM = 'what is free on the disk is kept for signatures (audit-reserve)';
+const TOO_MANY = `${MAX_WAITING} of other kinds wait to be written`;
+
+interface Waiting {
+  readonly bytes: number;
+  readonly write: () => void;
+}
+
+export class RefusalRecords {
+  readonly #log: Log;
+  readonly #audit: AuditLog | undefined;
+  readonly #register: RefusalRegister;
+  readonly #joins = new RefusalJoins();
+  readonly #bytes = new RateLimit(RECORD_BYTES_PER_SECOND, RECORD_BYTES_AT_ONCE);
+  readonly #pace = new RateLimit(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE);
+  /** Of kinds whose first record is not written yet. */
+  readonly #firsts = new Map<string, Promise<boolean>>();
+  #waiting: Waiting[] = [];
+  readonly #losses: RefusalLosses;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(log: Log, audit: AuditLog | undefined, register: RefusalRegister) {
+    this.#log = log;
+    this.#audit = audit;
+    this.#register = register;
+    this.#losses = new RefusalLosses(log, audit);
+    register.add(() => {
+      this.#flush();
+    });
+  }
+
+  /**
+   * Counts a refusal, and records it now or with others.
+   * @returns when its reply may leave; false when it cannot be recorded, and is not to be told. Never rejects.
+   */
+  add(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
+    this.#pace.take(1, performance.now());
+    return this.#paced(this.#record(refused, level, hint));
+  }
+
+  /** Knows nothing of the refusal: thousands may wait here, and their names would be a hundred times as much. */
+  async #paced(recorded: Promise<boolean>): Promise<boolean> {
+    const isRecorded = await recorded;
+    const delay = Math.min(this.#pace.waitMs(performance.now()), MAX_DELAY_MS);
+    if (delay > 0) {
+      await sleep(delay, undefined, { ref: false });
+    }
+    return isRecorded;
+  }
+
+  #record(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
+    const trouble = this.#trouble();
+    if (trouble !== undefined) {
+      this.#losses.add(trouble);
+      return Promise.resolve(false);
+    }
+    this.#losses.tell();
+    const kind = kindOf(refused.entry);
+    if (!this.#joins.take(refused, momentNow())) {
+      this.#schedule();
+      return this.#firsts.get(kind) ?? Promise.resolve(true);
+    }
+    return this.#recordFirst(kind, refused, level, hint);
+  }
+
+  /** Why nothing more can be recorded now. */
+  #trouble(): string | undefined {
+    if (this.#register.reserve?.hasRoom() === false) {
+      return NO_ROOM;
+    }
+    return this.#waiting.length >= MAX_WAITING ? TOO_MANY : undefined;
+  }
+
+  async #recordFirst(
+    kind: string,
+    refused: Refused,
+    level: LogLevel,
+    hint: string | undefined,
+  ): Promise<boolean> {
+    const first = this.#whenWritten(refused, level, hint);
+    this.#firsts.set(kind, first);
+    const isRecorded = await first;
+    this.#firsts.delete(kind);
+    if (!isRecorded) {
+      const joined = this.#joins.forget(refused);
+      this.#audit?.noteLost(joined, 'the first of its kind could not be');
+    }
+    return isRecorded;
+  }
+
+  #whenWritten({ entry }: Refused, level: LogLevel, hint?: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      const write = (): void => {
+        this.#tell(level, eventOf(entry), { ...fieldsOf(entry), hint });
+        resolve(this.#append(entry));
+      };
+      this.#waiting.push({ bytes: sizeOf(entry), write });
+      this.#pump();
+    });
+  }
+
+  /** Writes what is due, and what waits, as far as the rate allows. */
+  #pump(): void {
+    const now = performance.now();
+    while (this.#bytes.waitMs(now) === 0) {
+      const due = this.#joins.takeDue(momentNow());
+      if (due !== undefined) {
+        this.#bytes.take(sizeOf(due), now);
+        this.#writeJoined(due);
+        continue;
+      }
+      const next = this.#waiting.shift();
+      if (next === undefined) {
+        break;
+      }
+      this.#bytes.take(next.bytes, now);
+      next.write();
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const { nextDue } = this.#joins;
+    const hasWaiting = this.#waiting.length > 0;
+    if (nextDue === undefined && !hasWaiting) {
+      return;
+    }
+    const untilDue = hasWaiting ? 0 : (nextDue ?? 0) - performance.now();
+    const wait = Math.max(untilDue, this.#bytes.waitMs(performance.now()), MIN_TIMER_MS);
+    this.#timer = setTimeout(() => {
+      this.#pump();
+    }, wait).unref();
+  }
+
+  /** All at once, whatever the rate. */
+  #flush(): void {
+    this.#losses.tell();
+    for (const entry of this.#joins.drain()) {
+      this.#writeJoined(entry);
+    }
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    waiting.forEach(({ write }) => {
+      write();
+    });
+    this.#schedule();
+  }
+
+  #writeJoined(entry: AuditEntry): void {
+    if (this.#register.reserve?.hasRoom() === false) {
+      this.#losses.add(NO_ROOM, entry.count);
+      return;
+    }
+    this.#tell(levelOf(entry), eventOf(entry), fieldsOf(entry));
+    void this.#append(entry);
+  }
+
+  /** Where there is an audit log, a quiet standard error does without the lines of requests. */
+  #tell(level: LogLevel, event: string, fields: LogFields): void {
+    if (this.#audit === undefined) {
+      this.#log.write(level, event, fields);
+    } else {
+      this.#log.writeRecorded(level, event, fields);
+    }
+  }
+
+  /** @returns whether it is on record; the log alone is one where there is no audit log. */
+  async #append(entry: AuditEntry): Promise<boolean> {
+    try {
+      await this.#audit?.append(entry);
+      return true;
+    } catch {
+      return false; // the audit log tells its trouble, and then the gap
+    }
+  }
+}
+
+function sizeOf(entry: AuditEntry): number {
+  return JSON.stringify(entry).length + FRAME_BYTES;
+}
+
+function eventOf({ verdict }: AuditEntry): string {
+  return verdict === 'failed' || verdict === 'cancelled' ? verdict : 'refused';
+}
+
+function levelOf({ verdict }: AuditEntry): LogLevel {
+  if (verdict === 'failed') {
+    return 'error';
+  }
+  return verdict === 'cancelled' ? 'info' : 'warning';
+}
+
+function fieldsOf(entry: AuditEntry): LogFields {
+  const { verdict, connection, operation, url, identifiers, unread, rule, code, reason } = entry;
+  const isTold = verdict === 'denied' || verdict === 'rate-limited';
+  return {
+    conn: connection,
+    listener: connection === undefined ? entry.listener : undefined,
+    op: verdict === 'malformed' ? undefined : (operation ?? 'unknown'),
+    url,
+    names: identifiers?.join(','),
+    'name-count': entry['name-count'],
+    unread,
+    code,
+    rule: isTold ? rule : undefined,
+    reason,
+    count: entry.count,
+    'first-time': entry['first-time'],
+    'last-time': entry['last-time'],
+  };
+}

@@ -1,0 +1,185 @@
+// Runs in `clavigerd key`, never while serving: a helper process for one command, and what such commands
+// ask of it besides the daemon's requests. The helper ends with the command; PINs are sent once.
+
+import { AppError } from '../../lib/errors.js';
+import type { Secret } from '../../lib/secret.js';
+import type { AdminRequest, KeyInfo, TokenInfo } from '../../token/messages.js';
+import type { KeyContext } from '../key-context.js';
+import { resolveModule } from '../pkcs11/module-path.js';
+import type { LoginGuard } from '../pin/login-guard.js';
+import { isUtf8 } from '../pin/pin-line.js';
+import type { Pkcs11Uri } from '../pkcs11/uri.js';
+import { tokenLoginGuard } from '../pin/token-pin.js';
+import { HelperProcess, type GoodResult } from '../helper/helper-process.js';
+import { HelperClient } from '../helper/helper-client.js';
+
+/** Longest time of one request; `context.tokenTimeoutMs` says otherwise. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Smartcards take minutes for an RSA-4096 key. */
+export const GENERATE_TIMEOUT_MS = 600_000;
+
+type ResultOf<K extends GoodResult['kind']> = Extract<GoodResult, { kind: K }>;
+
+/** Runs work of the token that may take seconds, and tells whoever waits. No PIN is asked for meanwhile. */
+export type Track = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** CKA_LABEL, and CKA_ID in lower-case hexadecimal. */
+export interface KeyNames {
+  readonly label: string;
+  readonly id: string;
+}
+
+export interface NewToken {
+  readonly slotId: number;
+  readonly label: string;
+  readonly soPin: Secret;
+  readonly pin: Secret;
+}
+
+/** The requests of these commands, as typed calls; those of the daemon are in `session`. */
+export class AdminClient {
+  readonly session: HelperClient;
+  readonly #helper: HelperProcess;
+  readonly #timeoutMs: number;
+
+  constructor(helper: HelperProcess, timeoutMs: number) {
+    this.#helper = helper;
+    this.#timeoutMs = timeoutMs;
+    this.session = new HelperClient(helper, timeoutMs);
+  }
+
+  /** @throws AppError TOKEN_NOT_FOUND for a slot whose token is initialised already */
+  async initToken({ slotId, label, soPin, pin }: NewToken): Promise<TokenInfo> {
+    const secrets = { soPin: textOf(soPin), pin: textOf(pin) };
+    return (await this.#ask({ op: 'init-token', slotId, label, ...secrets }, 'token')).token;
+  }
+
+  /** @param pkcs8 the private key in DER; the caller's to wipe. @throws AppError TOKEN_KEY_AMBIGUOUS */
+  async importKey({ label, id }: KeyNames, pkcs8: Buffer): Promise<KeyInfo> {
+    const key = pkcs8.toString('base64');
+    return (await this.#ask({ op: 'import-key', label, id, pkcs8: key }, 'key')).key;
+  }
+
+  /** @throws AppError TOKEN_KEY_NOT_FOUND, TOKEN_KEY_AMBIGUOUS */
+  deleteKey({ label, id }: KeyNames): Promise<ResultOf<'deleted'>> {
+    return this.#ask({ op: 'delete-key', label, id }, 'deleted');
+  }
+
+  /** DER of the attestation, and of its issuer's certificate. @throws AppError TOKEN_KEY_UNSUPPORTED */
+  async attest({ label, id }: KeyNames): Promise<Buffer[]> {
+    const { certificates } = await this.#ask({ op: 'attest', label, id }, 'certificates');
+    return certificates.map((der) => Buffer.from(der, 'base64'));
+  }
+
+  /** One attempt. @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED */
+  async logInOfficer(soPin: Secret): Promise<void> {
+    await this.#ask({ op: 'login-officer', soPin: textOf(soPin) }, 'done');
+  }
+
+  /** @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED; TOKEN_FAILED for a new PIN it does not take */
+  async changePin(pin: Secret, newPin: Secret): Promise<void> {
+    const secrets = { pin: textOf(pin), newPin: textOf(newPin) };
+    await this.#ask({ op: 'change-pin', ...secrets }, 'done');
+  }
+
+  /** Sets a PIN for the security officer, who is logged in. @throws AppError TOKEN_FAILED */
+  async unblockPin(newPin: Secret): Promise<void> {
+    await this.#ask({ op: 'unblock-pin', newPin: textOf(newPin) }, 'done');
+  }
+
+  async #ask<K extends GoodResult['kind']>(request: AdminRequest, kind: K): Promise<ResultOf<K>> {
+    const result = await this.#helper.request(request, this.#timeoutMs);
+    if (!isKind(result, kind)) {
+      throw new AppError('TOKEN_HELPER', `token helper: no ${kind} in reply to ${request.op}`);
+    }
+    return result;
+  }
+}
+
+function isKind<K extends GoodResult['kind']>(result: GoodResult, kind: K): result is ResultOf<K> {
+  return result.kind === kind;
+}
+
+/** @throws AppError KEY_PIN: replaced bytes would be another PIN, and cost a try */
+function textOf(secret: Secret): string {
+  if (!secret.use(isUtf8)) {
+    throw new AppError('KEY_PIN', 'PIN: not UTF-8, and no token takes that');
+  }
+  return secret.use((bytes) => bytes.toString('utf8'));
+}
+
+/**
+ * Starts a helper with the module of the URI, and ends it when `use` is done.
+ * @throws AppError KEY_URI, TOKEN_MODULE, and what `use` throws
+ */
+export async function withTokenAdmin<T>(
+  uri: Pkcs11Uri,
+  context: KeyContext,
+  use: (admin: AdminClient) => Promise<T>,
+): Promise<T> {
+  const module = resolveModule(uri, context.env);
+  const helper = new HelperProcess(context.env, context.log);
+  const admin = new AdminClient(helper, context.tokenTimeoutMs ?? REQUEST_TIMEOUT_MS);
+  try {
+    await admin.session.load(module);
+    return await use(admin);
+  } finally {
+    await admin.session.close();
+  }
+}
+
+/** Opens the one token that matches, and logs in where it wants that. @throws AppError TOKEN_*, KEY_PIN */
+export async function openAndLogIn(
+  session: HelperClient,
+  uri: Pkcs11Uri,
+  access: 'read' | 'write',
+  context: KeyContext,
+): Promise<TokenInfo> {
+  const token = await session.openToken(uri.token, access);
+  await logIn(session, token, uri, context);
+  return token;
+}
+
+/** One attempt with the PIN from its source. @throws AppError TOKEN_PIN_*, KEY_PIN */
+export async function logIn(
+  session: HelperClient,
+  token: TokenInfo,
+  uri: Pkcs11Uri,
+  context: KeyContext,
+): Promise<void> {
+  if (!token.loginRequired) {
+    return;
+  }
+  await withLoginGuard(tokenLoginGuard(uri, forCommand(context)), (guard) =>
+    guard.login(token, (pin) => session.login(token, pin)),
+  );
+}
+
+/** Wipes the PIN when `use` is done. */
+export async function withLoginGuard<T>(
+  guard: LoginGuard,
+  use: (guard: LoginGuard) => Promise<T>,
+): Promise<T> {
+  try {
+    return await use(guard);
+  } finally {
+    guard.close();
+  }
+}
+
+/** Whoever runs a command is told of a failed login by its error, and not once more by the log. */
+export function forCommand(context: KeyContext): KeyContext {
+  return {
+    ...context,
+    log: (level, message) => {
+      if (level !== 'error') {
+        context.log(level, message);
+      }
+    },
+  };
+}
+
+/** True when label and ID are those of the URI, where it names them. */
+export function isMatchingKey(key: KeyInfo, { key: wanted }: Pick<Pkcs11Uri, 'key'>): boolean {
+  return (wanted.label ?? key.label) === key.label && (wanted.id ?? key.id) === key.id;
+}

@@ -1,0 +1,156 @@
+// What people do with one key of a token: put it in, take it out, have it attested. Runs in `clavigerd key`.
+// A key is deleted only after whoever asked has confirmed what was found.
+
+import { randomBytes, X509Certificate, type KeyObject } from 'node:crypto';
+import { algorithmOfKey } from '../../jose/algorithms.js';
+import { jwkOfKey, publicKeyOfJwk, parsePublicJwk } from '../../jose/public-jwk.js';
+import { verifySignature } from '../../jose/signature.js';
+import { AppError } from '../../lib/errors.js';
+import type { KeyInfo, TokenInfo } from '../../token/messages.js';
+import {
+  isMatchingKey,
+  openAndLogIn,
+  withTokenAdmin,
+  type AdminClient,
+  type KeyNames,
+  type Track,
+} from './admin-client.js';
+import type { KeyContext } from '../key-context.js';
+import type { Pkcs11Uri } from '../pkcs11/uri.js';
+import type { TokenKey } from './token-admin.js';
+import type { HelperClient } from '../helper/helper-client.js';
+
+const PROBE_BYTES = 32;
+
+/** A key that is to be put into a token. */
+export interface KeyImport extends KeyNames {
+  readonly privateKey: KeyObject;
+  readonly track: Track;
+}
+
+export interface DeletedKey {
+  readonly token: TokenInfo;
+  readonly key: KeyInfo;
+  readonly privateKeys: number;
+  readonly publicKeys: number;
+  readonly certificates: number;
+}
+
+export interface Attestation {
+  readonly token: TokenInfo;
+  readonly key: KeyInfo;
+  readonly attestation: X509Certificate;
+  /** The certificate in the token that issued it, where there is one. */
+  readonly issuer: X509Certificate | undefined;
+}
+
+/**
+ * Puts a private key into the one token that matches, and has it sign once there.
+ * @throws AppError TOKEN_*, KEY_*; TOKEN_KEY_AMBIGUOUS when the label or the ID is taken; JOSE_UNSUPPORTED_KEY
+ */
+export function importTokenKey(
+  uri: Pkcs11Uri,
+  { privateKey, track, ...names }: KeyImport,
+  context: KeyContext,
+): Promise<TokenKey> {
+  algorithmOfKey(privateKey);
+  return withTokenAdmin(uri, context, async (admin) => {
+    const token = await openAndLogIn(admin.session, uri, 'write', context);
+    const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
+    try {
+      const key = await track(async () => {
+        const made = await admin.importKey(names, pkcs8);
+        await assertSigns(admin, names, privateKey);
+        return made;
+      });
+      return { token, key, jwk: jwkOfKey(privateKey), privateHalf: 'present' };
+    } finally {
+      pkcs8.fill(0);
+    }
+  });
+}
+
+/** A key that arrived damaged is taken out again. */
+async function assertSigns(
+  admin: AdminClient,
+  names: KeyNames,
+  privateKey: KeyObject,
+): Promise<void> {
+  const { session } = admin;
+  try {
+    const probe = randomBytes(PROBE_BYTES);
+    await session.selectKey(names);
+    const signature = await session.sign(probe);
+    const publicKey = publicKeyOfJwk(jwkOfKey(privateKey));
+    if (!verifySignature(algorithmOfKey(privateKey), publicKey, probe, signature)) {
+      throw new AppError('KEY_BAD_SIGNATURE', 'key: imported, but its signature is wrong');
+    }
+  } catch (error) {
+    await admin.deleteKey(names);
+    throw error;
+  }
+}
+
+/**
+ * Deletes the one key that matches: private key, public key and certificates of its ID.
+ * @param confirm throws to keep the key.
+ * @throws AppError TOKEN_*, KEY_*; what `confirm` throws
+ */
+export function deleteTokenKey(
+  uri: Pkcs11Uri,
+  confirm: (key: KeyInfo, token: TokenInfo) => Promise<void>,
+  context: KeyContext,
+): Promise<DeletedKey> {
+  return withTokenAdmin(uri, context, async (admin) => {
+    const token = await openAndLogIn(admin.session, uri, 'write', context);
+    const key = await findOne(admin.session, uri);
+    await confirm(key, token);
+    const { privateKeys, publicKeys, certificates } = await admin.deleteKey(key);
+    return { token, key, privateKeys, publicKeys, certificates };
+  });
+}
+
+/**
+ * The attestation of the one key that matches, which is checked to be of that key.
+ * @throws AppError TOKEN_*, KEY_*; TOKEN_KEY_UNSUPPORTED when the module offers none
+ */
+export function attestTokenKey(
+  uri: Pkcs11Uri,
+  track: Track,
+  context: KeyContext,
+): Promise<Attestation> {
+  return withTokenAdmin(uri, context, async (admin) => {
+    const token = await openAndLogIn(admin.session, uri, 'read', context);
+    const key = await findOne(admin.session, uri);
+    const [first, second] = (await track(() => admin.attest(key))).map(parseCertificate);
+    const wanted = JSON.stringify(parsePublicJwk(key.jwk));
+    if (first === undefined || JSON.stringify(jwkOfKey(first.publicKey)) !== wanted) {
+      throw new AppError('TOKEN_FAILED', 'key: the attestation is of another key');
+    }
+    const issuer = second !== undefined && first.verify(second.publicKey) ? second : undefined;
+    return { token, key, attestation: first, issuer };
+  });
+}
+
+function parseCertificate(der: Buffer): X509Certificate {
+  try {
+    return new X509Certificate(der);
+  } catch (error) {
+    throw new AppError('TOKEN_FAILED', 'key: the attestation is no certificate', { cause: error });
+  }
+}
+
+/** A private key if one matches, else what is left of one: a public key alone. */
+async function findOne(session: HelperClient, uri: Pkcs11Uri): Promise<KeyInfo> {
+  const matching = (await session.listKeys()).filter((key) => isMatchingKey(key, uri));
+  const privateKeys = matching.filter(({ hasPrivate }) => hasPrivate);
+  const [first, second] = privateKeys.length > 0 ? privateKeys : matching;
+  if (first === undefined || second !== undefined) {
+    // Fails, and says what there is.
+    await session.selectKey(uri.key);
+    throw new AppError('TOKEN_KEY_AMBIGUOUS', 'key: several public keys match', {
+      hint: 'name one by object= and id=; `clavigerd key list` shows them',
+    });
+  }
+  return first;
+}

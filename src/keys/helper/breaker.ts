@@ -1,0 +1,66 @@
+// Decides when a token is left alone for a while. Pure; used in the daemon.
+// Open, it answers for the token at once; each opening lasts twice as long as the one before, until a
+// signature succeeds. So neither a token that is away nor one that crashes its helper keeps us busy.
+
+import type { Clock } from '../../lib/clock.js';
+
+/** Failures in a row after which it opens. */
+const MAX_STRIKES = 3;
+/** Failures in a minute after which it opens, whatever succeeds between them. */
+const MAX_STRIKES_PER_WINDOW = 10;
+const WINDOW_MS = 60_000;
+const FIRST_DELAY_MS = 500;
+const MAX_DELAY_MS = 10_000;
+
+export class Breaker {
+  readonly #clock: Clock;
+  /** When the failures of the last minute were. */
+  #recent: number[] = [];
+  #strikesInRow = 0;
+  #tripsInRow = 0;
+  #open = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** How long to wait before the token is tried again; of use while it is open. */
+  get delayMs(): number {
+    return Math.min(FIRST_DELAY_MS * 2 ** Math.max(this.#tripsInRow - 1, 0), MAX_DELAY_MS);
+  }
+
+  /** One failure that may be a single one: a hang, a crash. */
+  strike(): void {
+    if (this.#open) {
+      return;
+    }
+    const now = this.#clock.now();
+    this.#recent = [...this.#recent.filter((at) => at > now - WINDOW_MS), now];
+    this.#strikesInRow += 1;
+    if (this.#strikesInRow >= MAX_STRIKES || this.#recent.length >= MAX_STRIKES_PER_WINDOW) {
+      this.trip();
+    }
+  }
+
+  /** A failure that will last: no token, or nothing helped. */
+  trip(): void {
+    this.#open = true;
+    this.#tripsInRow += 1;
+    this.#recent = [];
+  }
+
+  /** The token is there again; whether it signs is still to be seen. */
+  close(): void {
+    this.#open = false;
+  }
+
+  /** It has signed. */
+  succeed(): void {
+    this.#strikesInRow = 0;
+    this.#tripsInRow = 0;
+  }
+}

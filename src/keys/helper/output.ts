@@ -1,0 +1,85 @@
+// What PKCS#11 modules print, caught and put in the daemon's log. Runs in the daemon.
+// Modules print freely (tpm2-pkcs11 does at every start): bounded, escaped, never on our own stderr. Once a
+// module has a PIN it may print that (pkcs11-spy, traces of OpenSC), and C libraries buffer what they print:
+// from then on nothing of it is logged.
+
+import { Socket } from 'node:net';
+import { printable } from '../../lib/printable.js';
+import { HELPER_LINE_MARK } from '../../token/messages.js';
+import type { KeyLog } from '../key-context.js';
+
+const MAX_LINE_CHARACTERS = 500;
+/** Most lines one helper may add to the log in its life. */
+const MAX_LINES = 100;
+
+/** What a helper prints, on its way to the log. */
+export interface CapturedOutput {
+  /** To be called before a secret is sent: what the module prints from then on is thrown away. */
+  silence(): void;
+}
+
+/**
+ * Logs both output streams of a helper line by line; reads on, silently, once the limit is passed. Lines with
+ * the mark are the helper's own, hold no secret, and are logged to the end.
+ */
+export function captureOutput(
+  streams: readonly (NodeJS.ReadableStream | null)[],
+  log: KeyLog,
+): CapturedOutput {
+  let left = MAX_LINES;
+  let isSilent = false;
+  let hasDropped = false;
+  const onLine = (line: string): void => {
+    if (line.startsWith(HELPER_LINE_MARK)) {
+      const text = line.slice(HELPER_LINE_MARK.length);
+      log('error', `token helper: ${printable(text, MAX_LINE_CHARACTERS)}`);
+      return;
+    }
+    if (line.trim() === '') {
+      return;
+    }
+    if (isSilent) {
+      if (!hasDropped) {
+        hasDropped = true;
+        log('info', 'token helper: module says more; not logged, for it has had a PIN');
+      }
+      return;
+    }
+    if (left === 0) {
+      return;
+    }
+    left -= 1;
+    log('warning', `token helper: module says: ${printable(line, MAX_LINE_CHARACTERS)}`);
+    if (left === 0) {
+      log('warning', 'token helper: module says more; no longer logged');
+    }
+  };
+  for (const stream of streams) {
+    if (stream === null) {
+      continue;
+    }
+    if (stream instanceof Socket) {
+      stream.unref();
+    }
+    splitLines(stream, onLine);
+  }
+  return {
+    silence: () => {
+      isSilent = true;
+    },
+  };
+}
+
+function splitLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+  let pending = '';
+  stream.setEncoding('utf8');
+  stream.on('error', () => undefined);
+  stream.on('data', (chunk: string) => {
+    const lines = (pending + chunk).split('\n');
+    pending = (lines.pop() ?? '').slice(0, MAX_LINE_CHARACTERS);
+    lines.forEach(onLine);
+  });
+  stream.on('end', () => {
+    onLine(pending);
+  });
+}

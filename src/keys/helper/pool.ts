@@ -1,0 +1,166 @@
+// Runs in the daemon: one token with its helpers, and the one queue that feeds them. Clients are served in
+// turn. While no helper is in service, requests are answered at once with the reason.
+
+import { DEFAULT_TOKEN_TIMEOUT_MS } from '../key-context.js';
+import { AppError } from '../../lib/errors.js';
+import { UnsentError, type SignContext, type Client } from '../account-key.js';
+import { FairQueue } from '../fair-queue.js';
+import { HelperWorker, type HelperWorkerOptions, type SigningJob } from './worker.js';
+import type { LoginGuard } from '../pin/login-guard.js';
+import { TokenLogin, type TokenIdentity } from './login.js';
+
+/** Default for when a signature counts as waiting for a touch. */
+export const DEFAULT_TOUCH_NOTICE_MS = 3_000;
+/** Six times what a helper with SoftHSM has after a million signatures. */
+const MEMORY_LIMIT_BYTES = 300 * 1024 * 1024;
+
+export interface TokenPoolOptions extends Omit<
+  HelperWorkerOptions,
+  'login' | 'onChange' | 'timeoutMs' | 'touchNoticeMs' | 'memoryLimitBytes'
+> {
+  /** Decides on logins; closed with the pool. */
+  readonly guard: LoginGuard;
+  /** How many helper processes. */
+  readonly helpers: number;
+  readonly timeoutMs?: number | undefined;
+  readonly touchNoticeMs?: number | undefined;
+  readonly memoryLimitBytes?: number | undefined;
+}
+
+export class TokenPool {
+  readonly #login: TokenLogin;
+  readonly #workers: readonly HelperWorker[];
+  readonly #queue = new FairQueue<SigningJob>();
+  /** Which worker a signature is of, as long as anybody has it. */
+  readonly #originOf = new WeakMap<Buffer, HelperWorker>();
+  #closed = false;
+
+  constructor(options: TokenPoolOptions) {
+    const { helpers, guard, timeoutMs, touchNoticeMs, memoryLimitBytes, ...rest } = options;
+    this.#login = new TokenLogin(guard);
+    this.#workers = Array.from(
+      { length: helpers },
+      () =>
+        new HelperWorker({
+          ...rest,
+          login: this.#login,
+          timeoutMs: timeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS,
+          touchNoticeMs: touchNoticeMs ?? DEFAULT_TOUCH_NOTICE_MS,
+          memoryLimitBytes: memoryLimitBytes ?? MEMORY_LIMIT_BYTES,
+          onChange: () => {
+            this.#pump();
+          },
+        }),
+    );
+  }
+
+  /** Process IDs of the helpers that run. */
+  get pids(): number[] {
+    return this.#workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  }
+
+  /** True unless requests are answered with an error at once: another token may be asked then. */
+  get isAvailable(): boolean {
+    return this.#outage() === undefined;
+  }
+
+  /** Starts a helper, unless that is done; others follow when there is work. @throws AppError TOKEN_*, or what reading the PIN throws */
+  async start(): Promise<TokenIdentity> {
+    const [first] = this.#workers;
+    if (first === undefined) {
+      throw new AppError('TOKEN_HELPER', 'token helper: none is configured');
+    }
+    return first.start();
+  }
+
+  /**
+   * Signs the bytes of a JWS signing input, in JWS form.
+   * @throws AppError TOKEN_*; UnsentError when the token has not seen the request
+   */
+  sign(input: Buffer, { client, onNotice, onBegin }: SignContext): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push(client, { client, input, resolve, reject, onNotice, onBegin, wanted: true });
+      this.#pump();
+    });
+  }
+
+  /** The client is gone: what it asked for is not signed, as far as that can be helped. */
+  forget(client: Client): void {
+    const gone = new AppError('KEY_CANCELLED', 'the client is gone');
+    for (const job of this.#queue.remove(client)) {
+      job.reject(gone);
+    }
+    for (const worker of this.#workers) {
+      worker.forget(client);
+    }
+  }
+
+  /** A signature of ours did not verify: the helper it came from is replaced. */
+  distrust(signature: Buffer): void {
+    this.#originOf.get(signature)?.distrust();
+  }
+
+  /** Ends the helpers and wipes the PIN. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#pump();
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+    this.#login.close();
+  }
+
+  /** Hands out what can be handed out, or answers what cannot be done. */
+  #pump(): void {
+    const outage = this.#outage();
+    if (outage !== undefined) {
+      for (const job of this.#queue.drain()) {
+        job.reject(new UnsentError(outage));
+      }
+      return;
+    }
+    while (this.#queue.length > 0) {
+      const worker = this.#freeWorker();
+      const job = worker === undefined ? undefined : this.#queue.shift();
+      if (worker === undefined || job === undefined) {
+        this.#callForHelp();
+        return;
+      }
+      void worker.run(this.#traced(job, worker));
+    }
+  }
+
+  /** The least busy of the helpers that are ready; where none is, one has to be started for the job. */
+  #freeWorker(): HelperWorker | undefined {
+    if (!this.#workers.some((worker) => worker.isActive)) {
+      return this.#workers.find((worker) => worker.outage === undefined);
+    }
+    return this.#workers
+      .filter((worker) => worker.isReady && worker.hasRoom)
+      .sort((a, b) => a.load - b.load)[0];
+  }
+
+  /** More work than the helpers at hand can do: one more of them starts. */
+  #callForHelp(): void {
+    const idle = this.#workers.find((worker) => !worker.isActive && worker.outage === undefined);
+    void idle?.warmUp();
+  }
+
+  #traced(job: SigningJob, worker: HelperWorker): SigningJob {
+    const { resolve } = job;
+    return Object.assign(job, {
+      resolve: (signature: Buffer) => {
+        this.#originOf.set(signature, worker);
+        resolve(signature);
+      },
+    });
+  }
+
+  /** Why nothing can be signed now, if so. */
+  #outage(): AppError | undefined {
+    if (this.#closed) {
+      return new AppError('TOKEN_HELPER', 'token helper: closed');
+    }
+    return this.#workers.some((worker) => worker.isActive)
+      ? undefined
+      : this.#workers.find((worker) => worker.outage !== undefined)?.outage;
+  }
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { jwkOfKey } from '../../../src/jose/public-jwk.js';
+import type { AccountKey } from '../../../src/keys/account-key.js';
+import { ERROR_CODES, type ErrorCode } from '../../../src/lib/error-codes.js';
+import { AppError } from '../../../src/lib/errors.js';
+import { REFUSAL_CODES } from '../../../src/protocol/refusal.js';
+import { refusalOf } from '../../../src/daemon/refusal-table.js';
+import { BudgetGate } from '../../../src/daemon/budget-gate.js';
+import { DecisionRecord, type DecidedRequest } from '../../../src/daemon/decision-record.js';
+import { SigningService, type SigningOutcome } from '../../../src/daemon/signing-service.js';
+import type { Refusal } from '../../../src/protocol/refusal.js';
+import { Log } from '../../../src/sys/log.js';
+import { clientOf } from '../../support/daemon/clients.js';
+import { accountKeyOf, makeKey } from '../../support/keys/keys.js';
+import { formatSigningInput } from '../../support/requests/signing-request.js';
+
+const key = makeKey('ES256');
+const LINE = Buffer.from(
+  formatSigningInput({ alg: 'ES256', kid: 'https://ca.example/a/1', url: 'https://ca.example/o' }),
+);
+
+function newService(change: Partial<AccountKey>): { service: SigningService; log: () => string } {
+  let stderr = '';
+  const log = new Log({
+    program: 'p',
+    clock: { now: () => 0 },
+    writeStderr: (line) => {
+      stderr += line;
+      return true;
+    },
+    priorities: false,
+    quiet: false,
+    debug: false,
+  });
+  const service = new SigningService({
+    key: { ...accountKeyOf(key), ...change },
+    policy: {
+      algorithm: 'ES256',
+      jwk: jwkOfKey(key.publicKey),
+      keyId: undefined,
+      allowHttpOnLoopback: false,
+      named: undefined,
+      now: Date.now,
+    },
+    record: new DecisionRecord(log, undefined, SCOPE),
+    budgets: new BudgetGate(undefined, SCOPE),
+  });
+  return { service, log: () => stderr };
+}
+
+function admit(service: SigningService): DecidedRequest {
+  const admission = service.admit(LINE, '1');
+  assert.equal(admission.kind, 'approved');
+  return admission.request;
+}
+
+const PEER = { client: clientOf('1') };
+const SCOPE = { account: 'default', listener: 'main', policy: undefined };
+
+function refusalIn(outcome: SigningOutcome): Promise<Refusal> {
+  assert.ok(outcome.kind === 'refused', outcome.kind);
+  return outcome.told;
+}
+
+describe('SigningService', () => {
+  const other = accountKeyOf(makeKey('ES256'));
+  for (const [name, sign] of [
+    ['of another key', (input: Buffer) => other.sign(input)],
+    ['over other bytes', () => accountKeyOf(key).sign(Buffer.from('other'))],
+    ['of a wrong length', () => Promise.resolve(Buffer.alloc(70, 1))],
+    ['of nothing', () => Promise.resolve(Buffer.alloc(0))],
+  ] as const) {
+    it(`never lets a signature ${name} out`, async () => {
+      const { service, log } = newService({ sign });
+      const outcome = await service.sign(admit(service), PEER);
+      assert.equal((await refusalIn(outcome)).code, 'internal');
+      assert.match(log(), /failed conn=1 op=read .* code=KEY_BAD_SIGNATURE/);
+      assert.doesNotMatch(log(), /signed/);
+    });
+  }
+
+  it('tells the key of a signature that does not verify, and of clients that are gone', async () => {
+    const told: unknown[] = [];
+    const bad = Buffer.alloc(64, 1);
+    const { service } = newService({
+      sign: () => Promise.resolve(bad),
+      distrust: (signature) => {
+        told.push(signature);
+      },
+      forget: ({ connection }) => {
+        told.push(connection);
+      },
+    });
+    await service.sign(admit(service), PEER);
+    assert.equal(told[0], bad, 'the very buffer');
+    service.forget(PEER.client);
+    assert.deepEqual(told.slice(1), [PEER.client.connection]);
+  });
+
+  it('refuses as busy what has no place in the queue, unless there is another reason', async () => {
+    const { service, log } = newService({});
+    const codeOf = async (line: Buffer): Promise<string> => {
+      const admission = service.admit(line, '1', false);
+      return admission.kind === 'refused' ? (await admission.told).code : admission.kind;
+    };
+    assert.equal(await codeOf(LINE), 'busy');
+    assert.match(log(), /code=SIGNER_BUSY/);
+    assert.equal(await codeOf(Buffer.from('nonsense')), 'malformed');
+    const foreign = formatSigningInput({
+      alg: 'RS256',
+      kid: 'https://ca.example/a/1',
+      url: 'https://ca.example/o',
+    });
+    assert.equal(await codeOf(Buffer.from(foreign)), 'denied');
+    assert.equal(service.admit(LINE, '1').kind, 'approved');
+  });
+
+  it('tells the client a word, and the log the reason', async () => {
+    const { service, log } = newService({
+      sign: () => Promise.reject(new AppError('TOKEN_PIN_LOCKED', 'token "x": PIN is locked')),
+    });
+    const outcome = await service.sign(admit(service), PEER);
+    assert.deepEqual(await refusalIn(outcome), {
+      code: 'token-locked',
+      detail: 'the PIN of the token is locked',
+    });
+    assert.match(log(), /code=TOKEN_PIN_LOCKED reason="token \\"x\\": PIN is locked"/);
+  });
+
+  it('survives a key that throws what is no error', async () => {
+    const { service } = newService({ sign: () => Promise.reject(new TypeError('bug')) });
+    const outcome = await service.sign(admit(service), PEER);
+    assert.equal((await refusalIn(outcome)).code, 'internal');
+  });
+
+  it('does not keep the line it was given', async () => {
+    const { service } = newService({});
+    const line = Buffer.from(LINE);
+    const admission = service.admit(line, '1');
+    line.fill(0);
+    assert.equal(admission.kind, 'approved');
+    assert.equal((await service.sign(admission.request, PEER)).kind, 'signature');
+  });
+});
+
+describe('refusalOf', () => {
+  it('has a word of the protocol for every error, and no text of it', () => {
+    const codes: readonly ErrorCode[] = Object.values(ERROR_CODES).flat();
+    for (const code of codes) {
+      const refusal = refusalOf(new AppError(code, 'inner reason'));
+      assert.ok(REFUSAL_CODES.includes(refusal.code));
+      assert.doesNotMatch(refusal.detail, /inner reason/);
+    }
+  });
+
+  for (const [code, word] of [
+    ['TOKEN_ABSENT', 'token-absent'],
+    ['TOKEN_NOT_FOUND', 'token-absent'],
+    ['TOKEN_PIN_INCORRECT', 'token-locked'],
+    ['TOKEN_PIN_LOCKED', 'token-locked'],
+    ['TOKEN_TIMEOUT', 'timeout'],
+    ['TOKEN_HELPER', 'internal'],
+    ['SIGNER_BUSY', 'busy'],
+    ['SYS_FILE', 'internal'],
+  ] as const) {
+    it(`tells ${code} as ${word}`, () => {
+      assert.equal(refusalOf(new AppError(code, 'x')).code, word);
+    });
+  }
+});
