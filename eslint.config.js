@@ -1,5 +1,6 @@
-// Lint rules: strict type-checked TypeScript. Which folder may import which, and which file may open
-// which door (native code, network, processes, environment), is checked by test/unit/architecture.test.ts.
+// Lint rules: strict type-checked TypeScript. Which folder may import which, and which file may
+// open which door (native code, network, processes, environment), is checked by
+// test/unit/architecture.test.ts.
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
@@ -24,14 +25,15 @@ export default defineConfig(
       'no-console': 'error',
       eqeqeq: 'error',
       curly: 'error',
-      'max-lines': ['error', { max: 300 }],
+      'max-lines': ['error', { max: 320 }],
       'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
     },
   },
   {
     files: ['src/**'],
     rules: {
-      // JSON.parse reads a text otherwise after another one on some versions of Node: src reads JSON itself.
+      // JSON.parse reads a text otherwise after another one on some versions of Node: src reads
+      // JSON itself.
       'no-restricted-syntax': [
         'error',
         ...[

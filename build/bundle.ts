@@ -1,6 +1,7 @@
-// Run by `npm run build`, after the compiler: makes few files of many, so that the programs start faster.
-// Loading a module costs Node about half a millisecond, whatever is in it, and the daemon starts twice in a
-// row: itself, and then its token helper. Nothing is renamed or shortened: what runs can be read.
+// Run by `npm run build`, after the compiler: makes few files of many, so that the programs start
+// faster. Loading a module costs Node about half a millisecond, whatever is in it, and the daemon
+// starts twice in a row: itself, and then its token helper. Nothing is renamed or shortened: what
+// runs can be read.
 
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +22,9 @@ const REQUIRE =
   "import { createRequire as createRequireOfBundle } from 'node:module';\n" +
   'const require = createRequireOfBundle(import.meta.url);';
 
-/** Each by itself: what programs share, in files of its own, would be more files for each of them. */
+/**
+ * Each by itself: what programs share, in files of its own, would be more files for each of them.
+ */
 async function bundle({ from, to }: (typeof PROGRAMS)[number]): Promise<Metafile> {
   const { metafile } = await build({
     entryPoints: [{ in: join(COMPILED, from), out: to }],

@@ -1,6 +1,7 @@
-// The test runner behind `npm test`: static checks, then every test file, then what only a whole run can
-// show (no secret in anything printed, nothing left behind), then a count of what ran.
-// `npm test -- unit/lib` runs only the test files whose path holds one of the given words, without the checks.
+// The test runner behind `npm test`: static checks, then every test file, then what only a whole
+// run can show (no secret in anything printed, nothing left behind), then a count of what ran. `npm
+// test -- unit/lib` runs only the test files whose path holds one of the given words, without the
+// checks.
 
 import { mkdtempSync, rmSync, chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -101,7 +102,8 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
   });
   stream.on('test:fail', (event) => {
     counts.filesWithTests.add(event.file ?? '');
-    // A suite also fails with its tests, which are counted; one that fails by itself may have run none of them.
+    // A suite also fails with its tests, which are counted; one that fails by itself may have run
+    // none of them.
     if (event.details.type !== 'suite' || !isOfSubtests(event.details.error)) {
       counts.failed += 1;
     }

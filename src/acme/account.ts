@@ -1,4 +1,5 @@
-// The account behind the signer's key, RFC 8555 §7.3: found, registered or shown. Runs in the client.
+// The account behind the signer's key, RFC 8555 §7.3: found, registered or shown. Runs in the
+// client.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
@@ -17,10 +18,10 @@ export interface FoundAccount {
 }
 
 /**
- * The account URL for `kid`: what the signer told, else what the server knows of its key. A key that it does not
- * know is registered where the session has what that needs.
- * @throws ServerProblem accountDoesNotExist when the key is not registered; CONFIG_INVALID when the signer's
- *   account is another server's
+ * The account URL for `kid`: what the signer told, else what the server knows of its key. A key
+ * that it does not know is registered where the session has what that needs.
+ * @throws ServerProblem accountDoesNotExist when the key is not registered; CONFIG_INVALID when the
+ *   signer's account is another server's
  */
 export async function findAccountUrl(session: AcmeSession): Promise<string> {
   const { keyId } = session.signer;
@@ -93,7 +94,8 @@ export async function readAccount(session: AcmeSession): Promise<FoundAccount> {
 }
 
 /**
- * Registers the key, or finds it registered; then the contacts are brought up to date if some are given.
+ * Registers the key, or finds it registered; then the contacts are brought up to date if some are
+ * given.
  * @throws AppError ACME_UNSUPPORTED in key-ID-only mode, without consent to the terms, or when the
  *   authority wants an external account binding
  */

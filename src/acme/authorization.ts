@@ -1,5 +1,5 @@
-// One authorization, RFC 8555 §7.5: proved by http-01, waited for, explained when it fails.
-// Runs in the client; publishing the answer is the caller's, through a port that takes a token only.
+// One authorization, RFC 8555 §7.5: proved by http-01, waited for, explained when it fails. Runs in
+// the client; publishing the answer is the caller's, through a port that takes a token only.
 
 import { AppError, isAppError } from '../lib/errors.js';
 import { chooseHttp01, http01Of, nameOf } from './challenge.js';
@@ -17,7 +17,10 @@ export interface ChallengePublisher {
    * the thumbprint from the signer itself, so this port needs, and takes, nothing but the token.
    */
   publishHttp01(token: string): Promise<void>;
-  /** Removes what an earlier run, which was killed, has published for `token`. Absent where nothing outlives a run. */
+  /**
+   * Removes what an earlier run, which was killed, has published for `token`. Absent where nothing
+   * outlives a run.
+   */
   withdrawHttp01?(token: string): Promise<void>;
 }
 
@@ -94,8 +97,9 @@ interface Awaited {
 }
 
 /**
- * Tells the server to look at the answer, RFC 8555 §7.5.1; gives what it asks to wait, in milliseconds. Telling it
- * twice does no harm, and one that will not be told again may have looked already: the authorization says.
+ * Tells the server to look at the answer, RFC 8555 §7.5.1; gives what it asks to wait, in
+ * milliseconds. Telling it twice does no harm, and one that will not be told again may have looked
+ * already: the authorization says.
  */
 async function announceAnswer(
   session: AcmeSession,

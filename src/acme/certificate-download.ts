@@ -19,8 +19,10 @@ interface Download {
 }
 
 /**
- * Fetches the chain the server prefers, and, while more is asked for, each alternate one (`Link: rel="alternate"`).
- * @throws AppError ACME_* when the first cannot be fetched; an alternate that cannot is told and passed over
+ * Fetches the chain the server prefers, and, while more is asked for, each alternate one (`Link:
+ * rel="alternate"`).
+ * @throws AppError ACME_* when the first cannot be fetched; an alternate that cannot is told and
+ *   passed over
  */
 export async function* downloadChains(
   session: AcmeSession,

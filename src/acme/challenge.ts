@@ -42,7 +42,8 @@ export function http01Of({ challenges }: Authorization): Challenge | undefined {
 
 /**
  * The http-01 challenge of an authorization.
- * @throws AppError ACME_UNSUPPORTED when none is offered, ACME_INVALID for a token or URL not to be used
+ * @throws AppError ACME_UNSUPPORTED when none is offered, ACME_INVALID for a token or URL not to be
+ *   used
  */
 export function chooseHttp01(authorization: Authorization, directory: URL): Http01Challenge {
   const name = nameOf(authorization);

@@ -37,7 +37,8 @@ export interface Directory {
 
 /**
  * Fetches and checks the directory.
- * @throws AppError ACME_INVALID when it is not a directory, ServerProblem, and what the request throws
+ * @throws AppError ACME_INVALID when it is not a directory, ServerProblem, and what the request
+ *   throws
  */
 export async function fetchDirectory(
   http: AcmeHttp,

@@ -1,5 +1,6 @@
-// From an order that is ready to the URL of its certificate, RFC 8555 §7.4. Runs in the client.
-// A request to finalize may be acted on though its answer is lost: the order tells, and is not lost for it.
+// From an order that is ready to the URL of its certificate, RFC 8555 §7.4. Runs in the client. A
+// request to finalize may be acted on though its answer is lost: the order tells, and is not lost
+// for it.
 
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
@@ -65,7 +66,10 @@ export async function awaitCertificate(session: AcmeSession, placed: PlacedOrder
   return await certificateUrl(session, placed, await waitWhile(session, placed, ['processing']));
 }
 
-/** The order in the answer to finalize; undefined when it tells nothing, and the order is to be asked. */
+/**
+ * The order in the answer to finalize; undefined when it tells nothing, and the order is to be
+ * asked.
+ */
 function readAnswer(
   session: AcmeSession,
   response: HttpResponse,

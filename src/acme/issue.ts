@@ -1,5 +1,5 @@
-// One issuance from account to certificate, RFC 8555 §7.4, against injected ports. Runs in the client.
-// No file, no key: the CSR comes from outside, the chains go outside to be verified.
+// One issuance from account to certificate, RFC 8555 §7.4, against injected ports. Runs in the
+// client. No file, no key: the CSR comes from outside, the chains go outside to be verified.
 
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { findAccountUrl } from './account.js';
@@ -18,8 +18,9 @@ export interface IssuancePorts extends ChallengePublisher {
   /** An order of an earlier run, to go on with if the server still has it. */
   readonly unfinished?: UnfinishedOrder | undefined;
   /**
-   * DER of the PKCS #10 request for the certificate key; of an unfinished order the one it has. Asked for once, when
-   * it is needed: what has to be kept to use the certificate later is kept by then.
+   * DER of the PKCS #10 request for the certificate key; of an unfinished order the one it has.
+   * Asked for once, when it is needed: what has to be kept to use the certificate later is kept by
+   * then.
    */
   createCsr(): Promise<Uint8Array>;
   /** Called before a new order is placed; may refuse it by throwing. */
@@ -30,7 +31,8 @@ export interface IssuancePorts extends ChallengePublisher {
 
 /**
  * Obtains a certificate for the identifiers.
- * @returns the PEM chains as the server sent them, unverified: its own choice, then those it offers beside
+ * @returns the PEM chains as the server sent them, unverified: its own choice, then those it offers
+ *   beside
  * @throws AppError ACME_* and what the ports and the signer throw
  */
 export async function issueCertificate(
@@ -72,7 +74,10 @@ async function openOrder(
   return placed;
 }
 
-/** An order that is past its proofs asks for none: what the earlier run has published would stay for ever. */
+/**
+ * An order that is past its proofs asks for none: what the earlier run has published would stay for
+ * ever.
+ */
 async function withdrawAnswers(
   session: AcmeSession,
   { accountUrl, authorizations, status }: PlacedOrder,

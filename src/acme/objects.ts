@@ -1,6 +1,6 @@
-// The resources of RFC 8555 §7.1 as the client reads them. Pure.
-// Unknown members are ignored, and null is taken for absent everywhere, as servers write it; what a step does not need may
-// be missing. Unknown states are refused: acting on a state nobody knows is a guess.
+// The resources of RFC 8555 §7.1 as the client reads them. Pure. Unknown members are ignored, and
+// null is taken for absent everywhere, as servers write it; what a step does not need may be
+// missing. Unknown states are refused: acting on a state nobody knows is a guess.
 
 import * as v from 'valibot';
 import { problemSchema } from './problem.js';
@@ -12,7 +12,9 @@ const MAX_CONTACTS = 100;
 
 const identifierSchema = v.object({ type: v.string(), value: v.string() });
 
-/** RFC 8555 §7.1.2. An answer that does not speak of the state comes from an account that is valid. */
+/**
+ * RFC 8555 §7.1.2. An answer that does not speak of the state comes from an account that is valid.
+ */
 export const accountSchema = v.object({
   status: v.nullish(v.picklist(['valid', 'deactivated', 'revoked']), 'valid'),
   /** Undefined when the answer does not tell. */

@@ -1,5 +1,5 @@
-// The account's list of orders, RFC 8555 §7.1.2.1, asked for one whose answer was lost. Runs in the client.
-// Many servers have no such list, and nothing depends on it.
+// The account's list of orders, RFC 8555 §7.1.2.1, asked for one whose answer was lost. Runs in the
+// client. Many servers have no such list, and nothing depends on it.
 
 import { isSameIdentifierSet, type Identifier } from './identifier.js';
 import { parseBody } from './transport/json.js';
@@ -10,7 +10,9 @@ import { parseServerUrl } from './transport/server-url.js';
 import type { AcmeSession } from './session.js';
 import { postSigned } from './transport/signed-post.js';
 
-/** Pages of the list that are read, and orders that are looked at: the newest may be at either end. */
+/**
+ * Pages of the list that are read, and orders that are looked at: the newest may be at either end.
+ */
 const MAX_PAGES = 5;
 const MAX_ORDERS = 10;
 
@@ -19,7 +21,10 @@ export interface FoundOrder {
   readonly order: Order;
 }
 
-/** An order for exactly these names that waits for its proofs or its request; undefined when there is none to be found. */
+/**
+ * An order for exactly these names that waits for its proofs or its request; undefined when there
+ * is none to be found.
+ */
 export async function findRecentOrder(
   session: AcmeSession,
   accountUrl: string,

@@ -31,9 +31,9 @@ export interface PlacedOrder extends OrderUrls {
 }
 
 /**
- * Places an order for exactly these identifiers. Where an answer is lost the account's list of orders is asked, where
- * the server has one. Where not, the request is repeated a few times: an order that nobody knows of ends by itself, and
- * authorities hand the same one out again.
+ * Places an order for exactly these identifiers. Where an answer is lost the account's list of
+ * orders is asked, where the server has one. Where not, the request is repeated a few times: an
+ * order that nobody knows of ends by itself, and authorities hand the same one out again.
  * @throws AppError ACME_INVALID when the server's order is for other names
  */
 export async function placeOrder(
@@ -86,7 +86,10 @@ function placedOrder(
   return { url, accountUrl, status: order.status, finalize, authorizations };
 }
 
-/** An order that does not tell its names is the one asked for; the certificate's names are verified in any case. */
+/**
+ * An order that does not tell its names is the one asked for; the certificate's names are verified
+ * in any case.
+ */
 export function isOrderFor(order: Order, identifiers: readonly Identifier[]): boolean {
   const { identifiers: names } = order;
   return names === null || names === undefined || isSameIdentifierSet(names, identifiers);

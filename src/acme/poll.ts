@@ -1,5 +1,5 @@
-// Asking again until something is done: two early looks, then Retry-After honoured, backoff otherwise, one deadline.
-// Pure but for the injected timing; runs in the client.
+// Asking again until something is done: two early looks, then Retry-After honoured, backoff
+// otherwise, one deadline. Pure but for the injected timing; runs in the client.
 
 import { AppError } from '../lib/errors.js';
 import type { WaitContext } from './transport/retries.js';
@@ -8,8 +8,8 @@ const FIRST_DELAY_MS = 20;
 const BACKOFF_FACTOR = 1.6;
 const MAX_DELAY_MS = 5_000;
 /**
- * Authorities ask for seconds, and need some 20 to 50 ms: nobody tells them how long they will take. So the first two looks
- * come early, whatever they ask for, and all others as they wish.
+ * Authorities ask for seconds, and need some 20 to 50 ms: nobody tells them how long they will
+ * take. So the first two looks come early, whatever they ask for, and all others as they wish.
  */
 const EARLY_LOOKS_MS = [20, 330] as const;
 /** Whoever waits longer than this wants to know for what. */
@@ -32,7 +32,8 @@ export interface PollOptions<T> {
 }
 
 /**
- * Fetches until the result is done. A server that asks to come back after the deadline is looked at until then.
+ * Fetches until the result is done. A server that asks to come back after the deadline is looked at
+ * until then.
  * @throws AppError ACME_TIMEOUT when the deadline passes
  */
 export async function poll<T>(options: PollOptions<T>): Promise<T> {
@@ -59,7 +60,10 @@ export async function poll<T>(options: PollOptions<T>): Promise<T> {
   return result.value;
 }
 
-/** @param delayMs our own pause, which is the least: Retry-After: 0 is no wish to be asked without one */
+/**
+ * @param delayMs our own pause, which is the least: Retry-After: 0 is no wish to be asked without
+ *   one
+ */
 function waitBefore(
   looks: number,
   retryAfterMs: number | undefined,

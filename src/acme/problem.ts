@@ -1,5 +1,6 @@
-// What a server says went wrong: problem documents, RFC 7807 and RFC 8555 §6.7. Pure; in the client.
-// RFC 8555 §6.7: clients SHOULD display "detail". All of it is foreign text, cut and escaped here.
+// What a server says went wrong: problem documents, RFC 7807 and RFC 8555 §6.7. Pure; in the
+// client. RFC 8555 §6.7: clients SHOULD display "detail". All of it is foreign text, cut and
+// escaped here.
 
 import * as v from 'valibot';
 import { AppError } from '../lib/errors.js';
@@ -39,7 +40,9 @@ export type Problem = v.InferOutput<typeof problemSchema>;
 
 /** What is known of a request beside the answer. */
 export interface RequestFacts {
-  /** True for a signer in key-ID-only mode: it says which account it is, and cannot register one. */
+  /**
+   * True for a signer in key-ID-only mode: it says which account it is, and cannot register one.
+   */
   readonly hasFixedAccount?: boolean;
   /** What to do where the problem itself tells nothing. */
   readonly hint?: string | undefined;
@@ -73,7 +76,9 @@ export function isProblem(error: unknown, name: string): error is ServerProblem 
   return error instanceof ServerProblem && error.problem.type === ERROR_NAMESPACE + name;
 }
 
-/** The problem of an answer with an error status; one made of the status when the body holds none. */
+/**
+ * The problem of an answer with an error status; one made of the status when the body holds none.
+ */
 export function parseProblem(response: HttpResponse): Problem {
   const result = v.safeParse(problemSchema, decodeJson(response.body));
   return result.success ? result.output : emptyProblem();
@@ -157,7 +162,10 @@ export function hintFor(problem: Problem, facts: RequestFacts = {}): string | un
 export const DEACTIVATED_HINT =
   'a deactivated account does not come back: make another account key, and register that';
 
-/** What the user can do about a challenge that failed: these types say something else of other requests. */
+/**
+ * What the user can do about a challenge that failed: these types say something else of other
+ * requests.
+ */
 export function challengeHintFor(problem: Problem): string | undefined {
   const type = shortType(problem.type);
   if (type === 'dns' || OF_DNS.test(problem.detail ?? '')) {

@@ -53,7 +53,10 @@ export async function revokeCertificate(
   }
 }
 
-/** The types authorities give for a certificate that another one, or another account, has got: RFC 8555 §7.6. */
+/**
+ * The types authorities give for a certificate that another one, or another account, has got: RFC
+ * 8555 §7.6.
+ */
 const OF_FOREIGN_CERTIFICATE = ['malformed', 'unauthorized'];
 
 function withRevocationHint(error: unknown): unknown {

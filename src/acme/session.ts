@@ -1,4 +1,5 @@
-// One client talking to one ACME server for one account: what every request needs. No I/O of its own.
+// One client talking to one ACME server for one account: what every request needs. No I/O of its
+// own.
 
 import type { AccountSigner } from './account-signer.js';
 import type { Directory } from './directory.js';

@@ -1,5 +1,6 @@
-// An order of an earlier run that was not finished, gone on with. Runs in the client.
-// What is remembered of it is a hint: the server says what it is worth, and a new order is placed when it is nothing.
+// An order of an earlier run that was not finished, gone on with. Runs in the client. What is
+// remembered of it is a hint: the server says what it is worth, and a new order is placed when it
+// is nothing.
 
 import { decodeBase64Url } from '../lib/base64url.js';
 import { isAppError } from '../lib/errors.js';
@@ -14,7 +15,10 @@ export interface UnfinishedOrder {
   readonly url: string;
   readonly finalize: string;
   readonly authorizations: readonly string[];
-  /** The request it was or will be finalized with, base64url of its DER. Undefined when its key is not at hand. */
+  /**
+   * The request it was or will be finalized with, base64url of its DER. Undefined when its key is
+   * not at hand.
+   */
   readonly csr: string | undefined;
 }
 
@@ -24,8 +28,8 @@ export function csrOf(order: UnfinishedOrder | undefined): Uint8Array | undefine
 }
 
 /**
- * The order as it is now; undefined when the server does not know it (any more), it failed, or it was finalized with
- * a request whose key is gone.
+ * The order as it is now; undefined when the server does not know it (any more), it failed, or it
+ * was finalized with a request whose key is gone.
  * @throws AppError what says nothing about the order: no connection, no time, no signature
  */
 export async function resumeOrder(
@@ -59,11 +63,17 @@ export async function resumeOrder(
   }
 }
 
-/** Statuses, and types of any status, of a server that has not looked at what was asked, nor at the order. */
+/**
+ * Statuses, and types of any status, of a server that has not looked at what was asked, nor at the
+ * order.
+ */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
 const ELSEWHERE = ['badNonce', 'accountDoesNotExist', 'userActionRequired', 'rateLimited'];
 
-/** True when the server says that it will not have a request, for what that is: the next one fares no better. */
+/**
+ * True when the server says that it will not have a request, for what that is: the next one fares
+ * no better.
+ */
 export function isRefusal(error: unknown): error is ServerProblem {
   return (
     error instanceof ServerProblem &&

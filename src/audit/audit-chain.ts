@@ -1,7 +1,7 @@
-// Verifies that audit records are a chain: each numbered after the one before and holding its hash. Pure, and
-// incremental: lines go in, in the order of the files, and only the runs of linked records are remembered.
-// It trusts nothing in the lines. Whoever can write the file can also write a whole new chain: what shows that
-// is a head (number and hash) that was noted elsewhere.
+// Verifies that audit records are a chain: each numbered after the one before and holding its hash.
+// Pure, and incremental: lines go in, in the order of the files, and only the runs of linked
+// records are remembered. It trusts nothing in the lines. Whoever can write the file can also write
+// a whole new chain: what shows that is a head (number and hash) that was noted elsewhere.
 
 import { messageOf } from '../lib/errors.js';
 import {
@@ -38,7 +38,9 @@ export interface ChainReport {
 
 /** Breaks that are told apart; what follows is one more finding. */
 const MAX_SEGMENTS = 10_000;
-/** Records before the end of a run that are remembered, to tell what was appended to it by others. */
+/**
+ * Records before the end of a run that are remembered, to tell what was appended to it by others.
+ */
 const TAIL_RECORDS = 8;
 const MAX_NOTES = 10_000;
 const UNFINISHED =
@@ -47,7 +49,10 @@ const UNFINISHED =
 /** What a file ends with, and is no whole line. */
 interface OpenEnd {
   readonly finding: ChainFinding;
-  /** Of half a record, so that the daemon's own word for it is known; undefined for a whole one, which has none. */
+  /**
+   * Of half a record, so that the daemon's own word for it is known; undefined for a whole one,
+   * which has none.
+   */
   readonly half: { readonly bytes: number; readonly sha256: string } | undefined;
 }
 
@@ -177,7 +182,10 @@ export class ChainVerifier {
     }
   }
 
-  /** A killed signer leaves it; the next one tells of it before anything else, and cuts it off where it still can. */
+  /**
+   * A killed signer leaves it; the next one tells of it before anything else, and cuts it off where
+   * it still can.
+   */
   #excuseOpenEnd({ event, bytes, sha256 }: AuditRecord): void {
     const end = this.#openEnd;
     const isTold = event === 'gap' && end?.half?.bytes === bytes && end?.half?.sha256 === sha256;

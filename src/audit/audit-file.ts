@@ -1,6 +1,6 @@
-// One open file of the audit log: locked, appended to, never left with half a record. Runs in the daemon.
-// What it has not written itself it does not trust: a file that others may write is not opened, one that has
-// grown or shrunk by other hands is told of.
+// One open file of the audit log: locked, appended to, never left with half a record. Runs in the
+// daemon. What it has not written itself it does not trust: a file that others may write is not
+// opened, one that has grown or shrunk by other hands is told of.
 
 import { closeSync, constants, fdatasync, fdatasyncSync, fstatSync, fsyncSync } from 'node:fs';
 import { ftruncateSync, openSync, readSync, statSync, writeSync, type Stats } from 'node:fs';
@@ -43,8 +43,8 @@ export class AuditFile {
 
   /**
    * Opens or creates a file and locks it. Blocks for some milliseconds.
-   * @throws AppError AUDIT_WRITE; SYS_UNSAFE_PATH when others could change it; SYS_LOCKED when another
-   *   process writes it.
+   * @throws AppError AUDIT_WRITE; SYS_UNSAFE_PATH when others could change it; SYS_LOCKED when
+   *   another process writes it.
    */
   constructor(path: string, isDurable: boolean) {
     const userId = process.geteuid?.() ?? 0;
@@ -106,7 +106,10 @@ export class AuditFile {
     return this.#size === 0;
   }
 
-  /** The first line, without its newline; undefined where there is none. @throws AppError AUDIT_WRITE */
+  /**
+   * The first line, without its newline; undefined where there is none. @throws AppError
+   * AUDIT_WRITE
+   */
   readFirstLine(): Buffer | undefined {
     const bytes = attempt(() => this.#read(0, Math.min(this.#size, MAX_RECORD_BYTES + 1)));
     const end = bytes.indexOf(NEWLINE);
@@ -158,8 +161,8 @@ export class AuditFile {
   }
 
   /**
-   * Resolves when all that was written before the call is on disk: who asks while a sync runs shares the
-   * next one. @throws AppError AUDIT_WRITE
+   * Resolves when all that was written before the call is on disk: who asks while a sync runs
+   * shares the next one. @throws AppError AUDIT_WRITE
    */
   sync(): Promise<void> {
     this.#next ??= this.#running.then(() => this.#startSync());

@@ -1,7 +1,7 @@
-// The head of the audit log's chain, noted in the state directory: what shows that the end of the log was cut
-// while the daemon was not running, or the beginning of its file, and whom to tell after a rotation. Daemon writes,
-// commands read.
-// One line of fixed size, written over in place, never synced: it costs a microsecond or two a batch.
+// The head of the audit log's chain, noted in the state directory: what shows that the end of the
+// log was cut while the daemon was not running, or the beginning of its file, and whom to tell
+// after a rotation. Daemon writes, commands read. One line of fixed size, written over in place,
+// never synced: it costs a microsecond or two a batch.
 
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
@@ -59,7 +59,10 @@ export function readNotedHead(path: string): NotedHead | undefined {
   }
 }
 
-/** The daemon's end: the file stays open. A head that cannot be noted is told once a spell, and stops nothing. */
+/**
+ * The daemon's end: the file stays open. A head that cannot be noted is told once a spell, and
+ * stops nothing.
+ */
 export class AuditHead {
   readonly #fd: number;
   readonly #onTrouble: (problem: string) => void;
@@ -72,7 +75,10 @@ export class AuditHead {
   /** It is never synced, so a power cut may do that. */
   readonly isDamaged: boolean;
 
-  /** @throws AppError SYS_* when the file or its directory cannot be made, or others could change them. */
+  /**
+   * @throws AppError SYS_* when the file or its directory cannot be made, or others could change
+   *   them.
+   */
   constructor(path: string, onTrouble: (problem: string) => void) {
     this.#onTrouble = onTrouble;
     prepareStateDirectory(dirname(path));
@@ -95,8 +101,9 @@ export class AuditHead {
   }
 
   /**
-   * For a daemon that begins, when it has locked the log and before it writes a record beyond what was noted: the last
-   * one's orderly end is over. It stands again if this one is closed without having written anything.
+   * For a daemon that begins, when it has locked the log and before it writes a record beyond what
+   * was noted: the last one's orderly end is over. It stands again if this one is closed without
+   * having written anything.
    */
   claim(): void {
     if (this.noted !== undefined) {

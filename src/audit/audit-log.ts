@@ -1,6 +1,7 @@
-// The audit log as the daemon writes it: records go to the file, all of one turn of the event loop in one
-// write, before the daemon acts on them. While it cannot be written nothing may be signed; what was lost is
-// recorded as a gap. It trusts neither the file it finds at its start nor that its file stays as it is.
+// The audit log as the daemon writes it: records go to the file, all of one turn of the event loop
+// in one write, before the daemon acts on them. While it cannot be written nothing may be signed;
+// what was lost is recorded as a gap. It trusts neither the file it finds at its start nor that its
+// file stays as it is.
 
 import type { Clock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
@@ -39,9 +40,10 @@ export class AuditLog {
   #isClosed = false;
 
   /**
-   * Continues the chain of the file, or of the head noted in the state directory, and records the start.
-   * @throws AppError AUDIT_WRITE, SYS_FILE, SYS_LOCKED, SYS_UNSAFE_PATH; AUDIT_RECORD when what is there cannot
-   *   be continued
+   * Continues the chain of the file, or of the head noted in the state directory, and records the
+   * start.
+   * @throws AppError AUDIT_WRITE, SYS_FILE, SYS_LOCKED, SYS_UNSAFE_PATH; AUDIT_RECORD when what is
+   *   there cannot be continued
    */
   static open(options: AuditLogOptions): AuditLog {
     const headFile = new AuditHead(options.headPath, (problem) => {
@@ -85,7 +87,10 @@ export class AuditLog {
     return this.#head;
   }
 
-  /** Why nothing can be recorded, and so nothing may be signed; `recover` says whether that still holds. */
+  /**
+   * Why nothing can be recorded, and so nothing may be signed; `recover` says whether that still
+   * holds.
+   */
   get outage(): AppError | undefined {
     return this.#outage.error;
   }
@@ -112,7 +117,8 @@ export class AuditLog {
   }
 
   /**
-   * Tries to write again after an outage; does nothing without one. A file that was removed is made anew.
+   * Tries to write again after an outage; does nothing without one. A file that was removed is made
+   * anew.
    * @throws AppError AUDIT_WRITE while it is of no use.
    */
   recover(): void {
@@ -129,7 +135,10 @@ export class AuditLog {
     this.#gaps.addLost(count, reason);
   }
 
-  /** Goes on in a new file after the old one was moved away; never throws: without a new one the old one stays. */
+  /**
+   * Goes on in a new file after the old one was moved away; never throws: without a new one the old
+   * one stays.
+   */
   reopen(): void {
     const { path } = this.#options;
     if (this.#isClosed) {
@@ -163,7 +172,8 @@ export class AuditLog {
       this.#commitNow(stop);
     } catch (error) {
       this.#outage.begin(error);
-      this.#tryAgain(stop); // in a new file, where the old one was removed: nobody else will tell that
+      // in a new file, where the old one was removed: nobody else will tell that
+      this.#tryAgain(stop);
     } finally {
       this.#headFile.write({ ...this.#head, pid: 0, first: this.#first });
       this.#headFile.close();

@@ -1,10 +1,13 @@
-// The spell in which the audit log cannot be written: told once when it begins, and when it ends. Pure.
+// The spell in which the audit log cannot be written: told once when it begins, and when it ends.
+// Pure.
 
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 
 const SUBJECT = 'audit log: ';
 
-/** Takes what the operator should know; `error`: nothing is signed, or something was tampered with. */
+/**
+ * Takes what the operator should know; `error`: nothing is signed, or something was tampered with.
+ */
 export type TroubleListener = (level: 'error' | 'notice', message: string) => void;
 
 export class AuditOutage {

@@ -1,6 +1,6 @@
-// A record of the audit log: one line of JSON, which holds the hash of the line before. Pure.
-// A record has exactly one spelling: printable ASCII, members in one order, no blanks. What was written or
-// changed by other hands is seldom one, and printing a line does nothing to a terminal.
+// A record of the audit log: one line of JSON, which holds the hash of the line before. Pure. A
+// record has exactly one spelling: printable ASCII, members in one order, no blanks. What was
+// written or changed by other hands is seldom one, and printing a line does nothing to a terminal.
 
 import { hash } from 'node:crypto';
 import * as v from 'valibot';
@@ -8,7 +8,9 @@ import { formatAsciiJson } from '../lib/json/ascii-json.js';
 import { AppError } from '../lib/errors.js';
 import { parseStrictJsonWithDecimals } from '../lib/json/strict-json.js';
 
-/** More than the escaped names of any request can take (32 KiB of base64url, six characters a byte). */
+/**
+ * More than the escaped names of any request can take (32 KiB of base64url, six characters a byte).
+ */
 export const MAX_RECORD_BYTES = 256 * 1024;
 
 /** `prev` of the first record of all. */
@@ -27,7 +29,9 @@ export const AUDIT_VERDICTS = [
 ] as const;
 export type AuditVerdict = (typeof AUDIT_VERDICTS)[number];
 
-/** Parts of a request that a refusal may have been made without: the policy's own words for them. */
+/**
+ * Parts of a request that a refusal may have been made without: the policy's own words for them.
+ */
 const UNREAD_PARTS = ['payload', 'names', 'csr', 'certificate'] as const;
 
 /** What is known of an event; the log adds number, time and hash. Times are milliseconds. */
@@ -42,7 +46,10 @@ export interface AuditEntry {
   readonly url?: string | undefined;
   /** `dns:www.example.org`, `ip:192.0.2.1` */
   readonly identifiers?: readonly string[] | undefined;
-  /** Of joined refusals: how many different names they were for; `identifiers` has the first of them. */
+  /**
+   * Of joined refusals: how many different names they were for; `identifiers` has the first of
+   * them.
+   */
   readonly 'name-count'?: number | undefined;
   /** SHA-256 of the CSR's public key, lower-case hex. */
   readonly 'csr-key'?: string | undefined;
@@ -62,7 +69,10 @@ export interface AuditEntry {
   readonly bytes?: number | undefined;
   /** Of the signing input, or of the bytes of an incomplete record; lower-case hex. */
   readonly sha256?: string | undefined;
-  /** Of joined refusals: SHA-256 over the SHA-256 (32 bytes each) of their signing inputs, in order; lower-case hex. */
+  /**
+   * Of joined refusals: SHA-256 over the SHA-256 (32 bytes each) of their signing inputs, in order;
+   * lower-case hex.
+   */
   readonly 'inputs-sha256'?: string | undefined;
 }
 

@@ -1,5 +1,6 @@
-// Room on the disk of the audit log that is kept for signatures: below it refusals are no longer written. Runs in the
-// daemon. A file system that does not say what is free has room: the write itself will tell.
+// Room on the disk of the audit log that is kept for signatures: below it refusals are no longer
+// written. Runs in the daemon. A file system that does not say what is free has room: the write
+// itself will tell.
 
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -21,7 +22,8 @@ export class AuditReserve {
 
   /**
    * @param path of the audit log.
-   * @param mib what to keep; undefined keeps 16 MiB, or a tenth of a file system that is smaller than 160 MiB.
+   * @param mib what to keep; undefined keeps 16 MiB, or a tenth of a file system that is smaller
+   *   than 160 MiB.
    */
   constructor(path: string, mib: number | undefined, clock: Clock) {
     this.#directory = dirname(path);

@@ -1,5 +1,6 @@
-// What happened to a chain of audit records, told from its unbroken runs: which were removed, inserted, moved
-// or edited. Pure. Looks at all runs together, for a record out of place is known by those it left behind.
+// What happened to a chain of audit records, told from its unbroken runs: which were removed,
+// inserted, moved or edited. Pure. Looks at all runs together, for a record out of place is known
+// by those it left behind.
 
 import { NO_HASH, type ChainHead } from './audit-record.js';
 
@@ -66,7 +67,9 @@ interface Account {
   readonly unchained: RecordRange[];
 }
 
-/** Tells what must have happened that the segments, in the order they were read, are as they are. */
+/**
+ * Tells what must have happened that the segments, in the order they were read, are as they are.
+ */
 export function explainBreaks(segments: readonly ChainSegment[]): ChainExplanation {
   const account: Account = { findings: [], unchained: [] };
   const runs = linkRuns(segments, account);
@@ -97,7 +100,10 @@ function tellBeginning(
   }
 }
 
-/** Finds for each segment the one it continues, by hash alone; a number that does not fit was edited. */
+/**
+ * Finds for each segment the one it continues, by hash alone; a number that does not fit was
+ * edited.
+ */
 function linkRuns(segments: readonly ChainSegment[], { findings, unchained }: Account): Run[] {
   const endings = new Map<string, number>();
   segments.forEach(({ last }, position) => {
@@ -149,7 +155,9 @@ function takeOutStrangers(runs: readonly Run[], { findings, unchained }: Account
   return runs.filter((run) => !strangers.has(run));
 }
 
-/** Goes through the runs by their numbers, and tells what does not fit. @returns those of the chain. */
+/**
+ * Goes through the runs by their numbers, and tells what does not fit. @returns those of the chain.
+ */
 function followNumbers(runs: readonly Run[], account: Account): Run[] {
   const trunk: Run[] = [];
   for (const run of [...runs].sort((a, b) => a.from - b.from || a.position - b.position)) {

@@ -1,4 +1,5 @@
-// Lines that continue a chain, gathered for one write. Pure. The chain itself goes on when they are written.
+// Lines that continue a chain, gathered for one write. Pure. The chain itself goes on when they are
+// written.
 
 import { formatRecord, hashOfLine } from './audit-record.js';
 import type { AuditEntry, AuditRecord, ChainHead } from './audit-record.js';

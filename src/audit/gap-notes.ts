@@ -1,4 +1,5 @@
-// What the audit log has to tell of itself before it goes on: records that are missing, and why. Pure.
+// What the audit log has to tell of itself before it goes on: records that are missing, and why.
+// Pure.
 
 import type { FileState } from './audit-file.js';
 import type { AuditEntry, ChainHead } from './audit-record.js';
@@ -23,7 +24,9 @@ export class GapNotes {
     }
   }
 
-  /** Counts records that could not be written; the first reason of a spell is the one that is told. */
+  /**
+   * Counts records that could not be written; the first reason of a spell is the one that is told.
+   */
   addLost(count: number, reason: string): void {
     if (this.#lost === 0) {
       this.#lostReason = reason;

@@ -1,5 +1,6 @@
-// A head of the audit log as people note it elsewhere. Pure; the daemon tells it, the commands take it back. By itself,
-// for the daemon starts sooner without the rest of the audit log where none is configured.
+// A head of the audit log as people note it elsewhere. Pure; the daemon tells it, the commands take
+// it back. By itself, for the daemon starts sooner without the rest of the audit log where none is
+// configured.
 
 import type { ChainHead } from './audit-record.js';
 

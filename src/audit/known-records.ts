@@ -1,6 +1,6 @@
-// Records that are known from elsewhere, and so must be in a chain: its head as it was noted, the first record of the
-// file. Pure. What they show is what the chain itself cannot: that its beginning or end is gone, that it was written
-// anew, or goes on after its writer had ended.
+// Records that are known from elsewhere, and so must be in a chain: its head as it was noted, the
+// first record of the file. Pure. What they show is what the chain itself cannot: that its
+// beginning or end is gone, that it was written anew, or goes on after its writer had ended.
 
 import type { ChainHead } from './audit-record.js';
 import type { ChainFinding, LinkedRecord, Place } from './chain-breaks.js';

@@ -11,7 +11,9 @@ export interface PendingRecord {
   readonly reject: (error: unknown) => void;
 }
 
-/** Puts a record into a text; one that is too long is refused alone. @returns whether it is in it. */
+/**
+ * Puts a record into a text; one that is too long is refused alone. @returns whether it is in it.
+ */
 export function addTo(text: ChainText, { entry, time, reject }: PendingRecord): boolean {
   try {
     text.add(entry, time);

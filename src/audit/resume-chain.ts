@@ -1,6 +1,6 @@
-// Where an audit file that is opened leaves the chain, and what is wrong with it. Runs in the daemon.
-// The head that was noted counts for more than the file: records that it tells of and that are not there are
-// not written anew, so the chain shows where they were.
+// Where an audit file that is opened leaves the chain, and what is wrong with it. Runs in the
+// daemon. The head that was noted counts for more than the file: records that it tells of and that
+// are not there are not written anew, so the chain shows where they were.
 
 import { AppError } from '../lib/errors.js';
 import { EMPTY_CHAIN } from './audit-chain.js';
@@ -20,9 +20,10 @@ export interface ResumedChain {
 }
 
 /**
- * At the start of the daemon: the chain goes on after the file's last record, or after the noted head where
- * the file does not reach it. Half a record at the end is cut off.
- * @param path of the file. @throws AppError AUDIT_RECORD when neither the file nor a head tells how to go on; AUDIT_WRITE
+ * At the start of the daemon: the chain goes on after the file's last record, or after the noted
+ * head where the file does not reach it. Half a record at the end is cut off.
+ * @param path of the file. @throws AppError AUDIT_RECORD when neither the file nor a head tells how
+ *   to go on; AUDIT_WRITE
  */
 export function resumeChain(
   file: AuditFile,
@@ -58,7 +59,10 @@ export function resumeChain(
   return { head: noted, gaps: [...gaps, { reason }] };
 }
 
-/** A daemon that was killed may have written more than it noted; one that has ended in order has not. */
+/**
+ * A daemon that was killed may have written more than it noted; one that has ended in order has
+ * not.
+ */
 function unnotedEnd(last: ChainHead, noted: NotedHead): Gap {
   const count = last.seq - noted.seq;
   const records = count === 1 ? '1 record' : `${count} records`;
@@ -71,8 +75,8 @@ function unnotedEnd(last: ChainHead, noted: NotedHead): Gap {
 }
 
 /**
- * The log was moved away, or removed. If the daemon ended before it began a new one, then its last records are where
- * it was moved to, and some may not be noted.
+ * The log was moved away, or removed. If the daemon ended before it began a new one, then its last
+ * records are where it was moved to, and some may not be noted.
  */
 function resumeMovedChain(path: string, noted: NotedHead): ResumedChain {
   const asNoted = { head: noted, gaps: [] };
@@ -118,7 +122,9 @@ export function continueChain(file: AuditFile, head: ChainHead): readonly Gap[] 
     : [...gaps, { reason: `the new file was not empty: it ended with record ${end.last.seq}` }];
 }
 
-/** The first record of a file; undefined where its first line is none. @throws AppError AUDIT_WRITE */
+/**
+ * The first record of a file; undefined where its first line is none. @throws AppError AUDIT_WRITE
+ */
 export function firstOf(file: AuditFile): ChainHead | undefined {
   const line = file.readFirstLine();
   return line && headOf(line);

@@ -1,6 +1,7 @@
-// What has been counted against budgets: for each key, when. Pure; used in the daemon.
-// A sliding window, not a bucket: at no moment are there more counts than the limit within the window before
-// it. What leaves its window is dropped; beyond that memory is bounded by fixed numbers, and full means no.
+// What has been counted against budgets: for each key, when. Pure; used in the daemon. A sliding
+// window, not a bucket: at no moment are there more counts than the limit within the window before
+// it. What leaves its window is dropped; beyond that memory is bounded by fixed numbers, and full
+// means no.
 
 import type { Charge } from '../policy/budget.js';
 import { ALL_BOUNDS, BudgetUsage, POLICY_BOUNDS } from './usage.js';
@@ -29,7 +30,9 @@ export class BudgetCounts {
   /** Before that time nothing leaves a window, so there is no use in looking. */
   #nextDrop = 0;
 
-  /** @param bounds of all counts together; @param policyBounds of those of one policy of an account. */
+  /**
+   * @param bounds of all counts together; @param policyBounds of those of one policy of an account.
+   */
   constructor(bounds = ALL_BOUNDS, policyBounds = POLICY_BOUNDS) {
     this.#usage = new BudgetUsage(bounds, policyBounds);
   }
@@ -125,7 +128,8 @@ export class BudgetCounts {
     if (count < limit) {
       return 0;
     }
-    // Room comes when the count that is `limit` places from the end leaves; a lowered limit takes longer.
+    // Room comes when the count that is `limit` places from the end leaves; a lowered limit takes
+    // longer.
     return limit > 0 ? (times[times.length - limit] ?? now) + windowMs - now : windowMs;
   }
 

@@ -1,7 +1,7 @@
-// The file budgets.jsonl in the state directory: what was counted against budgets, for the next start. Runs
-// in the daemon, which holds a lock: nobody else writes there.
-// A count is on disk before anything is signed. The file grows by appending; now and then, and whenever it is
-// not known to end well, another one takes its place (written whole, then renamed).
+// The file budgets.jsonl in the state directory: what was counted against budgets, for the next
+// start. Runs in the daemon, which holds a lock: nobody else writes there. A count is on disk
+// before anything is signed. The file grows by appending; now and then, and whenever it is not
+// known to end well, another one takes its place (written whole, then renamed).
 
 import {
   closeSync,
@@ -23,7 +23,9 @@ import { formatCounts, formatJournal, parseJournal, type Journal } from './lines
 
 /** Fifty times what a busy signer has; the bounds of BudgetCounts keep a journal below it. */
 const MAX_JOURNAL_BYTES = 256 * 1024 * 1024;
-/** A file is replaced when it has grown by as much as it had at first, but not for less than this. */
+/**
+ * A file is replaced when it has grown by as much as it had at first, but not for less than this.
+ */
 const MIN_GROWTH_BYTES = 1024 * 1024;
 
 const sync = promisify(fdatasync);
@@ -51,7 +53,8 @@ export class BudgetJournal {
 
   /**
    * Reads what is there; undefined where there is no file yet.
-   * @throws AppError SYS_FILE when it cannot be read or is damaged; SYS_UNSAFE_PATH when others can write it.
+   * @throws AppError SYS_FILE when it cannot be read or is damaged; SYS_UNSAFE_PATH when others can
+   *   write it.
    */
   read(): Journal | undefined {
     try {
@@ -69,7 +72,9 @@ export class BudgetJournal {
     }
   }
 
-  /** True when `append` will not do: no file, an uncertain end, much that may have left its window. */
+  /**
+   * True when `append` will not do: no file, an uncertain end, much that may have left its window.
+   */
   get mustReplace(): boolean {
     return this.#file === undefined || this.#size > this.#maxSize || !this.#isInPlace(this.#file);
   }
@@ -88,7 +93,8 @@ export class BudgetJournal {
       this.#sum = sum;
       this.#size += bytes.length;
     } catch (error) {
-      // How the file ends is unknown now, and after a failed fdatasync(2) a second one proves nothing.
+      // How the file ends is unknown now, and after a failed fdatasync(2) a second one proves
+      // nothing.
       this.close();
       throw error;
     }
@@ -122,7 +128,10 @@ export class BudgetJournal {
     this.#maxSize = size + Math.max(size, this.#minGrowthBytes);
   }
 
-  /** False when somebody removed, replaced or cut the file: what is appended to it then would be lost. */
+  /**
+   * False when somebody removed, replaced or cut the file: what is appended to it then would be
+   * lost.
+   */
   #isInPlace({ device, inode }: OpenFile): boolean {
     const stats: BigIntStats | undefined = lstatSync(this.#path, {
       bigint: true,

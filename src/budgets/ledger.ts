@@ -1,6 +1,6 @@
-// Keeps the budgets: counts what is about to be signed, on disk first. Runs in the daemon; one process for
-// each state directory. A crash may waste a count, never lose one: what cannot be written is not counted and
-// must not be signed.
+// Keeps the budgets: counts what is about to be signed, on disk first. Runs in the daemon; one
+// process for each state directory. A crash may waste a count, never lose one: what cannot be
+// written is not counted and must not be signed.
 
 import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -65,8 +65,8 @@ export class BudgetLedger {
 
   /**
    * Reads what was counted before. Writes nothing yet, but is sure that it may.
-   * @throws AppError SYS_LOCKED when another process keeps budgets there; SYS_FILE or SYS_UNSAFE_PATH when the
-   *   directory or the journal is not usable or not as it was written.
+   * @throws AppError SYS_LOCKED when another process keeps budgets there; SYS_FILE or
+   *   SYS_UNSAFE_PATH when the directory or the journal is not usable or not as it was written.
    */
   static open(options: LedgerOptions): BudgetLedger {
     const { directory } = options;
@@ -82,16 +82,16 @@ export class BudgetLedger {
   }
 
   /**
-   * How far the clock is behind the time that the budgets go by, ms. Until it has caught up, budgets only fill
-   * while the daemon runs.
+   * How far the clock is behind the time that the budgets go by, ms. Until it has caught up,
+   * budgets only fill while the daemon runs.
    */
   get clockLagMs(): number {
     return this.#time.aheadMs;
   }
 
   /**
-   * Counts all charges, or none when one has no room. Resolves when that is on disk; spends at the same time
-   * share one write.
+   * Counts all charges, or none when one has no room. Resolves when that is on disk; spends at the
+   * same time share one write.
    * @returns what has no room, if anything.
    * @throws AppError SIGNER_BUDGET when it cannot be kept: nothing may be signed then.
    */

@@ -1,6 +1,7 @@
-// The lines of the budget journal: JSON objects, each with a checksum over itself and all before it. Pure.
-// The first line tells the time when the file was written, each other one when a key was counted. A crash may
-// leave a torn last line; damage of any other kind is an error, for a lost line would refill a budget.
+// The lines of the budget journal: JSON objects, each with a checksum over itself and all before
+// it. Pure. The first line tells the time when the file was written, each other one when a key was
+// counted. A crash may leave a torn last line; damage of any other kind is an error, for a lost
+// line would refill a budget.
 
 import { createHash } from 'node:crypto';
 import { AppError } from '../lib/errors.js';
@@ -98,7 +99,9 @@ function parseCounts(bytes: Buffer, head: { time: number; sum: string }): Journa
   return { time, logs, sum, isTorn: torn !== '' };
 }
 
-/** The body and the checksum of a line that is as it was written after `previous`; else undefined. */
+/**
+ * The body and the checksum of a line that is as it was written after `previous`; else undefined.
+ */
 function unsealed(line: string, previous: string): { body: string; sum: string } | undefined {
   const at = line.lastIndexOf(SUM_MEMBER);
   const body = line.slice(0, Math.max(at, 0));

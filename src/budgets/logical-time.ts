@@ -1,6 +1,7 @@
-// A time that never goes back, whatever is done to the clock. Pure; used in the daemon.
-// A clock set back must not keep counts in their windows' future for ever, nor may it bring old room back:
-// the time goes on from the latest one known at the pace of the monotonic clock, until the clock has caught up.
+// A time that never goes back, whatever is done to the clock. Pure; used in the daemon. A clock set
+// back must not keep counts in their windows' future for ever, nor may it bring old room back: the
+// time goes on from the latest one known at the pace of the monotonic clock, until the clock has
+// caught up.
 
 import type { Clock } from '../lib/clock.js';
 
@@ -10,7 +11,9 @@ export class LogicalTime {
   #base: number;
   #baseAt: number;
 
-  /** @param earliest the latest time known from before, ms; @param monotonicNow ms from any origin. */
+  /**
+   * @param earliest the latest time known from before, ms; @param monotonicNow ms from any origin.
+   */
   constructor(clock: Clock, monotonicNow: () => number, earliest: number) {
     this.#clock = clock;
     this.#monotonicNow = monotonicNow;

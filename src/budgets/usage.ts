@@ -1,6 +1,6 @@
-// How much of the ledger's memory is taken, in all and by each policy of an account. Pure; used in the daemon.
-// Who may ask for names without end can fill a share of it by a budget per identifier, but never what the
-// budgets of others need: or a client of one listener would stop those of all.
+// How much of the ledger's memory is taken, in all and by each policy of an account. Pure; used in
+// the daemon. Who may ask for names without end can fill a share of it by a budget per identifier,
+// but never what the budgets of others need: or a client of one listener would stop those of all.
 
 import { policyOfKey } from '../policy/budget.js';
 
@@ -46,7 +46,10 @@ export class BudgetUsage {
     }
   }
 
-  /** True when one count more for each of these keys would be too much. @param isKnown of a key that is kept */
+  /**
+   * True when one count more for each of these keys would be too much. @param isKnown of a key that
+   * is kept
+   */
   isFullWith(keys: ReadonlySet<string>, isKnown: (key: string) => boolean): boolean {
     const asked = new Map<string, Tally>();
     for (const key of keys) {

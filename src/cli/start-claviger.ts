@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Where `claviger` begins: an old Node is refused here. It could not even load the program, whose modules ask it for
-// what it does not have, so these are imported after the question.
+// Where `claviger` begins: an old Node is refused here. It could not even load the program, whose
+// modules ask it for what it does not have, so these are imported after the question.
 
 import { readFileSync } from 'node:fs';
 import { engineProblem } from '../lib/node-engine.js';

@@ -1,4 +1,5 @@
-// The signer and the CA opened for a command, and closed whatever happens. Runs in the client's master.
+// The signer and the CA opened for a command, and closed whatever happens. Runs in the client's
+// master.
 
 import { setMaxListeners } from 'node:events';
 import type { Stats } from 'node:fs';
@@ -119,8 +120,9 @@ async function openAndUse<T>(
 
 /**
  * Reads a PEM bundle of certificates that are trusted.
- * @throws AppError SYS_PATH when it is missing or closed to this user; CLIENT_CERTIFICATE when it is too large or holds
- *   no certificate; SYS_UNSAFE_PATH when others can write it, or put another file there
+ * @throws AppError SYS_PATH when it is missing or closed to this user; CLIENT_CERTIFICATE when it
+ *   is too large or holds no certificate; SYS_UNSAFE_PATH when others can write it, or put another
+ *   file there
  */
 export async function readBundle(path: string): Promise<string> {
   let text: string;

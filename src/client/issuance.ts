@@ -1,5 +1,6 @@
-// One certificate from its configuration to its installed files. Runs in the client's master: it has
-// the key, builds the key authorizations, and treats what the CA sends as hostile until verified.
+// One certificate from its configuration to its installed files. Runs in the client's master: it
+// has the key, builds the key authorizations, and treats what the CA sends as hostile until
+// verified.
 
 import type { X509Certificate } from 'node:crypto';
 import { keyAuthorization } from '../acme/challenge.js';
@@ -48,8 +49,8 @@ interface Work extends IssueOptions {
 }
 
 /**
- * Obtains, verifies and installs one certificate. Old files stay untouched on any failure. What can be gone on with by
- * the next run is remembered.
+ * Obtains, verifies and installs one certificate. Old files stay untouched on any failure. What can
+ * be gone on with by the next run is remembered.
  * @throws AppError of any kind
  */
 export async function issueOne(
@@ -99,7 +100,10 @@ export async function issueOne(
   }
 }
 
-/** What could not be put in place is not lost where its order is known: the authority gives it out again. */
+/**
+ * What could not be put in place is not lost where its order is known: the authority gives it out
+ * again.
+ */
 async function withOutlook({ memory }: Work, error: unknown): Promise<unknown> {
   if (
     !isAppError(error, 'CLIENT_INSTALL') ||
@@ -165,7 +169,10 @@ async function keepForNextRun(work: Work, order: OrderUrls, sent: SentRequest): 
   }
 }
 
-/** A certificate that could not be used is no reason to have one after another made: authorities count them. */
+/**
+ * A certificate that could not be used is no reason to have one after another made: authorities
+ * count them.
+ */
 async function assertMayOrder({ memory, isForced }: Work): Promise<void> {
   const failure = isForced ? undefined : await memory.failure(systemClock.now());
   if (failure !== undefined && !failure.isOver) {
@@ -235,7 +242,10 @@ async function installChain(work: Work, chain: Chain): Promise<void> {
   context.report(`installed ${paths}; valid until ${leaf.validTo}`);
 }
 
-/** With consent and a contact in the configuration, a server that lost the account, or is new, gets it. */
+/**
+ * With consent and a contact in the configuration, a server that lost the account, or is new, gets
+ * it.
+ */
 function registrationOf({ agreeTos, contacts }: ClavigerConfig): Registration | undefined {
   return agreeTos && contacts.length > 0 ? { contacts, agreeTermsOfService: true } : undefined;
 }

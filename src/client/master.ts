@@ -1,4 +1,5 @@
-// The commands of claviger but `renew`, each from configuration to result. Runs in the client's master process.
+// The commands of claviger but `renew`, each from configuration to result. Runs in the client's
+// master process.
 
 import type { X509Certificate } from 'node:crypto';
 import { readAccount, registerAccount, type FoundAccount } from '../acme/account.js';

@@ -17,7 +17,9 @@ export class ProblemList {
   readonly #text: string;
   readonly #problems: ConfigProblem[] = [];
 
-  /** @param source what the settings came from, a file's path for instance; @param text its content. */
+  /**
+   * @param source what the settings came from, a file's path for instance; @param text its content.
+   */
   constructor(source: string, text: string) {
     this.#source = source;
     this.#text = text;
@@ -27,7 +29,10 @@ export class ProblemList {
     this.#problems.push(problem);
   }
 
-  /** @throws AppError CONFIG_INVALID with one line a problem, `file:line: key: problem`, if there is any. */
+  /**
+   * @throws AppError CONFIG_INVALID with one line a problem, `file:line: key: problem`, if there is
+   *   any.
+   */
   throwIfAny(): void {
     if (this.#problems.length > 0) {
       const located = this.#problems.map((problem) => ({

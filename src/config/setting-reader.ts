@@ -1,5 +1,6 @@
-// Single settings of a file and of the command line to values. What is wrong with one is noted, where it was
-// written, and the others are read all the same, so that every problem is told at once. Pure.
+// Single settings of a file and of the command line to values. What is wrong with one is noted,
+// where it was written, and the others are read all the same, so that every problem is told at
+// once. Pure.
 
 import { assertProgramName, splitCommand } from '../lib/command-words.js';
 import { AppError, messageOf } from '../lib/errors.js';
@@ -41,7 +42,9 @@ export class SettingReader {
     this.#problems.add({ key: this.#section.slice(0, -1), problem });
   }
 
-  /** Notes what is wrong with a setting of the section, or with the option that stands in its place. */
+  /**
+   * Notes what is wrong with a setting of the section, or with the option that stands in its place.
+   */
   refuse(key: string, problem: string): void {
     const isOption = this.#section === '' && this.#options.has(key);
     this.#problems.add({ key: `${this.#section}${key}`, problem, isOption });

@@ -1,5 +1,5 @@
-// What single settings of clavigerd.toml may be: texts, numbers, tables, names. Pure.
-// A message begins as a sentence about the setting; the received value is never told, it may be a secret.
+// What single settings of clavigerd.toml may be: texts, numbers, tables, names. Pure. A message
+// begins as a sentence about the setting; the received value is never told, it may be a secret.
 
 import * as v from 'valibot';
 

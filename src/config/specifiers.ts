@@ -59,8 +59,8 @@ export function specifierValues(environment: SpecifierEnvironment): SpecifierVal
 /**
  * Replaces each %-specifier.
  * @throws AppError CONFIG_INVALID for an unknown specifier, a lone % at the end, or one that has no
- *   value here (%t without XDG_RUNTIME_DIR, for instance); for a control character, which no path has that
- *   somebody means.
+ *   value here (%t without XDG_RUNTIME_DIR, for instance); for a control character, which no path
+ *   has that somebody means.
  */
 export function expandSpecifiers(text: string, values: SpecifierValues): string {
   // The `s` flag and the empty alternative let a trailing % be seen, and refused.

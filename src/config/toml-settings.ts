@@ -14,8 +14,8 @@ export const MAX_CONFIG_BYTES = 1024 * 1024;
 export type SettingsSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 
 /**
- * Parses TOML and checks it against a strict schema. Unknown keys and wrong types go to `problems`; what
- * is left of them comes back, so that its values can be looked at in the same pass.
+ * Parses TOML and checks it against a strict schema. Unknown keys and wrong types go to `problems`;
+ * what is left of them comes back, so that its values can be looked at in the same pass.
  * @param source what to call the text in errors: the file's path.
  * @throws AppError CONFIG_INVALID for a syntax error, to which TOML counts a key given twice.
  */

@@ -1,5 +1,6 @@
-// The budgets of one listener: charges a request before it is signed, and says which budget has no room. Runs in
-// the daemon. A restriction that cannot be applied lets nothing pass: without a ledger every charge fails.
+// The budgets of one listener: charges a request before it is signed, and says which budget has no
+// room. Runs in the daemon. A restriction that cannot be applied lets nothing pass: without a
+// ledger every charge fails.
 
 import { AppError } from '../lib/errors.js';
 import { chargesOf } from '../policy/budget.js';

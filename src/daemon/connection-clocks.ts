@@ -1,5 +1,6 @@
-// The clocks of one connection: silence, half a line, a place in the queue, and the time after its end. Runs
-// in the daemon. The peer may stall at any byte; nothing of it is waited for without one of these.
+// The clocks of one connection: silence, half a line, a place in the queue, and the time after its
+// end. Runs in the daemon. The peer may stall at any byte; nothing of it is waited for without one
+// of these.
 
 import type { Duplex } from 'node:stream';
 
@@ -75,8 +76,9 @@ export class ConnectionClocks {
   }
 
   /**
-   * A client that ended its side may still read, or be gone: a write of nothing fails with EPIPE for the
-   * latter alone, and closes the stream. Nobody's finger is waited for on behalf of the gone.
+   * A client that ended its side may still read, or be gone: a write of nothing fails with EPIPE
+   * for the latter alone, and closes the stream. Nobody's finger is waited for on behalf of the
+   * gone.
    */
   watchForLeaving(): void {
     this.#leaving ??= setInterval(() => {
@@ -93,7 +95,10 @@ export class ConnectionClocks {
     this.watchPlace(false);
   }
 
-  /** Ends the stream: what is written still leaves; a client that then neither reads nor closes is cut off. */
+  /**
+   * Ends the stream: what is written still leaves; a client that then neither reads nor closes is
+   * cut off.
+   */
   endStream(): void {
     const { lingerMs } = this.#settings;
     const timer = setTimeout(

@@ -1,12 +1,15 @@
-// The lines of the log that a client causes by coming and going, as often as it likes: of one listener so many a second,
-// and beyond that one line with their number for all of ten seconds. Runs in the daemon.
+// The lines of the log that a client causes by coming and going, as often as it likes: of one
+// listener so many a second, and beyond that one line with their number for all of ten seconds.
+// Runs in the daemon.
 
 import { performance } from 'node:perf_hooks';
 import { systemClock } from '../lib/clock.js';
 import type { Log, LogFields, LogLevel } from '../sys/log.js';
 import { RateLimit } from './refusals/rate-limit.js';
 
-/** Lines of an event that are written one by one: what honest clients need, some of them at once. */
+/**
+ * Lines of an event that are written one by one: what honest clients need, some of them at once.
+ */
 const LINES_AT_ONCE = 64;
 const LINES_PER_SECOND = 2;
 const JOIN_MS = 10_000;

@@ -8,7 +8,9 @@ export interface ConnectionPoolOptions {
   readonly maxConnections: number;
   readonly account: string;
   readonly listener: string;
-  /** False where it is the only one: connections then have plain numbers, else its name before them. */
+  /**
+   * False where it is the only one: connections then have plain numbers, else its name before them.
+   */
   readonly isOneOfMany: boolean;
 }
 

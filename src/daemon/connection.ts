@@ -1,6 +1,7 @@
-// One client: its stream, its session, its turns. Runs in the daemon. The peer is hostile: it may stall,
-// flood, half-close or vanish at any byte, and only its own connection may suffer for it. What it sends stays
-// in the stream, which then reads no more, until there is a turn and a place in the queue for one more line.
+// One client: its stream, its session, its turns. Runs in the daemon. The peer is hostile: it may
+// stall, flood, half-close or vanish at any byte, and only its own connection may suffer for it.
+// What it sends stays in the stream, which then reads no more, until there is a turn and a place in
+// the queue for one more line.
 
 import type { Duplex } from 'node:stream';
 import type { Client } from '../keys/account-key.js';
@@ -214,7 +215,10 @@ export class Connection implements Worker {
     }
   }
 
-  /** A request in hand keeps the connection, and one that waits for its turn; a client that takes no answers does not. */
+  /**
+   * A request in hand keeps the connection, and one that waits for its turn; a client that takes no
+   * answers does not.
+   */
   #onSilence(): boolean {
     const isWaitedFor = this.#session.needsBytes || this.#options.stream.writableNeedDrain;
     if (this.#session.isIdle && isWaitedFor) {

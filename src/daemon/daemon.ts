@@ -1,5 +1,5 @@
-// The daemon's life: for each account the key first, then its listeners; clients until told to stop, then
-// everything closed. Wires the parts together; decides nothing itself.
+// The daemon's life: for each account the key first, then its listeners; clients until told to
+// stop, then everything closed. Wires the parts together; decides nothing itself.
 
 import { performance } from 'node:perf_hooks';
 import { Duplex } from 'node:stream';
@@ -51,10 +51,10 @@ export interface DaemonOptions {
 }
 
 /**
- * Serves clients on the configured sockets and on those passed by systemd, until stopped. An account whose key
- * takes long keeps nobody waiting but its own clients.
- * @throws AppError when the key of an account cannot be opened, for a reason that does not pass, or a socket
- *   cannot be listened on; clients of other accounts then get the answers they wait for
+ * Serves clients on the configured sockets and on those passed by systemd, until stopped. An
+ * account whose key takes long keeps nobody waiting but its own clients.
+ * @throws AppError when the key of an account cannot be opened, for a reason that does not pass, or
+ *   a socket cannot be listened on; clients of other accounts then get the answers they wait for
  */
 export async function runDaemon(
   options: DaemonOptions,
@@ -82,7 +82,9 @@ export async function runDaemon(
   }
 }
 
-/** Serves one client on standard input and output, until it closes or the daemon is told to stop. */
+/**
+ * Serves one client on standard input and output, until it closes or the daemon is told to stop.
+ */
 export async function runStdio(
   options: DaemonOptions,
   input: NodeJS.ReadableStream,

@@ -1,6 +1,7 @@
-// The record of each decision: in the audit log where there is one, else in the log. Runs in the daemon.
-// It holds the operation, the names and a hash of what was signed; never the signing input itself. That of
-// a signature is written before the signature leaves; without it the signature does not leave.
+// The record of each decision: in the audit log where there is one, else in the log. Runs in the
+// daemon. It holds the operation, the names and a hash of what was signed; never the signing input
+// itself. That of a signature is written before the signature leaves; without it the signature does
+// not leave.
 
 import { createHash } from 'node:crypto';
 import type { AuditEntry, AuditVerdict } from '../audit/audit-record.js';
@@ -14,7 +15,10 @@ import { MAX_REFUSED_NAMES } from './refusals/joins.js';
 import { RefusalRecords } from './refusals/records.js';
 import { RefusalRegister } from './refusals/register.js';
 
-/** Of a request that is not signed, characters of its url, and of one of its names: a DNS name has 253. */
+/**
+ * Of a request that is not signed, characters of its url, and of one of its names: a DNS name has
+ * 253.
+ */
 const MAX_REFUSED_URL = 1024;
 const MAX_REFUSED_NAME = 300;
 
@@ -77,7 +81,10 @@ export class DecisionRecord {
     }
   }
 
-  /** @throws AppError AUDIT_WRITE, SYS_FILE when it cannot be written: then the signature must not leave. */
+  /**
+   * @throws AppError AUDIT_WRITE, SYS_FILE when it cannot be written: then the signature must not
+   *   leave.
+   */
   async signed(
     request: DecidedRequest,
     { queueMs, tokenMs, isAlone }: SigningCourse,
@@ -101,7 +108,10 @@ export class DecisionRecord {
     this.#log.info('signed', fields);
   }
 
-  /** @returns when it may be told, and whether: what is not on record, or counted with one that is, is not told. */
+  /**
+   * @returns when it may be told, and whether: what is not on record, or counted with one that is,
+   *   is not told.
+   */
   denied(request: DecidedRequest, { rule, reason }: Reason): Promise<boolean> {
     const entry = { ...this.#entryOf('denied', request), rule, code: 'denied', reason };
     return this.#refuse(entry, request);
@@ -113,7 +123,9 @@ export class DecisionRecord {
     return this.#refuse({ ...this.#entryOf(code, request), rule, code, reason }, request);
   }
 
-  /** @param peeked the url that the header said, if it could be read that far. @returns as `denied` */
+  /**
+   * @param peeked the url that the header said, if it could be read that far. @returns as `denied`
+   */
   malformed(connection: string, reason: string, peeked?: string): Promise<boolean> {
     const code = 'malformed';
     const url = peeked === undefined ? undefined : cut(peeked, MAX_REFUSED_URL);
@@ -122,7 +134,9 @@ export class DecisionRecord {
     return this.#refusals.add({ entry, names: [] }, 'warning');
   }
 
-  /** Our own trouble, or the token's; or the client has left before its turn. @returns as `denied` */
+  /**
+   * Our own trouble, or the token's; or the client has left before its turn. @returns as `denied`
+   */
   failed(request: DecidedRequest, error: unknown): Promise<boolean> {
     const reason = messageOf(error);
     if (isAppError(error, 'KEY_CANCELLED')) {
@@ -164,7 +178,10 @@ export class DecisionRecord {
   }
 }
 
-/** Without a policy a CSR that is not understood is signed all the same: then no names are on record, and why. */
+/**
+ * Without a policy a CSR that is not understood is signed all the same: then no names are on
+ * record, and why.
+ */
 function unknownNamesOf({ decision }: DecidedRequest): string | undefined {
   const problem = decision.request?.problem;
   return problem === undefined ? undefined : `for names that are not known: ${problem}`;
@@ -175,7 +192,9 @@ function ruleOf({ decision: { verdict } }: DecidedRequest): string | undefined {
   return verdict.kind === 'approved' ? verdict.rule : undefined;
 }
 
-/** Of what was to be signed: it tells whether a signature somebody shows was made here, or refused. */
+/**
+ * Of what was to be signed: it tells whether a signature somebody shows was made here, or refused.
+ */
 function hashOf({ input }: DecidedRequest): string {
   return createHash('sha256').update(input.bytes).digest('hex');
 }

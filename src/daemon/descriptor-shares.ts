@@ -1,12 +1,17 @@
-// Who gets how many of the descriptors that RLIMIT_NOFILE allows. Pure; daemon, at start. Without shares the idle
-// clients of one listener take all of them: no other listener accepts a client, no helper can be started again, no log
-// be opened anew.
+// Who gets how many of the descriptors that RLIMIT_NOFILE allows. Pure; daemon, at start. Without
+// shares the idle clients of one listener take all of them: no other listener accepts a client, no
+// helper can be started again, no log be opened anew.
 
-/** For one start of a helper, a PIN program or flock(1) at a time, /proc, a log or PIN file opened anew. */
+/**
+ * For one start of a helper, a PIN program or flock(1) at a time, /proc, a log or PIN file opened
+ * anew.
+ */
 const RESERVED = 16;
 /** A helper's pipes, and what its start takes beside. */
 const PER_HELPER = 6;
-/** The socket that listens, and a client that is accepted only to be told that there are too many. */
+/**
+ * The socket that listens, and a client that is accepted only to be told that there are too many.
+ */
 const PER_LISTENER = 2;
 
 export interface DescriptorDemand {
@@ -22,8 +27,8 @@ export interface DescriptorDemand {
 
 /**
  * How many clients each listener can have at once.
- * @returns what is wanted, where that fits; else listeners that want less than an equal share get what they want, and
- *   the others share the rest equally. At least one each.
+ * @returns what is wanted, where that fits; else listeners that want less than an equal share get
+ *   what they want, and the others share the rest equally. At least one each.
  */
 export function shareDescriptors(demand: DescriptorDemand): readonly number[] {
   const { limit, open, helpers, connections } = demand;

@@ -1,5 +1,6 @@
-// The account key, once it can be had. Runs in the daemon. A token may be away, locked or out of order when
-// the daemon starts: the key is then opened when a client next needs it, by one attempt at a time.
+// The account key, once it can be had. Runs in the daemon. A token may be away, locked or out of
+// order when the daemon starts: the key is then opened when a client next needs it, by one attempt
+// at a time.
 
 import type { AccountKey } from '../keys/account-key.js';
 import type { Clock } from '../lib/clock.js';
@@ -19,7 +20,10 @@ export class LazyKey {
     this.#clock = clock;
   }
 
-  /** The key; opened unless that has been done. @throws what opening it threw, a short while ago maybe */
+  /**
+   * The key; opened unless that has been done. @throws what opening it threw, a short while ago
+   * maybe
+   */
   get(): Promise<AccountKey> {
     if (this.#key === undefined || this.#isDueAgain()) {
       this.#failedAt = undefined;
@@ -37,7 +41,10 @@ export class LazyKey {
     return this.#key;
   }
 
-  /** Closes the key. One that is still being opened is not waited for: the end of this process ends that. */
+  /**
+   * Closes the key. One that is still being opened is not waited for: the end of this process ends
+   * that.
+   */
   async close(): Promise<void> {
     await this.#opened?.close();
   }

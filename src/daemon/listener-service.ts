@@ -1,5 +1,6 @@
 // One listener of the daemon: its sockets, and the clients that wait there for the key of its
-// account. Runs in the daemon. What its clients may use is in its configuration, and in nothing they say.
+// account. Runs in the daemon. What its clients may use is in its configuration, and in nothing
+// they say.
 
 import type { Duplex } from 'node:stream';
 import type { ClavigerdConfig } from '../config/daemon/config.js';
@@ -72,7 +73,8 @@ export class ListenerService {
   }
 
   /**
-   * Listens; clients are taken in from here on, and greeted if the key is known. Does nothing once stopped.
+   * Listens; clients are taken in from here on, and greeted if the key is known. Does nothing once
+   * stopped.
    * @throws AppError SYS_SOCKET, SYS_UNSAFE_PATH
    */
   async open(passedSockets: readonly PassedSocket[], key: AccountKey | undefined): Promise<void> {

@@ -1,6 +1,6 @@
-// The daemon's sockets: bound here, for the owner alone at first, or passed by systemd. Runs in the daemon, once, at
-// start. It never removes what is at a path: a stale socket is told apart from a living daemon's and
-// left to the administrator.
+// The daemon's sockets: bound here, for the owner alone at first, or passed by systemd. Runs in the
+// daemon, once, at start. It never removes what is at a path: a stale socket is told apart from a
+// living daemon's and left to the administrator.
 
 import { chmodSync, lchownSync, type Stats } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -73,7 +73,9 @@ export async function listenOnPath(
   };
 }
 
-/** A place that cannot be looked at is left alone: the other listeners have to stop all the same. */
+/**
+ * A place that cannot be looked at is left alone: the other listeners have to stop all the same.
+ */
 function isFreeOrOurs(path: string, bound: Stats | undefined): boolean {
   try {
     const now = existingEntry(path);

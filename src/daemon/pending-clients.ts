@@ -1,6 +1,6 @@
-// Where clients arrive. Runs in the daemon. The greeting tells the public key, so nobody is greeted before
-// it is known: a client that comes earlier has the key looked for, waits as long as that takes, and is
-// disconnected when it does not help.
+// Where clients arrive. Runs in the daemon. The greeting tells the public key, so nobody is greeted
+// before it is known: a client that comes earlier has the key looked for, waits as long as that
+// takes, and is disconnected when it does not help.
 
 import type { Duplex } from 'node:stream';
 import type { AccountKey } from '../keys/account-key.js';

@@ -1,4 +1,5 @@
-// What a client is told of an error of ours: a word of the protocol, and no reason from inside. Pure.
+// What a client is told of an error of ours: a word of the protocol, and no reason from inside.
+// Pure.
 
 import { AppError } from '../lib/errors.js';
 import type { ErrorCode } from '../lib/error-codes.js';

@@ -1,7 +1,7 @@
-// Places in the queue for the key: as many as the listener may have requests waiting, each taken before a
-// line is cut. Runs in the daemon, one for each listener. Whoever finds no place is not refused; his request
-// stays where it is, as bytes. A connection takes no more than its share of the places, so that one that asks
-// for much at once does not keep its neighbours out.
+// Places in the queue for the key: as many as the listener may have requests waiting, each taken
+// before a line is cut. Runs in the daemon, one for each listener. Whoever finds no place is not
+// refused; his request stays where it is, as bytes. A connection takes no more than its share of
+// the places, so that one that asks for much at once does not keep its neighbours out.
 
 /** A connection, and what of it is in the queue. */
 export interface PlaceHolder {
@@ -19,7 +19,10 @@ export interface PlaceLimits {
 
 /** What a request is counted with, on average: four times what most have. */
 const BYTES_PER_REQUEST = 4096;
-/** Of lines that wait for a key, in the whole daemon; what is made of them has several times as many bytes. */
+/**
+ * Of lines that wait for a key, in the whole daemon; what is made of them has several times as many
+ * bytes.
+ */
 const MAX_BYTES_IN_ALL = 4 * 1024 * 1024;
 
 /** The places of one of so many listeners. */
@@ -45,8 +48,8 @@ export class RequestPlaces {
   }
 
   /**
-   * Takes a place for a line of so many bytes. Where that fails, who has places already asks again when he
-   * gives one back; who has none is told by `onPlace`.
+   * Takes a place for a line of so many bytes. Where that fails, who has places already asks again
+   * when he gives one back; who has none is told by `onPlace`.
    */
   tryTake(holder: PlaceHolder, bytes: number): boolean {
     if (holder.requests > 0 && this.#isBeyondShare(holder, bytes)) {

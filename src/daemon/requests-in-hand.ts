@@ -1,6 +1,6 @@
-// What one connection has asked and was not told yet: the place in the queue that its next line needs, requests
-// that wait for the key, refusals that wait for their record. Runs in the daemon, one for each connection. While a
-// refusal is held back nothing behind it is taken.
+// What one connection has asked and was not told yet: the place in the queue that its next line
+// needs, requests that wait for the key, refusals that wait for their record. Runs in the daemon,
+// one for each connection. While a refusal is held back nothing behind it is taken.
 
 import type { Client } from '../keys/account-key.js';
 import type { Refusal } from '../protocol/refusal.js';
@@ -45,7 +45,10 @@ export class RequestsInHand {
     return this.#heldRefusals > 0;
   }
 
-  /** True when the next line, of so many bytes, may be taken: there is a place for it, or it is to be refused. */
+  /**
+   * True when the next line, of so many bytes, may be taken: there is a place for it, or it is to
+   * be refused.
+   */
   takePlace(bytes: number): boolean {
     const { places, watchPlace } = this.#options;
     const isTaken = places.tryTake(this.#holder, bytes);
@@ -74,7 +77,10 @@ export class RequestsInHand {
     this.#options.places.leave(this.#holder);
   }
 
-  /** It has waited for its place for too long: the next line is taken, and refused if it is a request. */
+  /**
+   * It has waited for its place for too long: the next line is taken, and refused if it is a
+   * request.
+   */
   giveUpPlace(): void {
     this.#isOverdue = true;
   }

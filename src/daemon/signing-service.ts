@@ -1,6 +1,6 @@
-// The daemon's one way from a request line to a signature: parse, classify, decide, charge, sign, verify,
-// record, reply. It trusts no line and no key: a signature leaves only after it was verified with the
-// public key and its record was written. Runs in the daemon.
+// The daemon's one way from a request line to a signature: parse, classify, decide, charge, sign,
+// verify, record, reply. It trusts no line and no key: a signature leaves only after it was
+// verified with the public key and its record was written. Runs in the daemon.
 
 import { performance } from 'node:perf_hooks';
 import { parseSigningInput, peekUrl, type SigningInput } from '../jose/signing-input.js';
@@ -66,8 +66,8 @@ export class SigningService {
 
   /**
    * Parses a line and decides on it; the record of a refusal is on its way then. Never throws.
-   * @param hasPlace false where the queue for the key has none for it: then it is refused as `busy`, unless
-   *   it is for another reason
+   * @param hasPlace false where the queue for the key has none for it: then it is refused as
+   *   `busy`, unless it is for another reason
    */
   admit(line: Buffer, connection: string, hasPlace = true): Admission {
     const { policy, record } = this.#options;
@@ -175,7 +175,10 @@ async function toldRefusal(refusal: Refusal, recorded: Promise<boolean>): Promis
   return (await recorded) || refusal.code === 'internal' ? refusal : UNRECORDED;
 }
 
-/** What may wait for the key for long: what was decided, and not all that it was decided upon, many times its bytes. */
+/**
+ * What may wait for the key for long: what was decided, and not all that it was decided upon, many
+ * times its bytes.
+ */
 function withoutPayload({ connection, input, decision }: DecidedRequest): DecidedRequest {
   const { request } = decision;
   return {

@@ -1,7 +1,7 @@
-// Who works next: of the connections that have a request ready, each does one in its turn, accounts first,
-// then listeners, then connections. Runs in the daemon, once for all listeners. What clients send is judged
-// here and nowhere else, so that no number of them can keep the event loop from the others for longer than a
-// turn and the one request that it ends with.
+// Who works next: of the connections that have a request ready, each does one in its turn, accounts
+// first, then listeners, then connections. Runs in the daemon, once for all listeners. What clients
+// send is judged here and nowhere else, so that no number of them can keep the event loop from the
+// others for longer than a turn and the one request that it ends with.
 
 import type { Client } from '../keys/account-key.js';
 import { FairQueue } from '../keys/fair-queue.js';
@@ -12,7 +12,9 @@ const TURN_MS = 2;
 /** Something that may have a request to work on. */
 export interface Worker {
   readonly client: Client;
-  /** Works on one request at most, and never throws. True when there is another that it can work on. */
+  /**
+   * Works on one request at most, and never throws. True when there is another that it can work on.
+   */
   takeTurn(): boolean;
 }
 

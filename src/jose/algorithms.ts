@@ -1,5 +1,6 @@
-// The JWS algorithms an account key may have, RFC 7518 §3.1 and RFC 8037 §3.1, and what each needs. Pure.
-// One table for everybody: the daemon's checks, the token's mechanisms, the client's own keys.
+// The JWS algorithms an account key may have, RFC 7518 §3.1 and RFC 8037 §3.1, and what each needs.
+// Pure. One table for everybody: the daemon's checks, the token's mechanisms, the client's own
+// keys.
 
 import type { KeyObject } from 'node:crypto';
 import { AppError } from '../lib/errors.js';
@@ -11,7 +12,10 @@ export interface AlgorithmFacts {
   readonly algorithm: Algorithm;
   /** Undefined for EdDSA, which takes the message itself. */
   readonly hash: 'sha256' | 'sha384' | 'sha512' | undefined;
-  /** Bytes of an ES* signature, r‖s each padded to the curve size (RFC 7518 §3.4); else the key decides. */
+  /**
+   * Bytes of an ES* signature, r‖s each padded to the curve size (RFC 7518 §3.4); else the key
+   * decides.
+   */
   readonly signatureBytes: number | undefined;
 }
 
@@ -42,7 +46,8 @@ export function isAlgorithm(text: string): text is Algorithm {
 }
 
 /**
- * The one algorithm a key signs with: RS256 for RSA of 2048 to 4096 bits, ES* by curve, EdDSA for Ed25519 and Ed448.
+ * The one algorithm a key signs with: RS256 for RSA of 2048 to 4096 bits, ES* by curve, EdDSA for
+ * Ed25519 and Ed448.
  * @throws AppError JOSE_UNSUPPORTED_KEY naming the type or curve.
  */
 export function algorithmOfKey(key: KeyObject): Algorithm {

@@ -30,7 +30,10 @@ export function signWithKey(
   });
 }
 
-/** The same, on this thread: a hand-over to another one costs as much as a tenth of an RSA signature. */
+/**
+ * The same, on this thread: a hand-over to another one costs as much as a tenth of an RSA
+ * signature.
+ */
 export function signWithKeySync(
   algorithm: Algorithm,
   privateKey: KeyObject,

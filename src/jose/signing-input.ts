@@ -76,7 +76,8 @@ function decodeObject(part: Buffer, name: string): JsonObject {
 }
 
 function parseHeader(object: JsonObject): ProtectedHeader {
-  // RFC 7515 §4.1.11 "crit" and RFC 7797 "b64" change what a signature means; anything else unknown might.
+  // RFC 7515 §4.1.11 "crit" and RFC 7797 "b64" change what a signature means; anything else unknown
+  // might.
   if (!Object.keys(object).every((name) => HEADER_MEMBERS.has(name))) {
     throw malformed('protected header: unexpected member');
   }

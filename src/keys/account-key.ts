@@ -5,7 +5,10 @@ import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
 import { AppError } from '../lib/errors.js';
 
-/** Who waits for work: accounts take turns, within one its listeners, within one of those its connections. */
+/**
+ * Who waits for work: accounts take turns, within one its listeners, within one of those its
+ * connections.
+ */
 export interface Client {
   readonly account: string;
   readonly listener: string;
@@ -18,7 +21,10 @@ export interface SignContext {
   readonly client: Client;
   /** Told once when the signature takes long: a person may have to touch the token. */
   readonly onNotice?: (() => void) | undefined;
-  /** Told when the key comes to the request, once an attempt; a key that nobody waits for may never tell. */
+  /**
+   * Told when the key comes to the request, once an attempt; a key that nobody waits for may never
+   * tell.
+   */
   readonly onBegin?: (() => void) | undefined;
 }
 
@@ -44,7 +50,10 @@ export interface AccountKey {
    */
   sign(input: Buffer, signContext?: SignContext): Promise<Buffer>;
 
-  /** False while every request is answered with an error at once; absent for a key that is always there. */
+  /**
+   * False while every request is answered with an error at once; absent for a key that is always
+   * there.
+   */
   readonly isAvailable?: boolean;
 
   /** Makes ready to sign, where that takes something. @throws AppError KEY_* or TOKEN_* */
@@ -53,7 +62,10 @@ export interface AccountKey {
   /** The client is gone: what it still waits for need not be signed. */
   forget?(client: Client): void;
 
-  /** Told that a signature of this key, as `sign` gave it, does not verify: what made it is replaced. */
+  /**
+   * Told that a signature of this key, as `sign` gave it, does not verify: what made it is
+   * replaced.
+   */
   distrust?(signature: Buffer): void;
 
   /** Lets go of the key: ends helper processes, drops sessions. Safe to call twice. */

@@ -1,6 +1,7 @@
-// Runs in the daemon: one account key that several tokens hold. The first that works signs; the next one
-// takes over when it is away, locked or out of order, and hands back once it is well again.
-// All must hold the same key: which is checked as each one becomes available, before it signs.
+// Runs in the daemon: one account key that several tokens hold. The first that works signs; the
+// next one takes over when it is away, locked or out of order, and hands back once it is well
+// again. All must hold the same key: which is checked as each one becomes available, before it
+// signs.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
@@ -12,9 +13,13 @@ import type { KeyLog } from './key-context.js';
 import { KeyReplica, type KeySource } from './key-replica.js';
 import { mayPass } from './token-trouble.js';
 
-/** How long a place is left alone after a failure, before it is looked at again beside the others. */
+/**
+ * How long a place is left alone after a failure, before it is looked at again beside the others.
+ */
 const PAUSE_MS = 10_000;
-/** How long a start waits for the other places once one is open: what is wrong with them shows then. */
+/**
+ * How long a start waits for the other places once one is open: what is wrong with them shows then.
+ */
 const START_GRACE_MS = 5_000;
 
 export interface FailoverKeyOptions {
@@ -25,8 +30,8 @@ export interface FailoverKeyOptions {
 
 /**
  * Opens a key at several places at once; one that works is enough, the others follow when they can.
- * @throws AppError KEY_MISMATCH when two places hold different keys; what opening threw where that is no
- *   trouble that may pass, or where no place can be opened
+ * @throws AppError KEY_MISMATCH when two places hold different keys; what opening threw where that
+ *   is no trouble that may pass, or where no place can be opened
  */
 export async function openFailoverKey(options: FailoverKeyOptions): Promise<AccountKey> {
   const places = options.places.map((place) => new KeyReplica(place));

@@ -1,6 +1,6 @@
-// A queue that serves its clients in turn: accounts, within one its listeners, within one of those its
-// connections. Whoever asks for much waits for himself, and so does everybody on his listener; others wait for
-// one of his items. Pure.
+// A queue that serves its clients in turn: accounts, within one its listeners, within one of those
+// its connections. Whoever asks for much waits for himself, and so does everybody on his listener;
+// others wait for one of his items. Pure.
 
 import type { Client } from './account-key.js';
 
@@ -25,7 +25,10 @@ export class FairQueue<T> {
     this.#length += 1;
   }
 
-  /** Takes the first item of the connection whose turn it is; account, listener and connection are then the last. */
+  /**
+   * Takes the first item of the connection whose turn it is; account, listener and connection are
+   * then the last.
+   */
   shift(): T | undefined {
     const [account] = this.#accounts;
     const [listener] = account?.[1] ?? [];

@@ -1,5 +1,6 @@
-// Looks at what a key needs to be opened, and opens nothing: the module of a token, the file of a key, the source of
-// its PIN. For `clavigerd --check`, which must not spend a try of a PIN. Secrets that are read are wiped at once.
+// Looks at what a key needs to be opened, and opens nothing: the module of a token, the file of a
+// key, the source of its PIN. For `clavigerd --check`, which must not spend a try of a PIN. Secrets
+// that are read are wiped at once.
 
 import { accessSync, constants } from 'node:fs';
 import { isAbsolute } from 'node:path';

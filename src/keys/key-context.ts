@@ -1,5 +1,5 @@
-// What the sources of account keys need from the process around them.
-// Everything foreign comes in as a parameter, so that only cli touches process.env and the terminal.
+// What the sources of account keys need from the process around them. Everything foreign comes in
+// as a parameter, so that only cli touches process.env and the terminal.
 
 import type { Secret } from '../lib/secret.js';
 import type { LogLevel } from '../sys/log.js';
@@ -28,11 +28,16 @@ export interface KeyContext {
   readonly touchNoticeMs?: number | undefined;
   /** Where a PIN or passphrase comes from, unless the key's URI says; default: the prompt. */
   readonly pinSource?: string | undefined;
-  /** Where attempts with PINs are noted; asked when one is due, and without one none is made. @throws AppError CONFIG_* */
+  /**
+   * Where attempts with PINs are noted; asked when one is due, and without one none is made.
+   * @throws AppError CONFIG_*
+   */
   readonly stateDirectory?: (() => string) | undefined;
   /** The logins of this process, for whoever stops it; default: nobody waits for them. */
   readonly attempts?: LoginAttempts | undefined;
-  /** True opens a key of a token whose PIN is refused, where its public half shows without a login. */
+  /**
+   * True opens a key of a token whose PIN is refused, where its public half shows without a login.
+   */
   readonly servesLocked?: boolean | undefined;
   /** Program and options for `pin-source=pinentry`; default `pinentry`. */
   readonly pinentry?: readonly [string, ...string[]] | undefined;

@@ -1,4 +1,5 @@
-// One of the places an account key is at, and what is known of it. Runs in the daemon, for failover-key.ts.
+// One of the places an account key is at, and what is known of it. Runs in the daemon, for
+// failover-key.ts.
 
 import { AppError } from '../lib/errors.js';
 import type { AccountKey } from './account-key.js';

@@ -21,8 +21,8 @@ const OPENERS: ReadonlyMap<string, Opener> = new Map([
 ]);
 
 /**
- * Opens the account key that `privkey` names: `pkcs11:` (RFC 7512), `file:PATH` (PEM), `gpg:PATH` or
- * `openpgp:PATH`. A token is logged in to here, so that a wrong PIN shows at start.
+ * Opens the account key that `privkey` names: `pkcs11:` (RFC 7512), `file:PATH` (PEM), `gpg:PATH`
+ * or `openpgp:PATH`. A token is logged in to here, so that a wrong PIN shows at start.
  * @throws AppError KEY_*, TOKEN_*, SYS_* or JOSE_UNSUPPORTED_KEY
  */
 export async function openAccountKey(privkey: string, context: KeyContext): Promise<AccountKey> {

@@ -1,5 +1,6 @@
-// The public half of a key in a token that cannot be logged in to: public key objects and certificates show
-// without a PIN on most tokens. Runs in the daemon, with a helper that is ended again.
+// The public half of a key in a token that cannot be logged in to: public key objects and
+// certificates show without a PIN on most tokens. Runs in the daemon, with a helper that is ended
+// again.
 
 import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { printable } from '../lib/printable.js';

@@ -8,9 +8,10 @@ import { AppError } from './errors.js';
 const PIECE = /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^\s'"\\]+)|(\s+)/gsuy;
 
 /**
- * Splits at blanks. `'...'` is literal, in `"..."` a backslash protects `"` and `\`, outside of quotes
- * it protects any character.
- * @throws AppError CONFIG_INVALID for an unclosed quote, a lone backslash at the end, or no word at all
+ * Splits at blanks. `'...'` is literal, in `"..."` a backslash protects `"` and `\`, outside of
+ * quotes it protects any character.
+ * @throws AppError CONFIG_INVALID for an unclosed quote, a lone backslash at the end, or no word at
+ *   all
  */
 export function splitCommand(text: string): readonly [string, ...string[]] {
   const words: string[] = [];
@@ -44,7 +45,8 @@ export function splitCommand(text: string): readonly [string, ...string[]] {
 }
 
 /**
- * Checks the program of a command that is run with no working directory or search path of the caller's in mind.
+ * Checks the program of a command that is run with no working directory or search path of the
+ * caller's in mind.
  * @throws AppError CONFIG_INVALID when it is a relative path
  */
 export function assertProgramName([program]: readonly [string, ...string[]]): void {
@@ -56,7 +58,10 @@ export function assertProgramName([program]: readonly [string, ...string[]]): vo
   }
 }
 
-/** A word as a shell takes it, for commands that people are told to run: a token may call itself what it likes. */
+/**
+ * A word as a shell takes it, for commands that people are told to run: a token may call itself
+ * what it likes.
+ */
 export function quoteWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,5 +1,5 @@
-// Lengths of time as policies write them: `90d`, `1h`, `30m`, `10s`. Pure; daemon and clavigerd policy.
-// One number and one unit: a second spelling of the same length would only hide a mistake.
+// Lengths of time as policies write them: `90d`, `1h`, `30m`, `10s`. Pure; daemon and clavigerd
+// policy. One number and one unit: a second spelling of the same length would only hide a mistake.
 
 const UNIT_MS: ReadonlyMap<string, number> = new Map([
   ['d', 86_400_000],
@@ -18,7 +18,10 @@ const UNIT_NAMES: ReadonlyMap<string, string> = new Map([
 /** Longer than any certificate, and far from where dates end. */
 const MAX_DURATION_MS = 3660 * 86_400_000;
 
-/** Milliseconds of a text such as `90d`; undefined for anything else, nothing and more than ten years. */
+/**
+ * Milliseconds of a text such as `90d`; undefined for anything else, nothing and more than ten
+ * years.
+ */
 export function parseDuration(text: string): number | undefined {
   const [, digits, unit] = /^([1-9][0-9]{0,8})([dhms])$/.exec(text) ?? [];
   const ms = Number(digits) * (UNIT_MS.get(unit ?? '') ?? Number.NaN);

@@ -1,5 +1,5 @@
-// The closed list of error codes, by folder. Pure.
-// A code is stable: scripts, tests and the documentation refer to it. The sentence beside it is not.
+// The closed list of error codes, by folder. Pure. A code is stable: scripts, tests and the
+// documentation refer to it. The sentence beside it is not.
 
 export const ERROR_CODES = {
   lib: ['LIB_BASE64URL', 'LIB_JSON', 'LIB_FRAME'],

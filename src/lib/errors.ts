@@ -27,7 +27,10 @@ export function isAppError(error: unknown, code?: ErrorCode): error is AppError 
   return error instanceof AppError && (code === undefined || error.code === code);
 }
 
-/** The first line of an error's hint: for a log, where an event is a line. A table may follow in the hint itself. */
+/**
+ * The first line of an error's hint: for a log, where an event is a line. A table may follow in the
+ * hint itself.
+ */
 export function hintLineOf(error: unknown): string | undefined {
   return isAppError(error) ? error.hint?.split('\n', 1)[0] : undefined;
 }

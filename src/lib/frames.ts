@@ -1,5 +1,6 @@
 // Length-prefixed frames between a process and its own child: four bytes big-endian length, then
-// the body. Pure; both ends use it. A length over the limit ends the conversation: nothing is skipped.
+// the body. Pure; both ends use it. A length over the limit ends the conversation: nothing is
+// skipped.
 
 import { AppError } from './errors.js';
 
@@ -28,7 +29,8 @@ export class FrameSplitter {
 
   /**
    * Takes bytes in and gives the bodies of the frames they complete, as copies of their own.
-   * @throws AppError LIB_FRAME for a length over `MAX_FRAME_BYTES`; the splitter is then of no more use.
+   * @throws AppError LIB_FRAME for a length over `MAX_FRAME_BYTES`; the splitter is then of no more
+   *   use.
    */
   push(chunk: Uint8Array): Buffer[] {
     let rest = Buffer.concat([this.#pending, chunk]);

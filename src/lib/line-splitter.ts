@@ -1,7 +1,7 @@
 // Bytes to CR LF lines, with a limit. Pure; used by the daemon on client bytes and by the client on
-// signer bytes. It never repairs: LF alone, CR alone, NUL or an over-long line is an error, for good.
-// It keeps bytes, not lines: a line is cut when it is asked for, so that a flood of short lines is not a
-// flood of objects.
+// signer bytes. It never repairs: LF alone, CR alone, NUL or an over-long line is an error, for
+// good. It keeps bytes, not lines: a line is cut when it is asked for, so that a flood of short
+// lines is not a flood of objects.
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -19,7 +19,9 @@ export type Cut =
 /** Splits a byte stream into lines ended by CR LF, without the ending. */
 export class LineSplitter {
   readonly #maxLineBytes: number;
-  /** Not cut yet are the bytes from `#start` to `#end`; those before `#scanned` have been looked at. */
+  /**
+   * Not cut yet are the bytes from `#start` to `#end`; those before `#scanned` have been looked at.
+   */
   #bytes: Buffer = EMPTY;
   #start = 0;
   #end = 0;
@@ -40,7 +42,10 @@ export class LineSplitter {
     return this.#end - this.#start;
   }
 
-  /** Bytes that `next` would cut, the line ending counted, 0 for an error; undefined while there is no whole line. */
+  /**
+   * Bytes that `next` would cut, the line ending counted, 0 for an error; undefined while there is
+   * no whole line.
+   */
   get nextBytes(): number | undefined {
     this.#scan();
     if (this.#error !== undefined) {
@@ -123,7 +128,9 @@ export class LineSplitter {
     return body.includes(0) ? 'control-character' : undefined;
   }
 
-  /** Half a line may wait for long: it is kept in memory of its own, not in the chunk it came with. */
+  /**
+   * Half a line may wait for long: it is kept in memory of its own, not in the chunk it came with.
+   */
   #leaveChunk(): void {
     if (this.pendingBytes === 0) {
       this.#replace(EMPTY, true);
@@ -133,8 +140,8 @@ export class LineSplitter {
   }
 
   /**
-   * To memory with room for so many bytes more. Up to the size of a line it doubles, so that bytes that drip
-   * in are not copied each time.
+   * To memory with room for so many bytes more. Up to the size of a line it doubles, so that bytes
+   * that drip in are not copied each time.
    */
   #move(room: number): void {
     const { pendingBytes } = this;

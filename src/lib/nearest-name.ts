@@ -1,10 +1,16 @@
 // The known name that a mistyped one most likely means. Pure; for error messages alone.
 
-/** One that begins with the other, `certificate` for `cert`, is taken for it where nothing is nearer. */
+/**
+ * One that begins with the other, `certificate` for `cert`, is taken for it where nothing is
+ * nearer.
+ */
 const SHORTEST_PREFIX = 3;
 const PREFIX_DISTANCE = 2.5;
 
-/** @returns undefined where no known name is near: within a third of its length, or two letters at most. */
+/**
+ * @returns undefined where no known name is near: within a third of its length, or two letters at
+ *   most.
+ */
 export function nearestName(typed: string, known: Iterable<string>): string | undefined {
   const wanted = typed.toLowerCase().replaceAll('_', '-');
   let nearest: { readonly name: string; readonly distance: number } | undefined;

@@ -1,10 +1,11 @@
-// Whether this Node is one that package.json names. Pure; all programs ask it before they load anything else, so it
-// uses nothing that an old Node does not have.
+// Whether this Node is one that package.json names. Pure; all programs ask it before they load
+// anything else, so it uses nothing that an old Node does not have.
 
 const ENGINE = /"node": *">=(\d+)\.(\d+)"/;
 
 /**
- * What is wrong with a version of Node (`process.versions.node`), as a sentence; undefined when nothing is.
+ * What is wrong with a version of Node (`process.versions.node`), as a sentence; undefined when
+ * nothing is.
  * @param manifest the text of package.json
  */
 export function engineProblem(version: string, manifest: string): string | undefined {

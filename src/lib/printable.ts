@@ -4,7 +4,10 @@
 /** Characters one piece of foreign text may take in a message. */
 export const MAX_PRINTABLE_LENGTH = 1000;
 
-/** Control characters (C0, C1), formatting ones (bidirectional, invisible), line separators, halves of a pair. */
+/**
+ * Control characters (C0, C1), formatting ones (bidirectional, invisible), line separators, halves
+ * of a pair.
+ */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu;
 /** Most text is of these alone, and needs no look at each character. */
 const SAFE_LINES = /^[ -~\n]*$/;
@@ -16,8 +19,8 @@ export function printable(text: string, maxLength = MAX_PRINTABLE_LENGTH): strin
 }
 
 /**
- * The same for a whole output, whose line ends stay: the last look at what leaves for a terminal. A text that is
- * JSON stays the same JSON, as such characters stand in its strings alone.
+ * The same for a whole output, whose line ends stay: the last look at what leaves for a terminal. A
+ * text that is JSON stays the same JSON, as such characters stand in its strings alone.
  */
 export function printableLines(text: string): string {
   return SAFE_LINES.test(text)

@@ -27,7 +27,10 @@ export class Secret {
     return read(this.#bytes);
   }
 
-  /** Overwrites the bytes. Strings made of them meanwhile are out of reach: JavaScript cannot wipe those. */
+  /**
+   * Overwrites the bytes. Strings made of them meanwhile are out of reach: JavaScript cannot wipe
+   * those.
+   */
   wipe(): void {
     this.#bytes.fill(0);
   }

@@ -1,6 +1,7 @@
-// Whether a named policy allows a request that the mode allows: all settings have to agree, asked in order of what
-// the answer costs, since a client may send any number of requests that it knows to be refused.
-// Pure; daemon and clavigerd policy. What the request says comes from the client; it is shown escaped.
+// Whether a named policy allows a request that the mode allows: all settings have to agree, asked
+// in order of what the answer costs, since a client may send any number of requests that it knows
+// to be refused. Pure; daemon and clavigerd policy. What the request says comes from the client; it
+// is shown escaped.
 
 import type { ProtectedHeader } from '../jose/signing-input.js';
 import { isAppError } from '../lib/errors.js';
@@ -29,7 +30,10 @@ type ContentQuestion = Pick<PolicyQuestion, 'policy' | 'request'>;
 /** Why the request is not allowed, to follow `policy 'web'`; undefined when it is. */
 type Check<Question> = (question: Question) => string | undefined;
 
-/** The settings in the order they are asked, the cheap ones first; each is the last part of the rule that denies. */
+/**
+ * The settings in the order they are asked, the cheap ones first; each is the last part of the rule
+ * that denies.
+ */
 const OPERATION_CHECKS: readonly (readonly [string, Check<PolicyQuestion>])[] = [
   [
     'deny.operations',
@@ -55,12 +59,17 @@ const CONTENT_CHECKS: readonly (readonly [string, Check<ContentQuestion>])[] = [
   ['csr-key-types', checkKeyType],
 ];
 
-/** What the policy says of operation and header, before names are read: approved, or the setting that refuses. */
+/**
+ * What the policy says of operation and header, before names are read: approved, or the setting
+ * that refuses.
+ */
 export function applyToOperation(question: PolicyQuestion): Verdict {
   return firstDenial(OPERATION_CHECKS, question) ?? approvedBy(question.policy);
 }
 
-/** What it says of the names, the key and at last the signature, once `readContent` has read them. */
+/**
+ * What it says of the names, the key and at last the signature, once `readContent` has read them.
+ */
 export function applyToContent(policy: NamedPolicy, request: ClassifiedRequest): Verdict {
   const question = { policy, request };
   return (
@@ -144,7 +153,10 @@ function checkPresence({
     : undefined;
 }
 
-/** A name twice, as the common name and subjectAltName of a CSR, is one name. Counted no further than needed. */
+/**
+ * A name twice, as the common name and subjectAltName of a CSR, is one name. Counted no further
+ * than needed.
+ */
 function checkCount({ policy, request: { identifiers } }: ContentQuestion): string | undefined {
   const { maxIdentifiers = Infinity } = policy;
   const spelled = new Set<string>();
@@ -159,7 +171,10 @@ function checkCount({ policy, request: { identifiers } }: ContentQuestion): stri
   return undefined;
 }
 
-/** One name after the other, each once however often it stands there: the first that is not allowed ends it. */
+/**
+ * One name after the other, each once however often it stands there: the first that is not allowed
+ * ends it.
+ */
 function judgeNames({ policy, request }: ContentQuestion): Verdict | undefined {
   const judged = new Set<string>();
   for (const each of request.identifiers) {

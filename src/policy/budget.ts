@@ -1,6 +1,7 @@
-// Budgets: how many requests of an operation may be signed in a time. Pure; daemon and clavigerd policy.
-// Here stands what is counted under which key; the counting, and that it outlives a crash, is the ledger's.
-// The key must not depend on how a client spells a name, nor on the limit, which an administrator may change.
+// Budgets: how many requests of an operation may be signed in a time. Pure; daemon and clavigerd
+// policy. Here stands what is counted under which key; the counting, and that it outlives a crash,
+// is the ledger's. The key must not depend on how a client spells a name, nor on the limit, which
+// an administrator may change.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
@@ -79,7 +80,10 @@ export function parseBudget(text: string): Budget {
   return { text, limit, operation, windowMs, perIdentifier, perListener };
 }
 
-/** What the request adds to, each count once. A request that names nothing adds nothing by identifier. */
+/**
+ * What the request adds to, each count once. A request that names nothing adds nothing by
+ * identifier.
+ */
 export function chargesOf(
   budgets: readonly Budget[],
   request: ClassifiedRequest,
@@ -98,8 +102,9 @@ export function chargesOf(
 }
 
 /**
- * `account/policy/listener/operation/window[/identifier]`, each part percent-encoded, the listener empty where
- * all share. Budgets of one policy with the same key would count twice what is counted once.
+ * `account/policy/listener/operation/window[/identifier]`, each part percent-encoded, the listener
+ * empty where all share. Budgets of one policy with the same key would count twice what is counted
+ * once.
  */
 export function budgetKey(budget: Budget, scope: BudgetScope): string {
   const listener = budget.perListener ? scope.listener : '';
@@ -117,7 +122,8 @@ export function policyOfKey(key: string): string {
 function spellings(identifiers: readonly Identifier[]): readonly string[] {
   const spelled = identifiers.map((identifier) => {
     const reading = readName(identifier);
-    // A policy lets no name pass that cannot be read; who charges without one counts it as it stands.
+    // A policy lets no name pass that cannot be read; who charges without one counts it as it
+    // stands.
     return 'name' in reading
       ? canonicalText(reading.name)
       : `${encodeURIComponent(identifier.type)}:${encodeURIComponent(identifier.value)}`;

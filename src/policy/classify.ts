@@ -19,7 +19,10 @@ import { hasShape, type PayloadShape } from './payload-shapes.js';
 
 type Row = readonly [PayloadShape, Operation];
 
-/** With a `jwk` header and a nonce. The order tells: what asks for more comes after what asks for less. */
+/**
+ * With a `jwk` header and a nonce. The order tells: what asks for more comes after what asks for
+ * less.
+ */
 const BY_JWK: readonly Row[] = [
   ['findAccount', 'find-account'],
   ['revokeCertificate', 'revoke-certificate'], // RFC 8555 §7.6: signed by the certificate's own key
@@ -32,7 +35,9 @@ const BY_KID_TO_ACCOUNT: readonly Row[] = [
   ['updateAccount', 'update-account'],
 ];
 
-/** With a `kid` header and a nonce, to anything else: an alias of the account URL may be among it. */
+/**
+ * With a `kid` header and a nonce, to anything else: an alias of the account URL may be among it.
+ */
 const BY_KID: readonly Row[] = [
   ['answerChallenge', 'answer-challenge'],
   ['deactivate', 'deactivate-authorization'],
@@ -45,7 +50,10 @@ const BY_KID: readonly Row[] = [
   ['keyChange', 'key-change'],
 ];
 
-/** The operation a request is, or undefined when it fits none: such a request is never signed. Nothing else is read. */
+/**
+ * The operation a request is, or undefined when it fits none: such a request is never signed.
+ * Nothing else is read.
+ */
 export function classifyRequest(input: SigningInput): ClassifiedRequest | undefined {
   const operation = operationOf(input);
   return operation === undefined
@@ -53,7 +61,10 @@ export function classifyRequest(input: SigningInput): ClassifiedRequest | undefi
     : { operation, payload: input.payload, identifiers: [] };
 }
 
-/** The same with what it is about: its names, its CSR without a look at the signature, or why these cannot be read. */
+/**
+ * The same with what it is about: its names, its CSR without a look at the signature, or why these
+ * cannot be read.
+ */
 export function readContent(request: ClassifiedRequest): ClassifiedRequest {
   return { ...request, ...contentOf(request) };
 }

@@ -1,6 +1,6 @@
-// Whether a request may be signed: the checks that hold whatever the policy, then the mode's list of
-// operations, then the named policy, which only narrows. Pure: no file, and time as a parameter. The daemon
-// asks it for each request, before the key is touched.
+// Whether a request may be signed: the checks that hold whatever the policy, then the mode's list
+// of operations, then the named policy, which only narrows. Pure: no file, and time as a parameter.
+// The daemon asks it for each request, before the key is touched.
 
 import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
@@ -35,17 +35,26 @@ export interface PolicyContext {
 
 export interface Decision {
   readonly verdict: Verdict;
-  /** Undefined when the request is none of the known operations, or was refused before its payload was looked at. */
+  /**
+   * Undefined when the request is none of the known operations, or was refused before its payload
+   * was looked at.
+   */
   readonly request: ClassifiedRequest | undefined;
-  /** What nobody looked at, as something cheaper to judge refused the request; undefined when all of it was read. */
+  /**
+   * What nobody looked at, as something cheaper to judge refused the request; undefined when all of
+   * it was read.
+   */
   readonly unread: RequestPart | undefined;
-  /** What an approved request has to be charged to (`chargesOf`) before it is signed; else empty. */
+  /**
+   * What an approved request has to be charged to (`chargesOf`) before it is signed; else empty.
+   */
   readonly budgets: readonly Budget[];
 }
 
 /**
- * Decides on one request, in order of cost: header, shape, operation, server and dates, names, last the signature
- * of a CSR. The first denial ends it. Never throws: an internal failure is the verdict `failed`.
+ * Decides on one request, in order of cost: header, shape, operation, server and dates, names, last
+ * the signature of a CSR. The first denial ends it. Never throws: an internal failure is the
+ * verdict `failed`.
  */
 export function decideRequest(input: SigningInput, context: PolicyContext): Decision {
   let request: ClassifiedRequest | undefined;
@@ -78,7 +87,9 @@ function budgetsFor(
   return named?.budgets.filter(({ operation }) => operation === request?.operation) ?? [];
 }
 
-/** What header and operation tell; approved, the names remain to be judged where there is a policy. */
+/**
+ * What header and operation tell; approved, the names remain to be judged where there is a policy.
+ */
 function decideUnread(
   header: ProtectedHeader,
   request: ClassifiedRequest | undefined,
@@ -97,7 +108,9 @@ function decideUnread(
     : modeVerdict;
 }
 
-/** The checks of the header that hold whatever the policy and the operation: a denial, or undefined. */
+/**
+ * The checks of the header that hold whatever the policy and the operation: a denial, or undefined.
+ */
 function checkHeader(header: ProtectedHeader, context: PolicyContext): Verdict | undefined {
   if (header.alg !== context.algorithm) {
     return denied('algorithm', `alg is not ${context.algorithm}`);

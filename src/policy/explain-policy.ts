@@ -1,5 +1,6 @@
-// What a named policy permits, in plain sentences for an administrator. Pure; `clavigerd policy explain`.
-// It tells what the decision would be, the restrictions of key-ID-only mode among it; nothing is decided here.
+// What a named policy permits, in plain sentences for an administrator. Pure; `clavigerd policy
+// explain`. It tells what the decision would be, the restrictions of key-ID-only mode among it;
+// nothing is decided here.
 
 import type { Budget } from './budget.js';
 import { MIN_RSA_BITS } from './csr-keys.js';

@@ -1,8 +1,8 @@
-// Patterns of names in policies. Pure; daemon and clavigerd policy.
-// `www.example.org` is that name; `*.example.org` every name exactly one label below, and the wildcard of that
-// spelling; `**.example.org` every name at any depth below, and wildcards there, but not example.org itself;
-// `**` every DNS name; `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32` addresses. Patterns are the administrator's,
-// so U-labels and upper case are taken, but nothing whose meaning could surprise.
+// Patterns of names in policies. Pure; daemon and clavigerd policy. `www.example.org` is that name;
+// `*.example.org` every name exactly one label below, and the wildcard of that spelling;
+// `**.example.org` every name at any depth below, and wildcards there, but not example.org itself;
+// `**` every DNS name; `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32` addresses. Patterns are the
+// administrator's, so U-labels and upper case are taken, but nothing whose meaning could surprise.
 
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { AppError } from '../lib/errors.js';
@@ -51,7 +51,10 @@ export function parseNamePattern(text: string): NamePattern {
   return { kind, text, base: asciiBase(text, rest.slice(1)) };
 }
 
-/** True when the pattern, allowing, lets the name be asked for. Whether wildcards may be is another rule. */
+/**
+ * True when the pattern, allowing, lets the name be asked for. Whether wildcards may be is another
+ * rule.
+ */
 export function allowsName(pattern: NamePattern, name: Name): boolean {
   if (pattern.kind === 'prefix') {
     return (
@@ -63,7 +66,10 @@ export function allowsName(pattern: NamePattern, name: Name): boolean {
   return name.type === 'dns' && (pattern.kind === 'any' || allowsDnsName(pattern, name));
 }
 
-/** True when the pattern, denying, refuses the name: what it names, and the wildcard that would cover that. */
+/**
+ * True when the pattern, denying, refuses the name: what it names, and the wildcard that would
+ * cover that.
+ */
 export function deniesName(pattern: NamePattern, name: Name): boolean {
   const covers =
     pattern.kind === 'name' &&

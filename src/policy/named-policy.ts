@@ -1,7 +1,8 @@
-// `[policy.NAME]` of clavigerd.toml to what it means. Pure; daemon and clavigerd policy.
-// A policy names what is allowed: `operations` and `identifiers` that are absent allow nothing, the other
-// settings that are absent restrict nothing, except `profiles`, `validity` and `allow-wildcards`, whose
-// absence allows only what every client needs. `deny` wins. A policy narrows what the daemon's mode allows.
+// `[policy.NAME]` of clavigerd.toml to what it means. Pure; daemon and clavigerd policy. A policy
+// names what is allowed: `operations` and `identifiers` that are absent allow nothing, the other
+// settings that are absent restrict nothing, except `profiles`, `validity` and `allow-wildcards`,
+// whose absence allows only what every client needs. `deny` wins. A policy narrows what the
+// daemon's mode allows.
 
 import { isAppError, messageOf } from '../lib/errors.js';
 import { budgetKey, parseBudget, type Budget } from './budget.js';

@@ -1,6 +1,7 @@
-// The names in requests, read for comparison: DNS names (RFC 8555 §9.7.7) and IP addresses (RFC 8738). Pure.
-// They come from the client, and a CA reads them with code of its own: what two readers may take for
-// different names is refused. Case and one final dot are folded, for they never tell names apart.
+// The names in requests, read for comparison: DNS names (RFC 8555 §9.7.7) and IP addresses (RFC
+// 8738). Pure. They come from the client, and a CA reads them with code of its own: what two
+// readers may take for different names is refused. Case and one final dot are folded, for they
+// never tell names apart.
 
 import { isIP } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';
@@ -78,7 +79,9 @@ export function labelProblem(base: string): string | undefined {
   return undefined;
 }
 
-/** RFC 5890 §2.3.2.1. A false A-label (`xn--admin-`) may be decoded into another name by somebody. */
+/**
+ * RFC 5890 §2.3.2.1. A false A-label (`xn--admin-`) may be decoded into another name by somebody.
+ */
 function isLdhOrALabel(label: string): boolean {
   if (!label.startsWith('xn--')) {
     return true;

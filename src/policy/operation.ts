@@ -56,18 +56,24 @@ export function isOperation(text: string): text is Operation {
   return known.includes(text);
 }
 
-/** A request understood as exactly one operation; what it is about is read when all that is cheaper allows it. */
+/**
+ * A request understood as exactly one operation; what it is about is read when all that is cheaper
+ * allows it.
+ */
 export interface ClassifiedRequest {
   readonly operation: Operation;
   readonly payload: JsonObject | undefined;
   /**
-   * The names it is for, as they stand in the order, the CSR or the certificate; empty for other operations, and
-   * until they are read.
+   * The names it is for, as they stand in the order, the CSR or the certificate; empty for other
+   * operations, and until they are read.
    */
   readonly identifiers: readonly Identifier[];
   /** Of a finalize, when its CSR could be read. */
   readonly csr?: CertificateRequest | undefined;
-  /** Why the CSR of a finalize or the certificate of a revocation could not be read: nobody knows its names. */
+  /**
+   * Why the CSR of a finalize or the certificate of a revocation could not be read: nobody knows
+   * its names.
+   */
   readonly problem?: string | undefined;
 }
 

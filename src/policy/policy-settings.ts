@@ -1,6 +1,7 @@
-// The members of `[policy.NAME]` in clavigerd.toml, as they are written there. Pure; daemon and clavigerd policy.
-// The configuration has checked that each is a string, a list, a number and so on, and that there are
-// no others; what they mean, and whether they mean anything, is policy/named-policy.ts.
+// The members of `[policy.NAME]` in clavigerd.toml, as they are written there. Pure; daemon and
+// clavigerd policy. The configuration has checked that each is a string, a list, a number and so
+// on, and that there are no others; what they mean, and whether they mean anything, is
+// policy/named-policy.ts.
 
 export interface PolicySettings {
   /** What may be done at all; absent, nothing. */
@@ -25,7 +26,10 @@ export interface PolicySettings {
 }
 
 export interface ValiditySettings {
-  /** Longest time from notBefore (else from now) to notAfter, as `90d`; absent, no notAfter is allowed. */
+  /**
+   * Longest time from notBefore (else from now) to notAfter, as `90d`; absent, no notAfter is
+   * allowed.
+   */
   readonly max?: string | undefined;
   /** How far in the future notBefore may be; absent, it has to be now. */
   readonly ahead?: string | undefined;

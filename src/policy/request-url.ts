@@ -1,11 +1,14 @@
-// What may stand in the "url" of a protected header, RFC 8555 §6.4. Pure.
-// The URL is only used for its origin; anything that two URL parsers may read differently is refused.
+// What may stand in the "url" of a protected header, RFC 8555 §6.4. Pure. The URL is only used for
+// its origin; anything that two URL parsers may read differently is refused.
 
 import { isIP } from 'node:net';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 
-/** `scheme://` and visible ASCII without the characters that parsers drop, fold or take as separators. */
+/**
+ * `scheme://` and visible ASCII without the characters that parsers drop, fold or take as
+ * separators.
+ */
 const PLAIN_URL = /^https?:\/\/[!#-;=?-Z\]_a-z~[%]+$/;
 
 /** Why `text` is no acceptable request URL, or undefined when it is. */
@@ -60,8 +63,8 @@ function authorityOf(text: string): string {
 
 /**
  * True when the host stands in the text as it is used, but for case: URL parsers of the web make an
- * address of `127.1` and a name of `%63a.example`, those after RFC 3986 §3.2.2 do not; and a dot at the
- * end would be a second name of the same server.
+ * address of `127.1` and a name of `%63a.example`, those after RFC 3986 §3.2.2 do not; and a dot at
+ * the end would be a second name of the same server.
  */
 function isPlainHost(authority: string, hostname: string): boolean {
   const written = authority.replace(/:\d*$/, '').toLowerCase();

@@ -1,6 +1,6 @@
-// The dates an order may ask for, RFC 8555 §7.4 and RFC 8739 §3.1.1. Pure; daemon and clavigerd policy.
-// A client may be given a certificate that outlives its right to ask for one: so dates are refused
-// unless a policy says how far they may reach.
+// The dates an order may ask for, RFC 8555 §7.4 and RFC 8739 §3.1.1. Pure; daemon and clavigerd
+// policy. A client may be given a certificate that outlives its right to ask for one: so dates are
+// refused unless a policy says how far they may reach.
 
 import { isJsonObject, jsonMember, type JsonObject } from '../lib/json/json-value.js';
 import { formatDuration } from '../lib/duration.js';

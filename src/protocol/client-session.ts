@@ -1,6 +1,6 @@
-// One conversation with a signer, seen from the client. Pure: bytes in, events out, no clock, no socket.
-// The signer may be clavigerd or lacme-accountd. What it sends is checked before it is believed; it
-// cannot make the client take private key material.
+// One conversation with a signer, seen from the client. Pure: bytes in, events out, no clock, no
+// socket. The signer may be clavigerd or lacme-accountd. What it sends is checked before it is
+// believed; it cannot make the client take private key material.
 
 import { isBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
@@ -76,7 +76,10 @@ export class ClientSession {
     return `${protectedPart}.${payloadPart}\r\n`;
   }
 
-  /** The line of a ping, counted as waiting for its reply; undefined when the signer does not offer it. */
+  /**
+   * The line of a ping, counted as waiting for its reply; undefined when the signer does not offer
+   * it.
+   */
   formatPing(): string | undefined {
     if (!this.#hasPing) {
       return undefined;

@@ -1,4 +1,5 @@
-// JSON in lines of the other side: what cannot be decoded is as if it were not there, as lacme has it. Pure.
+// JSON in lines of the other side: what cannot be decoded is as if it were not there, as lacme has
+// it. Pure.
 
 import { jsonMember, type JsonObject, type JsonValue } from '../lib/json/json-value.js';
 import { parseStrictJson } from '../lib/json/strict-json.js';

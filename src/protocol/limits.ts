@@ -2,7 +2,10 @@
 
 export const PROTOCOL_VERSION = 1;
 
-/** Bytes of a request line without CR LF. RFC 8555 requests are far smaller; a CSR of 100 names fits. */
+/**
+ * Bytes of a request line without CR LF. RFC 8555 requests are far smaller; a CSR of 100 names
+ * fits.
+ */
 export const MAX_LINE_BYTES = 32 * 1024;
 
 /** Requests of one connection that may wait for their signature; reading pauses above it. */

@@ -74,7 +74,10 @@ export class ServerSession {
     return this.needsBytes && this.#splitter.pendingBytes > 0;
   }
 
-  /** Bytes of the line that `takeLine` would take; undefined while there is none, or no place for its reply. */
+  /**
+   * Bytes of the line that `takeLine` would take; undefined while there is none, or no place for
+   * its reply.
+   */
   get nextLineBytes(): number | undefined {
     const hasPlace = !this.#takesNoMore && this.#slots.length < MAX_PIPELINED_REQUESTS;
     return hasPlace ? this.#splitter.nextBytes : undefined;
@@ -116,7 +119,9 @@ export class ServerSession {
     this.#settle();
   }
 
-  /** Takes nothing more, not even the lines it has; closes when the requests in hand are answered. */
+  /**
+   * Takes nothing more, not even the lines it has; closes when the requests in hand are answered.
+   */
   abandon(reason: string): void {
     this.#takesNoMore = true;
     this.end(reason);
@@ -141,7 +146,8 @@ export class ServerSession {
     } else if (this.#errorsEnabled) {
       slot.reply = formatRefusal(outcome.refusal);
     } else {
-      // As lacme expects: what came before is answered; the refused request and all behind it are not.
+      // As lacme expects: what came before is answered; the refused request and all behind it are
+      // not.
       this.#slots.length = at;
       this.#takesNoMore = true;
       this.#ending = `refused: ${outcome.refusal.code}`;

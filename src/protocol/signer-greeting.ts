@@ -31,7 +31,8 @@ export interface SignerGreeting {
 }
 
 /**
- * Something else than the protocol came first: mostly what a shell prints before it runs the signer.
+ * Something else than the protocol came first: mostly what a shell prints before it runs the
+ * signer.
  * @param beginning the first bytes; the first line of them that is not empty is quoted
  */
 export function noGreeting(beginning: Buffer): AppError {

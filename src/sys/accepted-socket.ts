@@ -1,14 +1,18 @@
-// Sockets that a server accepted, read in small pieces. Runs in the daemon. What a peer sends is not ours before
-// it is read: in the kernel it counts against the peer.
+// Sockets that a server accepted, read in small pieces. Runs in the daemon. What a peer sends is
+// not ours before it is read: in the kernel it counts against the peer.
 
 import { Socket } from 'node:net';
 
-/** Node has no option for it at a server: a socket of a server is read with buffers of 64 KiB, one for each read. */
+/**
+ * Node has no option for it at a server: a socket of a server is read with buffers of 64 KiB, one
+ * for each read.
+ */
 const HANDLE = '_handle';
 
 /**
- * Has no more than `bytes` read at once, all sockets with the same buffer, and nothing while so many wait in the
- * stream. Give it an accepted socket before anything else has it; go on with the one that is returned.
+ * Has no more than `bytes` read at once, all sockets with the same buffer, and nothing while so
+ * many wait in the stream. Give it an accepted socket before anything else has it; go on with the
+ * one that is returned.
  */
 export function withSmallReads(accepted: Socket, bytes: number): Socket {
   const handle: unknown = Reflect.get(accepted, HANDLE);

@@ -1,7 +1,8 @@
-// What kind of socket each inherited descriptor is. Runs in the daemon, once, at a start with passed sockets.
-// Node cannot tell: it has no getsockopt(2), gives null for the address of a socket it has not bound, and
-// /proc/net/unix lists those of its own network namespace alone (PrivateNetwork=). So perl tells, which is
-// Essential in Debian: by its full name, without an environment, with the descriptors it is asked about.
+// What kind of socket each inherited descriptor is. Runs in the daemon, once, at a start with
+// passed sockets. Node cannot tell: it has no getsockopt(2), gives null for the address of a socket
+// it has not bound, and /proc/net/unix lists those of its own network namespace alone
+// (PrivateNetwork=). So perl tells, which is Essential in Debian: by its full name, without an
+// environment, with the descriptors it is asked about.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, fstatSync } from 'node:fs';
@@ -13,7 +14,9 @@ const PERL = '/usr/bin/perl';
 const PERL_TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 64 * 1024;
 
-/** `3 unix stream listening 2f72756e2f53`: descriptor, domain, type, state, the path in hexadecimal. */
+/**
+ * `3 unix stream listening 2f72756e2f53`: descriptor, domain, type, state, the path in hexadecimal.
+ */
 const SCRIPT = `
 use strict;
 use Socket;
@@ -119,7 +122,10 @@ function isType(text: string | undefined): text is 'stream' | 'datagram' | 'othe
   return text === 'stream' || text === 'datagram' || text === 'other';
 }
 
-/** Nothing for a socket without a name, and for an abstract one, whose name begins with NUL (unix(7)). */
+/**
+ * Nothing for a socket without a name, and for an abstract one, whose name begins with NUL
+ * (unix(7)).
+ */
 function pathOf(hex: string): string | undefined {
   const bytes = Buffer.from(hex, 'hex');
   const end = bytes.indexOf(0);

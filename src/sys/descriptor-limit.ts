@@ -2,7 +2,10 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** RLIMIT_NOFILE, the soft limit, which Node raises to the hard one at its start; undefined where it is not known. */
+/**
+ * RLIMIT_NOFILE, the soft limit, which Node raises to the hard one at its start; undefined where it
+ * is not known.
+ */
 export function descriptorLimit(): number | undefined {
   try {
     const [, soft] =

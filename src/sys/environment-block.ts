@@ -1,5 +1,6 @@
-// Removes a secret from what /proc/PID/environ shows of this process. Deleting a variable takes it out of
-// the list of variables; the bytes stay where execve(2) put them, and the kernel shows those.
+// Removes a secret from what /proc/PID/environ shows of this process. Deleting a variable takes it
+// out of the list of variables; the bytes stay where execve(2) put them, and the kernel shows
+// those.
 
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 
@@ -10,7 +11,8 @@ const MAX_ENVIRONMENT_BYTES = 4 * 1024 * 1024;
 
 /**
  * Overwrites `NAME=value` in the block of the environment this process was started with.
- * @returns false when it is there and could not be erased; true when it is gone, or never was there.
+ * @returns false when it is there and could not be erased; true when it is gone, or never was
+ *   there.
  */
 export function eraseEnvironmentVariable(name: string): boolean {
   try {

@@ -42,7 +42,9 @@ function parseLine(line: string): readonly Group[] {
   return isEntry ? [{ name: nameOf(name), id: Number(id) }] : [];
 }
 
-/** A name in UTF-8 as text; another one stays as its bytes, which no configuration file can spell. */
+/**
+ * A name in UTF-8 as text; another one stays as its bytes, which no configuration file can spell.
+ */
 function nameOf(bytes: string): string {
   const text = Buffer.from(bytes, 'latin1').toString('utf8');
   return text.includes('\ufffd') ? bytes : text;

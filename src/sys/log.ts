@@ -28,7 +28,9 @@ export interface LogOptions {
   readonly clock: Clock;
   /** Takes a line, its newline included; false when it could not be written. */
   readonly writeStderr: (line: string) => boolean;
-  /** Lines on standard error begin with their severity: for the journal, or another reader of `<N>`. */
+  /**
+   * Lines on standard error begin with their severity: for the journal, or another reader of `<N>`.
+   */
   readonly priorities: boolean;
   /** `info` stays away from standard error; the file gets it all the same. */
   readonly quiet: boolean;
@@ -80,8 +82,8 @@ export class Log {
   }
 
   /**
-   * Writes the line of a request that the audit log tells too: quiet, standard error does without it, whatever its
-   * level is. There may be any number of them, and somebody may get each as mail.
+   * Writes the line of a request that the audit log tells too: quiet, standard error does without
+   * it, whatever its level is. There may be any number of them, and somebody may get each as mail.
    */
   writeRecorded(level: LogLevel, event: string, fields: LogFields): void {
     const isTold = !this.#options.quiet;
@@ -116,7 +118,8 @@ export class Log {
   /**
    * Writes a line that must be there before what it tells of may have an effect: in the file, or on
    * standard error where there is none. Those of one turn of the event loop share a write.
-   * @param isAlone true writes at once: nobody else waits, and to wait for more costs 50 microseconds.
+   * @param isAlone true writes at once: nobody else waits, and to wait for more costs 50
+   *   microseconds.
    * @returns resolves when it is written. @throws AppError SYS_FILE when it cannot be.
    */
   record(event: string, fields: LogFields, isAlone: boolean): Promise<void> {
@@ -168,7 +171,10 @@ export class Log {
     }
   }
 
-  /** @throws AppError SYS_FILE when a part cannot be written; the next line then begins on a line of its own. */
+  /**
+   * @throws AppError SYS_FILE when a part cannot be written; the next line then begins on a line of
+   *   its own.
+   */
   #append(fd: number, lines: string): void {
     const bytes = Buffer.from(this.#isLineOpen ? `\n${lines}` : lines);
     let written = 0;

@@ -1,5 +1,6 @@
-// Sockets that systemd passes are looked at before one is served: whoever can connect may have requests signed, and
-// SocketMode= is 0666 unless the unit says otherwise. Runs in the daemon, at start. Nothing overrides a refusal.
+// Sockets that systemd passes are looked at before one is served: whoever can connect may have
+// requests signed, and SocketMode= is 0666 unless the unit says otherwise. Runs in the daemon, at
+// start. Nothing overrides a refusal.
 
 import type { Stats } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
@@ -19,9 +20,10 @@ export function servedSockets(passed: readonly PassedSocket[]): readonly PassedS
 }
 
 /**
- * Checks that each is a listening UNIX stream socket at a path where nobody else could put another one, and that it
- * is not open to everybody. Blocks for some 15 ms.
- * @throws AppError CONFIG_INVALID, SYS_UNSAFE_PATH, SYS_PATH; SYS_SOCKET when they cannot be looked at
+ * Checks that each is a listening UNIX stream socket at a path where nobody else could put another
+ * one, and that it is not open to everybody. Blocks for some 15 ms.
+ * @throws AppError CONFIG_INVALID, SYS_UNSAFE_PATH, SYS_PATH; SYS_SOCKET when they cannot be looked
+ *   at
  */
 export function assertPassedSockets(passed: readonly PassedSocket[], userId: number): void {
   const kinds = descriptorKinds(passed.map(({ fd }) => fd));

@@ -1,6 +1,6 @@
-// Where programs are that the configuration names: gpg, pinentry, the command of a PIN. Daemon and commands.
-// The search path of whoever starts us is theirs: a program of that name put before the real one would be given
-// secrets, and run as root where root calls.
+// Where programs are that the configuration names: gpg, pinentry, the command of a PIN. Daemon and
+// commands. The search path of whoever starts us is theirs: a program of that name put before the
+// real one would be given secrets, and run as root where root calls.
 
 import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
@@ -13,7 +13,8 @@ const FOLDERS = ['/usr/bin', '/bin'] as const;
 export const PROGRAM_PATH: string = FOLDERS.join(':');
 
 /**
- * The path of a program: an absolute path is taken as it is, a bare name is sought in /usr/bin and /bin.
+ * The path of a program: an absolute path is taken as it is, a bare name is sought in /usr/bin and
+ * /bin.
  * @throws AppError SYS_PATH when it is in neither, or the name is a relative path
  */
 export function locateProgram(name: string): string {

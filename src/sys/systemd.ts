@@ -15,9 +15,10 @@ export interface PassedSocket {
 }
 
 /**
- * The sockets passed by systemd, none when the variables are for another process.
- * Deletes the variables, so that no child takes them for its own.
- * @throws AppError CONFIG_INVALID for more than can be served: whoever connected to the others would wait for ever
+ * The sockets passed by systemd, none when the variables are for another process. Deletes the
+ * variables, so that no child takes them for its own.
+ * @throws AppError CONFIG_INVALID for more than can be served: whoever connected to the others
+ *   would wait for ever
  */
 export function takePassedSockets(env: NodeJS.ProcessEnv, processId: number): PassedSocket[] {
   const { LISTEN_PID: pid, LISTEN_FDS: fds, LISTEN_FDNAMES: names } = env;

@@ -1,5 +1,6 @@
 // Runs in the token helper. Finds objects and reads their attributes, one attribute a call: a list
-// with one attribute the token does not show fails as a whole (PKCS#11 2.40 §5.7, C_GetAttributeValue).
+// with one attribute the token does not show fails as a whole (PKCS#11 2.40 §5.7,
+// C_GetAttributeValue).
 
 import { endianness } from 'node:os';
 import pkcs11js from 'pkcs11js';
@@ -62,7 +63,9 @@ export function readAttribute(
   }
 }
 
-/** A CK_BBOOL; false when the token does not have the attribute (NSS lacks CKA_ALWAYS_AUTHENTICATE). */
+/**
+ * A CK_BBOOL; false when the token does not have the attribute (NSS lacks CKA_ALWAYS_AUTHENTICATE).
+ */
 export function readFlag(session: Session, object: pkcs11js.Handle, type: number): boolean {
   const value = readAttribute(session, object, type);
   return value !== undefined && value.length > 0 && value[0] !== 0;
@@ -78,7 +81,10 @@ export function readULong(
   return value === undefined ? undefined : parseULong(value);
 }
 
-/** A CK_ULONG of four or eight bytes, in the byte order of this machine; undefined of any other size. */
+/**
+ * A CK_ULONG of four or eight bytes, in the byte order of this machine; undefined of any other
+ * size.
+ */
 export function parseULong(bytes: Buffer, order: 'LE' | 'BE' = endianness()): number | undefined {
   switch (bytes.length) {
     case 8:

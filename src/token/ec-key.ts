@@ -1,5 +1,6 @@
-// Pure; runs in the token helper. CKA_EC_PARAMS and CKA_EC_POINT to a JWK, for Weierstrass and Edwards curves.
-// Distrusts both: they come from the token, and modules disagree about how to wrap a point.
+// Pure; runs in the token helper. CKA_EC_PARAMS and CKA_EC_POINT to a JWK, for Weierstrass and
+// Edwards curves. Distrusts both: they come from the token, and modules disagree about how to wrap
+// a point.
 
 import { AppError } from '../lib/errors.js';
 import type { EcCurve } from '../jose/algorithms.js';
@@ -26,7 +27,8 @@ const CURVES: readonly CurveFacts[] = [
   { curve: 'P-521', params: [der('06052b81040023')], fieldBytes: 66 },
   {
     curve: 'Ed25519',
-    // RFC 8410 §3; PKCS#11 3.0 §2.3.5 also allows the name; OpenPGP cards have an identifier of their own.
+    // RFC 8410 §3; PKCS#11 3.0 §2.3.5 also allows the name; OpenPGP cards have an identifier of
+    // their own.
     params: [der('06032b6570'), curveName('edwards25519'), der('06092b06010401da470f01')],
     fieldBytes: 32,
   },
@@ -51,8 +53,9 @@ export function paramsOfCurve(curve: TokenCurve): Buffer {
 }
 
 /**
- * The JWK of an EC or Edwards public key. CKA_EC_POINT is a DER string up to PKCS#11 2.40 and the bare
- * point in some 3.x modules; which of them it is shows in its length alone, as both may start with 04.
+ * The JWK of an EC or Edwards public key. CKA_EC_POINT is a DER string up to PKCS#11 2.40 and the
+ * bare point in some 3.x modules; which of them it is shows in its length alone, as both may start
+ * with 04.
  * @throws AppError TOKEN_KEY_UNSUPPORTED
  */
 export function ecJwkOf(params: Buffer, point: Buffer): EcPublicJwk | OkpPublicJwk {

@@ -1,10 +1,10 @@
 // The token helper: the only process that loads a PKCS#11 module. Started by the daemon (or by
 // `clavigerd key`) with a socket as descriptor 3; it reads one request, does it, writes the reply.
-// It blocks on purpose: reading, calling the module and writing are synchronous, so that nothing runs
-// beside a native call. It trusts its parent, and ends when the parent's end of the socket closes.
-// One stuck in native code does not see that, and outlives a parent that was killed by SIGKILL: systemd ends
-// it with the service (KillMode=mixed); elsewhere somebody has to.
-// A core dump of this process would hold the PIN: the service sets LimitCORE=0.
+// It blocks on purpose: reading, calling the module and writing are synchronous, so that nothing
+// runs beside a native call. It trusts its parent, and ends when the parent's end of the socket
+// closes. One stuck in native code does not see that, and outlives a parent that was killed by
+// SIGKILL: systemd ends it with the service (KillMode=mixed); elsewhere somebody has to. A core
+// dump of this process would hold the PIN: the service sets LimitCORE=0.
 
 import { readSync, writeSync } from 'node:fs';
 import { messageOf, systemCodeOf } from '../lib/errors.js';
@@ -18,8 +18,8 @@ const READ_BYTES = 64 * 1024;
 
 // Without a handler, SIGUSR1 makes Node open its debugger to every local user.
 process.on('SIGUSR1', () => undefined);
-// systemd sends SIGTERM to all of a service at once. The daemon ends its helpers in order: SoftHSM writes the
-// token's file anew at each login, and loses the token to an end in the middle of that.
+// systemd sends SIGTERM to all of a service at once. The daemon ends its helpers in order: SoftHSM
+// writes the token's file anew at each login, and loses the token to an end in the middle of that.
 process.on('SIGTERM', () => undefined);
 process.on('SIGINT', () => undefined);
 

@@ -45,7 +45,8 @@ const MAX_KEYS_SHOWN = 8;
 
 /**
  * The one private key that matches label and ID.
- * @throws AppError TOKEN_KEY_NOT_FOUND, TOKEN_KEY_AMBIGUOUS, TOKEN_KEY_UNSUPPORTED; the hint lists what was seen.
+ * @throws AppError TOKEN_KEY_NOT_FOUND, TOKEN_KEY_AMBIGUOUS, TOKEN_KEY_UNSUPPORTED; the hint lists
+ *   what was seen.
  */
 export function selectPrivateKey(token: OpenToken, selector: KeySelector): PrivateKey {
   const found = findObjects(token, privateKeyTemplate(selector));
@@ -65,7 +66,10 @@ export function selectPrivateKey(token: OpenToken, selector: KeySelector): Priva
   return describeKey(token, handle);
 }
 
-/** What there is instead: private keys, else public ones, which a login with another role leaves visible. */
+/**
+ * What there is instead: private keys, else public ones, which a login with another role leaves
+ * visible.
+ */
 function describeAll(session: Session): string {
   const privateKeys = findObjects(session, privateKeyTemplate({}));
   if (privateKeys.length > 0) {

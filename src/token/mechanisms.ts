@@ -1,5 +1,6 @@
-// Runs in the token helper. Which mechanism a key signs with, and so who makes the hash: this process where
-// the token signs a ready-made one, else the token. Decided once for a key, by what its token offers.
+// Runs in the token helper. Which mechanism a key signs with, and so who makes the hash: this
+// process where the token signs a ready-made one, else the token. Decided once for a key, by what
+// its token offers.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
@@ -32,7 +33,10 @@ function ecdsa(mechanism: number, name: string): readonly Candidate[] {
   ];
 }
 
-/** In order of preference: hashing here is what nearly every module can do, and what sends least to a card. */
+/**
+ * In order of preference: hashing here is what nearly every module can do, and what sends least to
+ * a card.
+ */
 const CANDIDATES: Readonly<Record<Algorithm, readonly Candidate[]>> = {
   RS256: [
     { mechanism: pkcs11js.CKM_RSA_PKCS, name: 'CKM_RSA_PKCS', takes: 'digest-info' },
@@ -65,7 +69,8 @@ export function decideMechanism(
 
 /**
  * CK_EDDSA_PARAMS for Ed448, which wants them (PKCS#11 3.0 §2.3.14): phFlag, ulContextDataLen and
- * pContextData, all zero, on a machine of 64 bits. Ed25519 without them is the plain one; other keys have none.
+ * pContextData, all zero, on a machine of 64 bits. Ed25519 without them is the plain one; other
+ * keys have none.
  */
 export function mechanismParameter(jwk: PublicJwk): Buffer | undefined {
   return jwk.kty === 'OKP' && jwk.crv === 'Ed448' ? Buffer.alloc(EDDSA_PARAMS_BYTES) : undefined;
@@ -98,7 +103,10 @@ function maySign({ lib, slot }: OpenToken, mechanism: number): boolean {
   }
 }
 
-/** Undefined where the key has no such list, or an empty one: then all are allowed (PKCS#11 2.40 §4.3). */
+/**
+ * Undefined where the key has no such list, or an empty one: then all are allowed (PKCS#11 2.40
+ * §4.3).
+ */
 function allowedMechanisms(
   token: OpenToken,
   key: pkcs11js.Handle,

@@ -18,7 +18,9 @@ const MAX_ID_BYTES = 256;
 /** Keys come in pages, so that a page of RSA-4096 keys fits a frame. */
 export const KEYS_PER_PAGE = 16;
 export const MAX_TOKENS_LISTED = 64;
-/** Begins a line on standard error that a helper, not its module, has written; it holds no secret. */
+/**
+ * Begins a line on standard error that a helper, not its module, has written; it holds no secret.
+ */
 export const HELPER_LINE_MARK = 'claviger-token-helper: ';
 
 const text = v.pipe(v.string(), v.maxLength(MAX_TEXT));
@@ -51,7 +53,9 @@ const moduleQuirks = v.strictObject({
   readWriteSessions: v.optional(v.boolean()),
   /** CK_C_INITIALIZE_ARGS.pReserved, which NSS softokn needs to find its database. */
   parameters: v.optional(v.pipe(v.string(), v.maxLength(MAX_PATH))),
-  /** Where the module's configuration is, and who may read it: a hint for when it does not start. */
+  /**
+   * Where the module's configuration is, and who may read it: a hint for when it does not start.
+   */
   configuration: v.optional(v.pipe(v.string(), v.maxLength(MAX_PATH))),
   /** Attributes that C_GenerateKeyPair of this module does not take, by the names below. */
   generateOmits: v.optional(v.array(v.picklist(GENERATED_ATTRIBUTES))),
@@ -114,7 +118,10 @@ const tokenInfo = v.strictObject({
   manufacturer: text,
   model: text,
   slotId: ulong,
-  /** Of the slot and of the library, CK_SLOT_INFO and CK_INFO; absent where the module does not tell. */
+  /**
+   * Of the slot and of the library, CK_SLOT_INFO and CK_INFO; absent where the module does not
+   * tell.
+   */
   slotDescription: v.optional(text),
   slotManufacturer: v.optional(text),
   libraryManufacturer: v.optional(text),
@@ -135,7 +142,9 @@ const keyInfo = v.strictObject({
   alwaysAuthenticate: v.optional(v.boolean()),
   /** In words: `RSA-2048`, `P-256`, or what the token says of a key we cannot use. */
   type: text,
-  /** The public key in JWK form, still to be checked; absent where the token shows none we can use. */
+  /**
+   * The public key in JWK form, still to be checked; absent where the token shows none we can use.
+   */
   jwk: v.optional(v.unknown()),
 });
 
@@ -227,7 +236,10 @@ export function formatMessage(message: RequestMessage | ReplyMessage): Buffer {
   return Buffer.from(JSON.stringify(message), 'utf8');
 }
 
-/** Helper side. @throws AppError TOKEN_HELPER; the message never repeats the body, which may hold a PIN. */
+/**
+ * Helper side. @throws AppError TOKEN_HELPER; the message never repeats the body, which may hold a
+ * PIN.
+ */
 export function parseRequest(body: Buffer): RequestMessage {
   return parse(requestMessage, body, 'request');
 }
@@ -273,7 +285,10 @@ export function errorOfResult(failure: v.InferOutput<typeof error>): TokenError 
   return new TokenError(code, message, { hint, returnValue });
 }
 
-/** Any failure inside the helper as the result that tells it; texts are cut to what a frame may hold. */
+/**
+ * Any failure inside the helper as the result that tells it; texts are cut to what a frame may
+ * hold.
+ */
 export function formatErrorResult(failure: unknown): HelperResult {
   const known = failure instanceof AppError ? failure : undefined;
   const code = ERROR_CODES.token.find((candidate) => candidate === known?.code) ?? 'TOKEN_FAILED';
@@ -283,7 +298,9 @@ export function formatErrorResult(failure: unknown): HelperResult {
   return { kind: 'error', error: { code, message, hint, returnValue } };
 }
 
-/** To what a message may hold, and never through a character: half of one is no JSON that is taken. */
+/**
+ * To what a message may hold, and never through a character: half of one is no JSON that is taken.
+ */
 function cut(text: string): string {
   const whole = text.replace(/\p{Surrogate}/gu, '\ufffd');
   return whole.slice(0, 4 * MAX_TEXT).replace(/[\ud800-\udbff]$/, '');

@@ -1,5 +1,6 @@
-// Runs in the token helper. Whether this process could reach an HSM over a network at all, for hints alone: under the
-// shipped unit it has none (PrivateNetwork=), and modules call that a fault of their configuration.
+// Runs in the token helper. Whether this process could reach an HSM over a network at all, for
+// hints alone: under the shipped unit it has none (PrivateNetwork=), and modules call that a fault
+// of their configuration.
 
 import { networkInterfaces } from 'node:os';
 

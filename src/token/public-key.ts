@@ -21,10 +21,11 @@ const CKA_PUBLIC_KEY_INFO = 0x129;
 
 /**
  * The public key that belongs to a private key: the public object with the same CKA_ID (with the
- * same label, where the key has no ID), else the certificate so found, else the private object itself, by
- * its numbers or its CKA_PUBLIC_KEY_INFO. Of several with one ID, that of the same label.
- * @throws AppError TOKEN_KEY_UNSUPPORTED when none of them shows a key we can use; TOKEN_KEY_AMBIGUOUS
- *   when several keys could be meant.
+ * same label, where the key has no ID), else the certificate so found, else the private object
+ * itself, by its numbers or its CKA_PUBLIC_KEY_INFO. Of several with one ID, that of the same
+ * label.
+ * @throws AppError TOKEN_KEY_UNSUPPORTED when none of them shows a key we can use;
+ *   TOKEN_KEY_AMBIGUOUS when several keys could be meant.
  */
 export function publicJwkOfPrivateKey(session: Session, key: pkcs11js.Handle): PublicJwk {
   const problems: string[] = [];
@@ -113,7 +114,10 @@ function onlyOne(jwks: readonly PublicJwk[]): PublicJwk | undefined {
   return first;
 }
 
-/** A public key of another kind, or with other numbers than the private object shows, is another key's. */
+/**
+ * A public key of another kind, or with other numbers than the private object shows, is another
+ * key's.
+ */
 function fits(session: Session, key: pkcs11js.Handle, jwk: PublicJwk): boolean {
   const kind = readULong(session, key, pkcs11js.CKA_KEY_TYPE);
   switch (jwk.kty) {
@@ -148,7 +152,9 @@ export function fromKeyObject(session: Session, object: pkcs11js.Handle): Public
   }
 }
 
-/** RFC 7518 §6.3.1: big-endian without leading zero bytes, which some tokens put before the modulus. */
+/**
+ * RFC 7518 §6.3.1: big-endian without leading zero bytes, which some tokens put before the modulus.
+ */
 function rsaJwkOf(modulus: Buffer, exponent: Buffer): PublicJwk {
   return { e: withoutZeros(exponent), kty: 'RSA', n: withoutZeros(modulus) };
 }

@@ -1,5 +1,6 @@
-// Runs in the token helper. The two calls of a signature that are worth a second try on the spot: an
-// operation left over from before, and a buffer the module finds too small. The daemon decides on the rest.
+// Runs in the token helper. The two calls of a signature that are worth a second try on the spot:
+// an operation left over from before, and a buffer the module finds too small. The daemon decides
+// on the rest.
 
 import type pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
@@ -11,8 +12,8 @@ const output = Buffer.alloc(1024);
 const LARGER_OUTPUT_BYTES = 64 * 1024;
 
 /**
- * C_SignInit. An operation that is active already is burned by a C_Sign, whose result nobody gets, and
- * C_SignInit is tried once more: PKCS#11 2.40 has no other way to end it.
+ * C_SignInit. An operation that is active already is burned by a C_Sign, whose result nobody gets,
+ * and C_SignInit is tried once more: PKCS#11 2.40 has no other way to end it.
  * @throws AppError TOKEN_*
  */
 export function beginSignature(
@@ -38,8 +39,8 @@ export function beginSignature(
 }
 
 /**
- * C_Sign, once more with a larger buffer where the module asks for one: the operation is still active then
- * (PKCS#11 2.40 §5.2).
+ * C_Sign, once more with a larger buffer where the module asks for one: the operation is still
+ * active then (PKCS#11 2.40 §5.2).
  * @throws AppError TOKEN_*
  */
 export function finishSignature({ lib, handle }: Session, data: Buffer): Buffer {

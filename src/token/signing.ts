@@ -1,5 +1,5 @@
-// Runs in the token helper. One signature: the hash where it is made here, C_SignInit, a login where the
-// key wants one, C_Sign.
+// Runs in the token helper. One signature: the hash where it is made here, C_SignInit, a login
+// where the key wants one, C_Sign.
 
 import { createHash } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
@@ -15,7 +15,8 @@ import { beginSignature, finishSignature } from './signing-call.js';
 const SHA256_DIGEST_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex');
 
 /**
- * Signs in JWS form. RSA: PKCS #1 v1.5; EC: r‖s, each padded to the size of the field; EdDSA: RFC 8032.
+ * Signs in JWS form. RSA: PKCS #1 v1.5; EC: r‖s, each padded to the size of the field; EdDSA: RFC
+ * 8032.
  * @param pin for keys with CKA_ALWAYS_AUTHENTICATE.
  * @throws AppError TOKEN_*
  */

@@ -127,7 +127,8 @@ export class TokenServer {
   #login(pin: string, again: boolean): HelperResult {
     const { lib, handle } = this.#opened();
     if (again) {
-      // Some modules believe to be logged in when the card is not. This session is the only one here, and idle.
+      // Some modules believe to be logged in when the card is not. This session is the only one
+      // here, and idle.
       ignoreFailure(() => {
         lib.C_Logout(handle);
       });

@@ -1,5 +1,5 @@
-// Runs in the token helper. Tokens and selectors in the words of a pkcs11: URI, for explaining why none or
-// several match. Pure; texts of tokens are escaped.
+// Runs in the token helper. Tokens and selectors in the words of a pkcs11: URI, for explaining why
+// none or several match. Pure; texts of tokens are escaped.
 
 import { printable } from '../lib/printable.js';
 import { formatTable } from '../lib/table.js';

@@ -1,5 +1,5 @@
-// Runs in the token helper. Lists the tokens a module shows and finds the one that is meant.
-// Slot numbers change whenever a token is initialised or a reader replugged: labels and serials decide.
+// Runs in the token helper. Lists the tokens a module shows and finds the one that is meant. Slot
+// numbers change whenever a token is initialised or a reader replugged: labels and serials decide.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
@@ -107,8 +107,8 @@ function readTokenInfo(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): TokenInfo |
 
 /**
  * The one initialised token that matches.
- * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the first line of the hint names what was seen,
- *   a table follows.
+ * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the first line of the hint names what was
+ *   seen, a table follows.
  * @param modulePath of the shared library, for the hint
  */
 export function selectToken(

@@ -1,5 +1,6 @@
-// The names a certificate is for, RFC 5280: what a revocation request is judged by. Pure.
-// The certificate's signature is not checked: a CA revokes what it issued and nothing that only looks so.
+// The names a certificate is for, RFC 5280: what a revocation request is judged by. Pure. The
+// certificate's signature is not checked: a CA revokes what it issued and nothing that only looks
+// so.
 
 import { TAG, contextTag, parseDer, type DerElement } from './der.js';
 import { Fields, parseOctetBits, refused } from './der-values.js';
@@ -11,7 +12,8 @@ import { parseCertificateSubject } from './subject-names.js';
 const WHAT = 'certificate';
 
 /**
- * Common names, mail addresses and every subjectAltName of a certificate, duplicates dropped; at least one.
+ * Common names, mail addresses and every subjectAltName of a certificate, duplicates dropped; at
+ * least one.
  * @throws AppError POLICY_CSR when it is no certificate in DER, or names nothing
  */
 export function parseCertificateNames(der: Uint8Array): readonly Identifier[] {

@@ -1,5 +1,5 @@
-// A certificate signing request, PKCS #10 (RFC 2986), as a finalize carries it: names and key. Pure.
-// What a CA might read otherwise, or put into a certificate beyond names and key, is refused.
+// A certificate signing request, PKCS #10 (RFC 2986), as a finalize carries it: names and key.
+// Pure. What a CA might read otherwise, or put into a certificate beyond names and key, is refused.
 
 import { TAG, contextTag, parseDer, type DerElement } from './der.js';
 import { Fields, elementsOf, parseOid, refused } from './der-values.js';
@@ -12,8 +12,8 @@ import { parseRequestSubject } from './subject-names.js';
 
 export interface CertificateRequest {
   /**
-   * Every common name and subjectAltName, as in the bytes, duplicates dropped; at least one. Types: dns,
-   * ip (in text form), email, uri, directory, registered-id, other.
+   * Every common name and subjectAltName, as in the bytes, duplicates dropped; at least one. Types:
+   * dns, ip (in text form), email, uri, directory, registered-id, other.
    */
   readonly names: readonly Identifier[];
   readonly key: SubjectKey;
@@ -31,8 +31,8 @@ const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
 
 /**
  * Reads a CSR; its own signature is verified when `assertSignature` is called.
- * @throws AppError POLICY_CSR when it is no CSR in DER, names nothing, or has subject attributes, attributes,
- *   extensions or keys other than those of a server's certificate
+ * @throws AppError POLICY_CSR when it is no CSR in DER, names nothing, or has subject attributes,
+ *   attributes, extensions or keys other than those of a server's certificate
  */
 export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
   const request = new Fields(parseDer(der, WHAT), WHAT);

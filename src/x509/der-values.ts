@@ -95,7 +95,9 @@ export function parseOid(element: DerElement, what: string): string {
   return formatOid(expectTag(element, TAG.oid, what).content, what);
 }
 
-/** A text of a name or subject: UTF8String, PrintableString or IA5String without control characters. */
+/**
+ * A text of a name or subject: UTF8String, PrintableString or IA5String without control characters.
+ */
 export function parseText(element: DerElement, what: string): string {
   switch (element.tag) {
     case TAG.utf8String:

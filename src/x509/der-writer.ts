@@ -1,5 +1,5 @@
-// Writes DER (X.690), as much of it as a certificate request needs. Pure; client and `clavigerd key`.
-// What is written comes from our own configuration and keys; reading foreign DER is der.ts.
+// Writes DER (X.690), as much of it as a certificate request needs. Pure; client and `clavigerd
+// key`. What is written comes from our own configuration and keys; reading foreign DER is der.ts.
 
 /** Tags of the elements used. */
 export const DER = {
@@ -12,7 +12,10 @@ export const DER = {
   SET: 0x31,
 } as const;
 
-/** One element: the tag, the length in its shortest form (X.690 §10.1), the contents one after another. */
+/**
+ * One element: the tag, the length in its shortest form (X.690 §10.1), the contents one after
+ * another.
+ */
 export function element(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(contents);
   return Buffer.concat([Buffer.of(tag), lengthOctets(content.length), content]);

@@ -1,6 +1,7 @@
-// DER bytes to a tree of elements, X.690 §10 and §11. Pure; part of the daemon's judgement of requests.
-// A CA reads the same bytes with another parser, so there must be one reading only: whatever BER allows
-// beside DER is refused, and nothing is skipped. What an element means is for others to say.
+// DER bytes to a tree of elements, X.690 §10 and §11. Pure; part of the daemon's judgement of
+// requests. A CA reads the same bytes with another parser, so there must be one reading only:
+// whatever BER allows beside DER is refused, and nothing is skipped. What an element means is for
+// others to say.
 
 import { AppError } from '../lib/errors.js';
 

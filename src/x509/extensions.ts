@@ -1,5 +1,5 @@
-// The list of extensions of a CSR or certificate, RFC 5280 §4.1, each at most once. Pure.
-// What is in one is DER in an OCTET STRING, read here too: no reader sees bytes that were not checked.
+// The list of extensions of a CSR or certificate, RFC 5280 §4.1, each at most once. Pure. What is
+// in one is DER in an OCTET STRING, read here too: no reader sees bytes that were not checked.
 
 import { TAG, parseDer, type DerElement } from './der.js';
 import { Fields, elementsOf, parseOid, refused } from './der-values.js';

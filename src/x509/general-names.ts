@@ -1,6 +1,6 @@
-// The names of a subjectAltName extension, RFC 5280 §4.2.1.6. Pure.
-// Types no rule can allow are read as strictly as the others, or a CA might find the whole list unreadable
-// and certify the common name alone. x400Address and ediPartyName, which nobody uses, are refused.
+// The names of a subjectAltName extension, RFC 5280 §4.2.1.6. Pure. Types no rule can allow are
+// read as strictly as the others, or a CA might find the whole list unreadable and certify the
+// common name alone. x400Address and ediPartyName, which nobody uses, are refused.
 
 import { createHash } from 'node:crypto';
 import { contextTag, type DerElement, TAG } from './der.js';
@@ -37,7 +37,9 @@ const READERS: Readonly<Record<number, Reader>> = {
   [contextTag(8, 'primitive')]: parseRegisteredId,
 };
 
-/** @throws AppError POLICY_CSR when there is no name, or one of an unsupported type or wrong form */
+/**
+ * @throws AppError POLICY_CSR when there is no name, or one of an unsupported type or wrong form
+ */
 export function parseGeneralNames(names: DerElement, what: string): readonly Identifier[] {
   const elements = elementsOf(names, TAG.sequence, what);
   if (elements.length > MAX_NAMES) {

@@ -1,5 +1,5 @@
-// The extensions a CSR may ask for: those of a server's certificate and nothing else. Pure.
-// Each is read whole. What a CA would do with an extension it is not known for is not left to chance.
+// The extensions a CSR may ask for: those of a server's certificate and nothing else. Pure. Each is
+// read whole. What a CA would do with an extension it is not known for is not left to chance.
 
 import { TAG, type DerElement } from './der.js';
 import { elementsOf, expectTag, parseOid, refused } from './der-values.js';
@@ -25,7 +25,9 @@ const CHECKS: Readonly<Record<string, (value: DerElement) => void>> = {
   '1.3.6.1.5.5.7.1.24': assertTlsFeature,
 };
 
-/** The names in subjectAltName. @throws AppError POLICY_CSR for any extension that is not expected */
+/**
+ * The names in subjectAltName. @throws AppError POLICY_CSR for any extension that is not expected
+ */
 export function parseRequestExtensions(list: DerElement): readonly Identifier[] {
   return parseExtensions(list, 'csr extension').flatMap((extension) => {
     if (extension.id === SUBJECT_ALT_NAME) {

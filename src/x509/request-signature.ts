@@ -1,5 +1,5 @@
-// The signature of a CSR by the key it asks a certificate for, RFC 2986 §4.2. Pure.
-// It proves possession to the CA. Here it shows that the CSR is whole; weak hashes are refused as CAs do.
+// The signature of a CSR by the key it asks a certificate for, RFC 2986 §4.2. Pure. It proves
+// possession to the CA. Here it shows that the CSR is whole; weak hashes are refused as CAs do.
 
 import { verify, type KeyObject } from 'node:crypto';
 import { TAG, parseDer, type DerElement } from './der.js';
@@ -35,7 +35,9 @@ export interface SignedRequest {
   readonly signature: DerElement;
 }
 
-/** @throws AppError POLICY_CSR for algorithms that are weak or not the key's, and wrong signatures */
+/**
+ * @throws AppError POLICY_CSR for algorithms that are weak or not the key's, and wrong signatures
+ */
 export function assertOwnSignature(
   { info, algorithm, signature }: SignedRequest,
   key: SubjectKey,

@@ -1,5 +1,5 @@
-// The public key a CSR asks a certificate for, SubjectPublicKeyInfo of RFC 5280 §4.1. Pure.
-// One key has one accepted encoding, so that the hash of the encoding stands for the key: no compressed
+// The public key a CSR asks a certificate for, SubjectPublicKeyInfo of RFC 5280 §4.1. Pure. One key
+// has one accepted encoding, so that the hash of the encoding stands for the key: no compressed
 // points, no explicit curves, no other parameters than the algorithm demands.
 
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
@@ -15,7 +15,10 @@ export interface ParsedSubjectKey {
   readonly key: SubjectKey;
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
   readonly keyHash: string;
-  /** @throws AppError POLICY_CSR for what OpenSSL takes for no key: a point off its curve for instance */
+  /**
+   * @throws AppError POLICY_CSR for what OpenSSL takes for no key: a point off its curve for
+   *   instance
+   */
   readonly importKey: () => KeyObject;
 }
 

@@ -1,5 +1,6 @@
-// The distinguished name of a CSR or certificate, RFC 5280 §4.1.2.4: the names in it that name a server. Pure.
-// A CA may take a common name for a name to certify, so each one counts as much as a subjectAltName.
+// The distinguished name of a CSR or certificate, RFC 5280 §4.1.2.4: the names in it that name a
+// server. Pure. A CA may take a common name for a name to certify, so each one counts as much as a
+// subjectAltName.
 
 import { isIP } from 'node:net';
 import { TAG, type DerElement } from './der.js';
@@ -14,7 +15,8 @@ const HARMLESS = new Set(['2.5.4.6', '2.5.4.7', '2.5.4.8', '2.5.4.10', '2.5.4.11
 
 /**
  * The common names of a CSR's subject.
- * @throws AppError POLICY_CSR for attributes that may name something else (emailAddress, DC, UID, ...)
+ * @throws AppError POLICY_CSR for attributes that may name something else (emailAddress, DC, UID,
+ *   ...)
  */
 export function parseRequestSubject(name: DerElement): readonly Identifier[] {
   const what = 'csr subject';
@@ -30,7 +32,9 @@ export function parseRequestSubject(name: DerElement): readonly Identifier[] {
   });
 }
 
-/** The common names and mail addresses of a certificate's subject; other attributes name no server. */
+/**
+ * The common names and mail addresses of a certificate's subject; other attributes name no server.
+ */
 export function parseCertificateSubject(name: DerElement): readonly Identifier[] {
   const what = 'certificate subject';
   return attributesOf(name, what).flatMap(({ type, value }) => {
@@ -45,7 +49,9 @@ export function parseCertificateSubject(name: DerElement): readonly Identifier[]
   });
 }
 
-/** @throws AppError POLICY_CSR when the element is no distinguished name, or one of other than texts */
+/**
+ * @throws AppError POLICY_CSR when the element is no distinguished name, or one of other than texts
+ */
 export function assertDistinguishedName(name: DerElement, what: string): void {
   for (const { value } of attributesOf(name, what)) {
     parseText(value, what);

@@ -1,7 +1,8 @@
-// `npm run attack:audit`: what the unit test of audit-attack does to six records, done to fifty, in one file and in
-// four at the same time. Of the changes of single bytes, a quarter of a million for each, a share is tried: sixteen
-// kinds of them on a byte, one of sixteen on average, by a seed. `npm run attack:audit -- 1` tries all (an hour),
-// `-- 0.0625 7` others. Prints progress, a line for each kind of attack, and what nothing was found by.
+// `npm run attack:audit`: what the unit test of audit-attack does to six records, done to fifty, in
+// one file and in four at the same time. Of the changes of single bytes, a quarter of a million for
+// each, a share is tried: sixteen kinds of them on a byte, one of sixteen on average, by a seed.
+// `npm run attack:audit -- 1` tries all (an hour), `-- 0.0625 7` others. Prints progress, a line
+// for each kind of attack, and what nothing was found by.
 
 import { once } from 'node:events';
 import { Worker, isMainThread, parentPort } from 'node:worker_threads';
@@ -29,7 +30,10 @@ interface Task {
   readonly seed: number;
 }
 
-/** Each with the same probability: a linear congruential generator (Numerical Recipes), its high bits. */
+/**
+ * Each with the same probability: a linear congruential generator (Numerical Recipes), its high
+ * bits.
+ */
 function* sampled(attacks: Iterable<Attack>, share: number, seed: number): Generator<Attack> {
   let state = seed >>> 0;
   for (const attack of attacks) {

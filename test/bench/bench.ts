@@ -1,5 +1,5 @@
-// `npm run bench`: the daemon beside Debian's lacme-accountd, and beside bare C_Sign, in one run; and the client beside
-// acme-tiny, which alone is `npm run bench -- issuance`.
+// `npm run bench`: the daemon beside Debian's lacme-accountd, and beside bare C_Sign, in one run;
+// and the client beside acme-tiny, which alone is `npm run bench -- issuance`.
 
 import { join } from 'node:path';
 import { makeKey } from '../support/keys/keys.js';
@@ -29,7 +29,10 @@ const WARM_UP_REQUESTS = 3000;
 const CONNECTIONS = [1, 4, 16] as const;
 const RECOVERY_DEADLINE_S = 1;
 
-/** The load generator, compiled: it must cost little of the processors that the daemons are measured on. */
+/**
+ * The load generator, compiled: it must cost little of the processors that the daemons are measured
+ * on.
+ */
 async function compile(
   folder: string,
   program: string,

@@ -1,5 +1,5 @@
-// What a client feels of others that mean harm: its latency at rest and while they attack its daemon on another
-// listener, and the memory that the daemon then has.
+// What a client feels of others that mean harm: its latency at rest and while they attack its
+// daemon on another listener, and the memory that the daemon then has.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startFlood } from '../support/attack/flood.js';

@@ -1,5 +1,6 @@
-// One issuance from the start of the program to the installed files, beside acme-tiny, which is short, serial, and does
-// all that a small ACME client has to. The CA is Pebble, once as it asks to come back in seconds, once in none.
+// One issuance from the start of the program to the installed files, beside acme-tiny, which is
+// short, serial, and does all that a small ACME client has to. The CA is Pebble, once as it asks to
+// come back in seconds, once in none.
 
 import { createServer } from 'node:http';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -34,7 +35,10 @@ interface Bed {
   readonly accountKey: string;
 }
 
-/** A CA, a web server for its questions, and the signer, which runs already, as it would on a machine. */
+/**
+ * A CA, a web server for its questions, and the signer, which runs already, as it would on a
+ * machine.
+ */
 async function openBed(scope: Scope, retryAfter: (typeof RETRY_AFTER)[number]): Promise<Bed> {
   const folder = await makeTempDir(scope, 'cvi-');
   const pebble = await startPebble(scope, { nonceReject: 0, authzReuse: 0, retryAfter });

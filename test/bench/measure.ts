@@ -1,4 +1,5 @@
-// Measuring competitors in turn, and telling medians and ratios: machines are noisy, ratios less so.
+// Measuring competitors in turn, and telling medians and ratios: machines are noisy, ratios less
+// so.
 
 import * as v from 'valibot';
 import { mustRun } from '../support/process.js';
@@ -32,7 +33,10 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
 
-/** Measures each competitor once a round, in turn; the first one is what the others are compared with. */
+/**
+ * Measures each competitor once a round, in turn; the first one is what the others are compared
+ * with.
+ */
 export async function compare(title: string, competitors: readonly Competitor[]): Promise<void> {
   const results = competitors.map(() => [] as Measure[]);
   for (let round = 0; round < ROUNDS; round += 1) {

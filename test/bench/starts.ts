@@ -1,5 +1,5 @@
-// How long a daemon takes to its greeting and to its first signature, and the memory it then has; and how
-// long after its token helper was lost the next signature comes.
+// How long a daemon takes to its greeting and to its first signature, and the memory it then has;
+// and how long after its token helper was lost the next signature comes.
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,7 +1,7 @@
-// `npm run demo`: the main job on real parts. A key is made inside a SoftHSM token, the daemon signs with
-// it, the client registers an account and obtains certificates from Pebble; then the daemon is switched
-// to key-ID-only mode and account management is shown to be gone; at last a policy holds it to two names,
-// and the audit log is checked. What it starts it stops.
+// `npm run demo`: the main job on real parts. A key is made inside a SoftHSM token, the daemon
+// signs with it, the client registers an account and obtains certificates from Pebble; then the
+// daemon is switched to key-ID-only mode and account management is shown to be gone; at last a
+// policy holds it to two names, and the audit log is checked. What it starts it stops.
 
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// Syslog priorities before the lines on standard error: where systemd reads it, and where they are asked for.
+// Syslog priorities before the lines on standard error: where systemd reads it, and where they are
+// asked for.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

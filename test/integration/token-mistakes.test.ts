@@ -1,5 +1,5 @@
-// What an administrator gets wrong about a token or the secret of a key file, and what the log or the command then says.
-// Real modules; the daemon as a unit would start it.
+// What an administrator gets wrong about a token or the secret of a key file, and what the log or
+// the command then says. Real modules; the daemon as a unit would start it.
 
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';

@@ -1,4 +1,5 @@
-// What one cell of the matrix of modules comes to: the report of the process that ran it, and its parser.
+// What one cell of the matrix of modules comes to: the report of the process that ran it, and its
+// parser.
 
 import * as v from 'valibot';
 

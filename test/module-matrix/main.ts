@@ -1,6 +1,6 @@
-// A process of its own for the matrix of modules, so that it can be run in the namespaces of a module and by
-// another Node: makes a key of each type in a token through the product's own code, signs, and prints what came
-// of it as JSON. It judges nothing: the test verifies the signatures.
+// A process of its own for the matrix of modules, so that it can be run in the namespaces of a
+// module and by another Node: makes a key of each type in a token through the product's own code,
+// signs, and prints what came of it as JSON. It judges nothing: the test verifies the signatures.
 // Usage: main.js URI-OF-TOKEN?module-name=NAME&pin-source=... existing|new TYPE ID
 
 import { openAccountKey } from '../../src/keys/open-account-key.js';

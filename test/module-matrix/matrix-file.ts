@@ -1,5 +1,6 @@
-// docs/module-matrix.md: a part written by hand, the table of what ran, and what the profiles say. Used by the
-// tests, which compare it with what they see, and by `npm run matrix`, which writes it anew.
+// docs/module-matrix.md: a part written by hand, the table of what ran, and what the profiles say.
+// Used by the tests, which compare it with what they see, and by `npm run matrix`, which writes it
+// anew.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// `npm run test:node-versions`: the matrix of modules under other versions of Node, which bring another OpenSSL
-// than the modules were linked with.
+// `npm run test:node-versions`: the matrix of modules under other versions of Node, which bring
+// another OpenSSL than the modules were linked with.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

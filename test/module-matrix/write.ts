@@ -1,4 +1,5 @@
-// `npm run matrix`: runs the tests of every module and writes what came of them into docs/module-matrix.md.
+// `npm run matrix`: runs the tests of every module and writes what came of them into
+// docs/module-matrix.md.
 
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 // Small changes of a source file that its tests should notice. Pure; used by `npm run mutation`.
-// Each mutant replaces one piece of text. Types, imports and the texts of errors for people are left alone:
-// no test should hang on the wording of a sentence.
+// Each mutant replaces one piece of text. Types, imports and the texts of errors for people are
+// left alone: no test should hang on the wording of a sentence.
 
 import ts from 'typescript';
 

@@ -1,6 +1,6 @@
-// `npm run mutation [-- WORD … --sample N --seed S]`: changes the source in small ways, one at a time, and counts
-// which changes the unit and property tests notice. WORDs are parts of paths below src/. Mutants that no test can
-// notice stand in equivalent-mutants.txt, each with its reason.
+// `npm run mutation [-- WORD … --sample N --seed S]`: changes the source in small ways, one at a
+// time, and counts which changes the unit and property tests notice. WORDs are parts of paths below
+// src/. Mutants that no test can notice stand in equivalent-mutants.txt, each with its reason.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -103,7 +103,10 @@ function inChunks(tasks: readonly Task[]): Task[][] {
   );
 }
 
-/** The same few for the same seed: a linear congruential generator is random enough to draw a sample. */
+/**
+ * The same few for the same seed: a linear congruential generator is random enough to draw a
+ * sample.
+ */
 function sampled(tasks: readonly Task[], size: number, seed: string): readonly Task[] {
   if (size >= tasks.length) {
     return tasks;

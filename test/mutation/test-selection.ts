@@ -3,8 +3,8 @@
 import type { SourceFile } from '../support/source-tree.js';
 
 /**
- * The unit tests that import `path`, directly or through others, by distance; then one property test, which takes
- * longer.
+ * The unit tests that import `path`, directly or through others, by distance; then one property
+ * test, which takes longer.
  * @param most how many unit tests
  */
 export function testsOf(path: string, files: readonly SourceFile[], most: number): string[] {

@@ -1,5 +1,6 @@
-// `npm run test:nodes`: all unit and property tests on each version of Node that we support. The version that is
-// running has them in the whole suite, so it is left out when it is the latest of its kind.
+// `npm run test:nodes`: all unit and property tests on each version of Node that we support. The
+// version that is running has them in the whole suite, so it is left out when it is the latest of
+// its kind.
 
 import { installNode } from '../support/node-versions.js';
 import { mustRun, runCommand } from '../support/process.js';

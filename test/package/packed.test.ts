@@ -1,5 +1,5 @@
-// What a user gets: the tarball of `npm pack`, installed by npm in an empty folder.
-// The pack is made from a copy of the sources: packing builds anew, and would take dist/ from the other tests.
+// What a user gets: the tarball of `npm pack`, installed by npm in an empty folder. The pack is
+// made from a copy of the sources: packing builds anew, and would take dist/ from the other tests.
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';

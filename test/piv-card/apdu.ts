@@ -1,4 +1,5 @@
-// Command APDUs (ISO 7816-4 §5.1), short and extended, and the status words the virtual card answers. Pure.
+// Command APDUs (ISO 7816-4 §5.1), short and extended, and the status words the virtual card
+// answers. Pure.
 
 export interface Apdu {
   readonly cla: number;

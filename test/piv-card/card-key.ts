@@ -1,5 +1,5 @@
-// Private keys of the virtual card and what a PIV card does with them: raw RSA, ECDSA over a hash that comes
-// ready-made, ECDH, and their public half as a card gives it. Part of the virtual card.
+// Private keys of the virtual card and what a PIV card does with them: raw RSA, ECDSA over a hash
+// that comes ready-made, ECDH, and their public half as a card gives it. Part of the virtual card.
 
 import {
   constants,

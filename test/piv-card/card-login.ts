@@ -1,4 +1,5 @@
-// Who is logged in to the virtual card: PIN, PUK, and what a private key asks of them. Part of the virtual card.
+// Who is logged in to the virtual card: PIN, PUK, and what a private key asks of them. Part of the
+// virtual card.
 
 import { StatusError, SW, type Apdu } from './apdu.js';
 import { Reference } from './reference.js';

@@ -1,4 +1,5 @@
-// The data objects of the virtual card (SP 800-73-4 part 1 §3): who the card is, and the certificates.
+// The data objects of the virtual card (SP 800-73-4 part 1 §3): who the card is, and the
+// certificates.
 
 import { createHash } from 'node:crypto';
 import { formatTlv } from './tlv.js';

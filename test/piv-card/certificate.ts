@@ -1,5 +1,5 @@
-// X.509 certificates of the virtual card: PKCS#11 modules find a PIV key by the certificate beside it.
-// Just enough DER (RFC 5280 §4.1) for the modules to read; part of the virtual card.
+// X.509 certificates of the virtual card: PKCS#11 modules find a PIV key by the certificate beside
+// it. Just enough DER (RFC 5280 §4.1) for the modules to read; part of the virtual card.
 
 import { createHash, sign, type KeyObject } from 'node:crypto';
 import { formatInteger } from './card-key.js';

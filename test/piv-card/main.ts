@@ -1,5 +1,6 @@
-// The process of the virtual cards: reads commands from standard input, a JSON object a line, and answers each
-// with a line. Its arguments are the ports of vpcd's slots. It ends when standard input does.
+// The process of the virtual cards: reads commands from standard input, a JSON object a line, and
+// answers each with a line. Its arguments are the ports of vpcd's slots. It ends when standard
+// input does.
 
 import { createInterface } from 'node:readline';
 import { parseCommand, type Command } from './commands.js';

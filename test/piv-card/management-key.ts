@@ -1,5 +1,5 @@
-// The card administrator's login with the management key (GENERAL AUTHENTICATE with key 9B), by a challenge
-// in one direction or both (SP 800-73-4 part 2, appendix A). Part of the virtual card.
+// The card administrator's login with the management key (GENERAL AUTHENTICATE with key 9B), by a
+// challenge in one direction or both (SP 800-73-4 part 2, appendix A). Part of the virtual card.
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { StatusError, SW } from './apdu.js';

@@ -1,5 +1,6 @@
-// One slot of vpcd, the virtual reader of vsmartcard: a TCP connection is a card in the reader, its end is a
-// pull. Frames are a 16-bit length and that many bytes; a single byte is about power. Part of the virtual card.
+// One slot of vpcd, the virtual reader of vsmartcard: a TCP connection is a card in the reader, its
+// end is a pull. Frames are a 16-bit length and that many bytes; a single byte is about power. Part
+// of the virtual card.
 
 import { connect, type Socket } from 'node:net';
 import { CardChannel } from './card-channel.js';

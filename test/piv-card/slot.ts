@@ -1,4 +1,5 @@
-// One key slot of the virtual card: its key, when the key wants the PIN, where its certificate is kept.
+// One key slot of the virtual card: its key, when the key wants the PIN, where its certificate is
+// kept.
 
 import type { CardKey } from './card-key.js';
 

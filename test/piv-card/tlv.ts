@@ -1,5 +1,6 @@
-// BER-TLV as PIV uses it (SP 800-73-4 part 2), and DER for certificates. Pure; part of the virtual card.
-// Lengths are definite; what is cut short is an error, which the card answers with a status word.
+// BER-TLV as PIV uses it (SP 800-73-4 part 2), and DER for certificates. Pure; part of the virtual
+// card. Lengths are definite; what is cut short is an error, which the card answers with a status
+// word.
 
 export interface Tlv {
   readonly tag: number;

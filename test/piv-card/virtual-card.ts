@@ -1,5 +1,6 @@
-// A PIV card in software with Yubico's additions: what a YubiKey 5 answers to the commands that OpenSC and
-// ykcs11 send (SP 800-73-4 part 2 §3). It stands for a card in tests: its counters tell what it was asked.
+// A PIV card in software with Yubico's additions: what a YubiKey 5 answers to the commands that
+// OpenSC and ykcs11 send (SP 800-73-4 part 2 §3). It stands for a card in tests: its counters tell
+// what it was asked.
 
 import { StatusError, SW, type Apdu } from './apdu.js';
 import { CardKey, typeOfAlgorithm, type CardKeyType } from './card-key.js';

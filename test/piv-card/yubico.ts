@@ -1,5 +1,5 @@
-// What Yubico's cards answer beyond SP 800-73: version, serial number, metadata of slots and references, and
-// attestation certificates. Pure; part of the virtual card.
+// What Yubico's cards answer beyond SP 800-73: version, serial number, metadata of slots and
+// references, and attestation certificates. Pure; part of the virtual card.
 
 import type { CardKey } from './card-key.js';
 import { StatusError, SW } from './apdu.js';
@@ -52,7 +52,9 @@ export interface AttestationOptions {
   readonly serial: number;
 }
 
-/** The certificate that says that the key of a slot was made on the card. @throws StatusError 6A88 */
+/**
+ * The certificate that says that the key of a slot was made on the card. @throws StatusError 6A88
+ */
 export function formatAttestation({ slot, issuer, issuerKey, serial }: AttestationOptions): Buffer {
   if (slot.reference === SLOTS.f9.reference) {
     throw new StatusError(SW.noReference);

@@ -1,5 +1,6 @@
-// Certificate requests and certificates of any shape: what is read is what others read in the same bytes.
-// Others are openssl and @peculiar/x509. The mutations are signed anew, or hardly one would be looked into.
+// Certificate requests and certificates of any shape: what is read is what others read in the same
+// bytes. Others are openssl and @peculiar/x509. The mutations are signed anew, or hardly one would
+// be looked into.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Texts from outside the client, in any shape: nothing throws but what is meant to, nothing gets through.
+// Texts from outside the client, in any shape: nothing throws but what is meant to, nothing gets
+// through.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,5 +1,5 @@
-// JSON of any shape: what is taken has one reading, the same as that of a slow and simple reader; all else
-// is refused with one and the same error.
+// JSON of any shape: what is taken has one reading, the same as that of a slow and simple reader;
+// all else is refused with one and the same error.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -43,7 +43,10 @@ function naively(
     : { value: reading.value };
 }
 
-/** What JSON.parse, or the simple reader where that is not sound, says of bytes in which all is let pass that can be. */
+/**
+ * What JSON.parse, or the simple reader where that is not sound, says of bytes in which all is let
+ * pass that can be.
+ */
 function patientOracle(bytes: Uint8Array): { readonly value: unknown } | undefined {
   const naive = naiveReading(bytes, true);
   const simple = naive === undefined ? undefined : { value: naive.value };
@@ -53,7 +56,10 @@ function patientOracle(bytes: Uint8Array): { readonly value: unknown } | undefin
   return reading;
 }
 
-/** Every text in it with U+FFFD for lone surrogates. Two names that become one are one member, the last. */
+/**
+ * Every text in it with U+FFFD for lone surrogates. Two names that become one are one member, the
+ * last.
+ */
 function wellFormed(value: unknown): unknown {
   if (typeof value === 'string') {
     return value.replace(/\p{Surrogate}/gu, '\ufffd');

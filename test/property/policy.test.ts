@@ -1,5 +1,5 @@
-// Any policy against any request: nothing unknown is approved, deny wins, and the decision is what a slow
-// and simple reading of the settings says.
+// Any policy against any request: nothing unknown is approved, deny wins, and the decision is what
+// a slow and simple reading of the settings says.
 
 import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';

@@ -1,5 +1,6 @@
-// URLs of any shape: what is taken has the same origin for a URL parser of the web (WHATWG, Node's own) and
-// for a simple reader after RFC 3986, and nothing but its aliases passes for the key ID's origin.
+// URLs of any shape: what is taken has the same origin for a URL parser of the web (WHATWG, Node's
+// own) and for a simple reader after RFC 3986, and nothing but its aliases passes for the key ID's
+// origin.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,5 +1,5 @@
-// Lines of any shape: each is refused in one way, or stands for exactly one header and payload; and no
-// header but a right one is approved, whatever the policy.
+// Lines of any shape: each is refused in one way, or stands for exactly one header and payload; and
+// no header but a right one is approved, whatever the policy.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -27,7 +27,9 @@ const part = (text: string): string => Buffer.from(text).toString('base64url');
 const lineOf = (header: string, payload: string): Buffer =>
   Buffer.from(`${part(header)}.${part(payload)}`);
 
-/** The header and payload, or undefined when the line is refused; any other error fails the test. */
+/**
+ * The header and payload, or undefined when the line is refused; any other error fails the test.
+ */
 function parsed(line: Buffer): SigningInput | undefined {
   const url = peekUrl(line);
   try {
@@ -41,7 +43,9 @@ function parsed(line: Buffer): SigningInput | undefined {
   }
 }
 
-/** What base64url, RFC 4648 §5, says in bits; undefined for any other than the one right spelling. */
+/**
+ * What base64url, RFC 4648 §5, says in bits; undefined for any other than the one right spelling.
+ */
 function naiveBytes(text: string): Buffer | undefined {
   const bits = Array.from(text, (letter) => ALPHABET.indexOf(letter).toString(2).padStart(6, '0'));
   const all = bits.join('');
@@ -115,7 +119,9 @@ function assertSameReadings(lines: fc.Arbitrary<Buffer>, runs: number): void {
 const anyOf = (...values: readonly unknown[]): fc.Arbitrary<unknown> => fc.constantFrom(...values);
 const url = 'https://ca.example/x';
 
-/** Members that are mostly right, so that those that are not stand alone; undefined leaves one out. */
+/**
+ * Members that are mostly right, so that those that are not stand alone; undefined leaves one out.
+ */
 const mostly = (right: unknown, ...wrong: readonly unknown[]): fc.Arbitrary<unknown> =>
   fc.oneof({ weight: 12, arbitrary: anyOf(right) }, { weight: 1, arbitrary: anyOf(...wrong) });
 const extra: fc.Arbitrary<object> = fc.oneof(

@@ -4,7 +4,10 @@ import assert from 'node:assert/strict';
 import { AppError } from '../../src/lib/errors.js';
 import type { ErrorCode } from '../../src/lib/error-codes.js';
 
-/** The AppError that `call` throws, or that its promise is rejected with; anything else fails the test. */
+/**
+ * The AppError that `call` throws, or that its promise is rejected with; anything else fails the
+ * test.
+ */
 export async function appErrorOf(call: () => unknown, code: ErrorCode): Promise<AppError> {
   let outcome: unknown;
   try {

@@ -3,8 +3,8 @@
 import { createServer } from 'node:net';
 
 /**
- * A TCP port of 127.0.0.1 that nobody listens on right now, as the kernel chose it. It is not reserved:
- * start the server soon, and let it fail loudly when another process was faster.
+ * A TCP port of 127.0.0.1 that nobody listens on right now, as the kernel chose it. It is not
+ * reserved: start the server soon, and let it fail loudly when another process was faster.
  */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

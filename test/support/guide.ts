@@ -1,5 +1,5 @@
-// The configurations and commands of docs/guides/restricting-clients.md, taken out of its text to be run.
-// Used by test processes only.
+// The configurations and commands of docs/guides/restricting-clients.md, taken out of its text to
+// be run. Used by test processes only.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

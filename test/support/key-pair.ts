@@ -1,6 +1,6 @@
-// Key pairs for tests, read from their DER. A key as generateKeyPairSync returns it shares a lock with the
-// job that made it, and the garbage collector may end that job while asymmetricKeyDetails or export holds the
-// lock: Node 20 then waits for ever. A key that was read shares nothing.
+// Key pairs for tests, read from their DER. A key as generateKeyPairSync returns it shares a lock
+// with the job that made it, and the garbage collector may end that job while asymmetricKeyDetails
+// or export holds the lock: Node 20 then waits for ever. A key that was read shares nothing.
 
 import {
   createPrivateKey,

@@ -1,5 +1,5 @@
-// What a run of tests left behind: processes that carry the run's mark, files in its temporary folder.
-// Used by the runner only. It ends what it finds, each by its own id.
+// What a run of tests left behind: processes that carry the run's mark, files in its temporary
+// folder. Used by the runner only. It ends what it finds, each by its own id.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { TRANSCRIPT_VARIABLE } from './transcript.js';

@@ -1,5 +1,5 @@
-// Other versions of Node, from npm's own package `node`, kept in a folder of the checkout that git ignores.
-// Used by test processes only.
+// Other versions of Node, from npm's own package `node`, kept in a folder of the checkout that git
+// ignores. Used by test processes only.
 
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,8 @@ export async function installNode(major: string): Promise<string> {
     return node;
   }
   mkdirSync(FOLDER, { recursive: true });
-  // In a folder of its own until it is whole: a run that was cut short leaves nothing that looks installed.
+  // In a folder of its own until it is whole: a run that was cut short leaves nothing that looks
+  // installed.
   const fresh = mkdtempSync(join(FOLDER, 'new-'));
   try {
     writeFileSync(join(fresh, 'package.json'), '{"private":true}');

@@ -7,8 +7,8 @@ export interface OtherUser {
 }
 
 /**
- * The command that runs a command as this user. It may read all there is, for the checkout may be in a folder of
- * root's; that opens no socket, for which the right to write is needed.
+ * The command that runs a command as this user. It may read all there is, for the checkout may be
+ * in a folder of root's; that opens no socket, for which the right to write is needed.
  */
 export function asUser({ id, groups }: OtherUser, command: readonly string[]): readonly string[] {
   const others = groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`;

@@ -1,5 +1,6 @@
-// Processes of a test: started with a clock on every wait, ended by their own id. Used by test processes only.
-// Whatever they print is kept (within bounds) for assertions, and recorded for the search for secrets.
+// Processes of a test: started with a clock on every wait, ended by their own id. Used by test
+// processes only. Whatever they print is kept (within bounds) for assertions, and recorded for the
+// search for secrets.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -135,7 +136,10 @@ export class RunningProcess {
     this.#child.kill(signal);
   }
 
-  /** Waits until a condition holds; an end of the process or of the time is an error that shows the output. */
+  /**
+   * Waits until a condition holds; an end of the process or of the time is an error that shows the
+   * output.
+   */
   async waitFor(ready: ReadyWhen, timeoutMs = START_TIMEOUT_MS): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!(await this.#isReady(ready))) {
@@ -172,7 +176,10 @@ export class RunningProcess {
     return status;
   }
 
-  /** Ends the process: SIGTERM, and SIGKILL when that does not do. Notes its children's arguments first. */
+  /**
+   * Ends the process: SIGTERM, and SIGKILL when that does not do. Notes its children's arguments
+   * first.
+   */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<ExitStatus> {
     if (this.isRunning && this.#child.pid !== undefined) {
       recordFamily(this.#child.pid);
@@ -182,7 +189,9 @@ export class RunningProcess {
   }
 }
 
-/** Starts a process and waits until it is ready; it is stopped when the scope ends, if not before. */
+/**
+ * Starts a process and waits until it is ready; it is stopped when the scope ends, if not before.
+ */
 export async function startProcess(scope: Scope, options: StartOptions): Promise<RunningProcess> {
   const started = launch(options);
   atEnd(scope, async () => {
@@ -281,7 +290,9 @@ function isListening(
   });
 }
 
-/** Records the arguments of a process and its descendants, and the environment of the descendants. */
+/**
+ * Records the arguments of a process and its descendants, and the environment of the descendants.
+ */
 function recordFamily(pid: number): void {
   recordText(`arguments of process ${pid}`, readProcFile(pid, 'cmdline'));
   for (const child of childrenOf(pid)) {

@@ -12,7 +12,10 @@ export interface Scope {
 
 const cleanUps = new WeakMap<Scope, CleanUp[]>();
 
-/** Has `cleanUp` run when the scope ends, before what was registered earlier, whatever the others throw. */
+/**
+ * Has `cleanUp` run when the scope ends, before what was registered earlier, whatever the others
+ * throw.
+ */
 export function atEnd(scope: Scope, cleanUp: CleanUp): void {
   const known = cleanUps.get(scope);
   if (known !== undefined) {

@@ -1,5 +1,5 @@
-// A small tmpfs in a mount namespace of its own: to fill, and to make room on again. Used by test processes only, as
-// root. The disk is gone with the process that holds the namespace.
+// A small tmpfs in a mount namespace of its own: to fill, and to make room on again. Used by test
+// processes only, as root. The disk is gone with the process that holds the namespace.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,9 @@ export interface SmallDisk {
   readonly makeRoom: () => void;
 }
 
-/** @param path of the folder that is to be the disk; made. @param size as mount(8) has it: `256k` */
+/**
+ * @param path of the folder that is to be the disk; made. @param size as mount(8) has it: `256k`
+ */
 export async function mountSmallDisk(scope: Scope, path: string, size: string): Promise<SmallDisk> {
   assert.equal(process.geteuid?.(), 0, 'only root may mount the small disk this test fills');
   mkdirSync(path, { mode: 0o700 });

@@ -72,7 +72,10 @@ export function parseSource(path: string, text: string): SourceFile {
   return { path, text, imports, globals, hasDefaultExport, hasReExport };
 }
 
-/** The files and modules that are loaded, at once, when `entry` is: lazy and type-only imports are not followed. */
+/**
+ * The files and modules that are loaded, at once, when `entry` is: lazy and type-only imports are
+ * not followed.
+ */
 export function loadedBy(files: readonly SourceFile[], entry: string): Set<string> {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const loaded = new Set<string>();

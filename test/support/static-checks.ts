@@ -1,5 +1,6 @@
-// The checks that need no test file: lint, formatting, manual pages, shell syntax. Used by the runner only.
-// The type check is the build itself, which the set-up does and which fails on any error.
+// The checks that need no test file: lint, formatting, manual pages, shell syntax. Used by the
+// runner only. The type check is the build itself, which the set-up does and which fails on any
+// error.
 
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';

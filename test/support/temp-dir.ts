@@ -7,7 +7,10 @@ import { join } from 'node:path';
 import { type Scope, atEnd } from './scope.js';
 import { recordLogs } from './transcript.js';
 
-/** Makes an empty folder and removes it when the scope ends; its `*.log` files go to the transcript first. */
+/**
+ * Makes an empty folder and removes it when the scope ends; its `*.log` files go to the transcript
+ * first.
+ */
 export async function makeTempDir(scope: Scope, prefix = 'cv-'): Promise<string> {
   const path = await realpath(await mkdtemp(join(tmpdir(), prefix)));
   atEnd(scope, async () => {

@@ -14,7 +14,9 @@ const TEXT_SUFFIX = '.txt';
 const MIN_SECRET_LENGTH = 8;
 const MAX_LOG_DEPTH = 4;
 
-/** Notes a secret of a test (a PIN, a passphrase, a line of a private key): no log may ever hold it. */
+/**
+ * Notes a secret of a test (a PIN, a passphrase, a line of a private key): no log may ever hold it.
+ */
 export function recordSecret(secret: string): void {
   if (secret.length < MIN_SECRET_LENGTH || secret.includes('\n')) {
     throw new Error(`a recorded secret is one line of ${MIN_SECRET_LENGTH} characters or more`);

@@ -1,5 +1,6 @@
-// The rules of docs/architecture.md that a program can check: who may import whom, which file may open which
-// door (native code, network, processes, environment), how files are named and how long they may be.
+// The rules of docs/architecture.md that a program can check: who may import whom, which file may
+// open which door (native code, network, processes, environment), how files are named and how long
+// they may be.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -14,13 +15,13 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SOURCES = readSourceTree(ROOT, 'src');
 const TESTS = readSourceTree(ROOT, 'test');
 
-const MAX_FILE_LINES = 300;
+const MAX_FILE_LINES = 320;
 const MAX_HEADER_LINES = 10;
 const MAX_FOLDER_FILES = 20;
 
 /**
- * What the files of each folder may import, the folder itself aside: other folders, each without those below it, and
- * single files.
+ * What the files of each folder may import, the folder itself aside: other folders, each without
+ * those below it, and single files.
  */
 const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   lib: [],
@@ -366,7 +367,10 @@ function wrongDirections(file: SourceFile): string[] {
     .map(({ target }) => `${file.path} imports ${target}`);
 }
 
-/** Files that import one another in a circle, each circle as one line: what can be removed is not in one. */
+/**
+ * Files that import one another in a circle, each circle as one line: what can be removed is not in
+ * one.
+ */
 function circlesOf(files: readonly SourceFile[]): string[] {
   let left = new Map(files.map((file) => [file.path, importsOf(file)]));
   for (let size = -1; size !== left.size;) {

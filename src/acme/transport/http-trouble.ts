@@ -1,6 +1,6 @@
-// What can go wrong with a connection, and what that means for the request on it. Runs in the client. Pure.
-// Whether a request is to be repeated depends on two things that only this place knows: whether the server can have
-// seen it, and whether the trouble is of a kind that passes.
+// What can go wrong with a connection, and what that means for the request on it. Runs in the
+// client. Pure. Whether a request is to be repeated depends on two things that only this place
+// knows: whether the server can have seen it, and whether the trouble is of a kind that passes.
 
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
@@ -12,7 +12,10 @@ const UNREACHED_CODES: ReadonlySet<string> = new Set([
   ...['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN'],
   ...['EADDRNOTAVAIL', 'EAI_AGAIN', 'ENOTFOUND', 'ETIMEDOUT'],
 ]);
-/** RFC 8446 §6.2 internal_error: the peer failed, not the protocol; a balancer without a server behind it sends it. */
+/**
+ * RFC 8446 §6.2 internal_error: the peer failed, not the protocol; a balancer without a server
+ * behind it sends it.
+ */
 const TLS_INTERNAL_ERROR = /ALERT_INTERNAL_ERROR$/;
 
 export interface TroubleFacts {
@@ -46,7 +49,9 @@ export function tooLarge(url: URL): AppError {
   return new AppError('ACME_INVALID', `${url.host}: the answer is too large`);
 }
 
-/** The error of a connection that failed. @param isSent whether it had been established, with TLS */
+/**
+ * The error of a connection that failed. @param isSent whether it had been established, with TLS
+ */
 export function connectionError(url: URL, error: unknown, isSent: boolean): AppError {
   const code = codeOf(error);
   if (code === 'HPE_HEADER_OVERFLOW') {
@@ -62,7 +67,9 @@ export function connectionError(url: URL, error: unknown, isSent: boolean): AppE
   });
 }
 
-/** Node tries several addresses and then throws an AggregateError, of which each part has a code. */
+/**
+ * Node tries several addresses and then throws an AggregateError, of which each part has a code.
+ */
 function codeOf(error: unknown): string {
   const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
   return systemCodeOf(error) ?? systemCodeOf(first) ?? '';

@@ -1,6 +1,6 @@
-// HTTPS to the ACME server: the only file of the client core that opens a connection. Runs in the client.
-// It trusts nothing it reads: sizes and times are bounded, redirects are refused (RFC 8555 has none, and a
-// signed request must not travel on), the certificate is always verified.
+// HTTPS to the ACME server: the only file of the client core that opens a connection. Runs in the
+// client. It trusts nothing it reads: sizes and times are bounded, redirects are refused (RFC 8555
+// has none, and a signed request must not travel on), the certificate is always verified.
 
 import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
@@ -15,7 +15,10 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** A connection with its TLS handshake. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** One address of several; Node's own 250 ms are not enough for a server on the other side of the world. */
+/**
+ * One address of several; Node's own 250 ms are not enough for a server on the other side of the
+ * world.
+ */
 const ADDRESS_TIMEOUT_MS = 2_500;
 /** Connections to one server; further requests wait for one of them. */
 const MAX_CONNECTIONS = 8;
@@ -67,8 +70,8 @@ export class AcmeHttp {
 
   /**
    * Sends one request and reads the whole answer, whatever its status.
-   * @throws HttpTrouble (unreachable, TLS, reset: ACME_CONNECTION; too late: ACME_TIMEOUT), or AppError
-   *   ACME_INVALID (too large, redirect)
+   * @throws HttpTrouble (unreachable, TLS, reset: ACME_CONNECTION; too late: ACME_TIMEOUT), or
+   *   AppError ACME_INVALID (too large, redirect)
    */
   async request(request: HttpRequest): Promise<HttpResponse> {
     this.#options.signal.throwIfAborted();

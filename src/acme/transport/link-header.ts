@@ -1,5 +1,6 @@
-// The Link header, RFC 8288, as far as ACME uses it: the targets of one relation. Pure; runs in the client.
-// Foreign text: what is no link is passed over, and what is one is checked as any other URL of the server.
+// The Link header, RFC 8288, as far as ACME uses it: the targets of one relation. Pure; runs in the
+// client. Foreign text: what is no link is passed over, and what is one is checked as any other URL
+// of the server.
 
 /** Links of one answer that are looked at. */
 const MAX_LINKS = 32;
@@ -30,7 +31,10 @@ export function linkTargets(
   });
 }
 
-/** §3.3: the first `rel` counts; types are compared without regard to case, and several may stand in quotes. */
+/**
+ * §3.3: the first `rel` counts; types are compared without regard to case, and several may stand in
+ * quotes.
+ */
 function relationsOf(parameters: string): readonly string[] {
   for (const [, name = '', quoted, bare = ''] of parameters.matchAll(PARAMETER)) {
     if (name.toLowerCase() === 'rel') {

@@ -1,4 +1,5 @@
-// Nonces of one server, RFC 8555 §6.5: kept from answers, fetched when there is none. Runs in the client.
+// Nonces of one server, RFC 8555 §6.5: kept from answers, fetched when there is none. Runs in the
+// client.
 
 import { isNonce } from '../../jose/nonce.js';
 import { AppError } from '../../lib/errors.js';
@@ -34,7 +35,10 @@ export class NoncePool {
     this.#nonces.push(nonce);
   }
 
-  /** Asks for a first nonce while others get ready; what goes wrong is found again when one is taken. */
+  /**
+   * Asks for a first nonce while others get ready; what goes wrong is found again when one is
+   * taken.
+   */
   prefetch(): void {
     this.#prefetched = this.#replenish().catch(() => undefined);
   }

@@ -1,7 +1,8 @@
-// The one rule on repeating a request, whatever its method. Runs in the client.
-// A server that does not answer, answers that it is in trouble, or does not know yet what it has just handed out is asked
-// again, after growing pauses, for as long as the whole operation may take. What may have been acted on is repeated
-// only if that does no harm; whoever sent it asks what became of it otherwise.
+// The one rule on repeating a request, whatever its method. Runs in the client. A server that does
+// not answer, answers that it is in trouble, or does not know yet what it has just handed out is
+// asked again, after growing pauses, for as long as the whole operation may take. What may have
+// been acted on is repeated only if that does no harm; whoever sent it asks what became of it
+// otherwise.
 
 import { messageOf } from '../../lib/errors.js';
 import { HttpTrouble } from './http-trouble.js';
@@ -13,7 +14,9 @@ const MAX_NONCE_ATTEMPTS = 8;
 const FIRST_PAUSE_MS = 100;
 const PAUSE_FACTOR = 2.5;
 const MAX_PAUSE_MS = 30_000;
-/** A server that nobody has heard of yet in this run is likely named wrong: the user is told soon. */
+/**
+ * A server that nobody has heard of yet in this run is likely named wrong: the user is told soon.
+ */
 const UNHEARD_PATIENCE_MS = 15_000;
 /** How long a replica may lag behind the one that answered first. */
 const LAG_PATIENCE_MS = 30_000;
@@ -41,7 +44,9 @@ export interface RequestNature {
   readonly isRepeatable: boolean;
   /** True for the first requests of a run, before the server has answered any. */
   readonly isFirstContact?: boolean;
-  /** True for a URL that the server has just handed out: one of its replicas may not know it yet. */
+  /**
+   * True for a URL that the server has just handed out: one of its replicas may not know it yet.
+   */
   readonly mayLag?: boolean;
 }
 
@@ -123,7 +128,10 @@ export class Retries {
   }
 }
 
-/** What a proxy or the server itself says when it could not do it; the numbers beyond are those of proxies. */
+/**
+ * What a proxy or the server itself says when it could not do it; the numbers beyond are those of
+ * proxies.
+ */
 function isTroubleStatus(status: number): boolean {
   return TROUBLE_STATUSES.has(status) || status >= 520;
 }

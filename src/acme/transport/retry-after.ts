@@ -1,4 +1,5 @@
-// The Retry-After header, RFC 9110 §10.2.3: a number of seconds, or a date in one of three formats. Pure.
+// The Retry-After header, RFC 9110 §10.2.3: a number of seconds, or a date in one of three formats.
+// Pure.
 
 const SECONDS = /^\d{1,9}$/;
 // RFC 9110 §5.6.7: the preferred format, and the two obsolete ones a recipient must still take.
@@ -7,7 +8,8 @@ const RFC850_DATE = /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{
 const ASCTIME_DATE = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
 
 /**
- * Milliseconds to wait from `now`; 0 for a date in the past, undefined for no or an unreadable header.
+ * Milliseconds to wait from `now`; 0 for a date in the past, undefined for no or an unreadable
+ * header.
  * @param now milliseconds since 1970
  */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {

@@ -1,4 +1,5 @@
-// Signed requests, RFC 8555 §6.2. Runs in the client. Each try is signed anew, for its nonce is spent.
+// Signed requests, RFC 8555 §6.2. Runs in the client. Each try is signed anew, for its nonce is
+// spent.
 
 import { encodeBase64Url } from '../../lib/base64url.js';
 import { AppError } from '../../lib/errors.js';

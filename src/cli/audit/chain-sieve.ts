@@ -1,5 +1,5 @@
-// Lets the records through that a check of their files found to be the chain's, and those alone: what
-// `clavigerd audit show` and `summary` tell of. Pure.
+// Lets the records through that a check of their files found to be the chain's, and those alone:
+// what `clavigerd audit show` and `summary` tell of. Pure.
 
 import { parseRecord, type AuditRecord } from '../../audit/audit-record.js';
 import type { RecordRange } from '../../audit/chain-breaks.js';

@@ -1,5 +1,5 @@
-// The `clavigerd audit` commands: check, show, count and rotate the audit log. Run for a person or a timer, beside
-// the daemon, and write nothing; rotate alone moves a file and sends a signal.
+// The `clavigerd audit` commands: check, show, count and rotate the audit log. Run for a person or
+// a timer, beside the daemon, and write nothing; rotate alone moves a file and sends a signal.
 
 import { Argument, Option, type Command } from 'commander';
 import { AUDIT_VERDICTS, type AuditVerdict } from '../../audit/audit-record.js';
@@ -178,7 +178,9 @@ function filterOf(options: ShowOptions): RecordFilter {
   };
 }
 
-/** What is not chained: the first of it is told on standard error, and it makes the command fail. */
+/**
+ * What is not chained: the first of it is told on standard error, and it makes the command fail.
+ */
 function tellProblems(): { onProblem: (problem: string) => void; exitCode: () => number } {
   let count = 0;
   return {

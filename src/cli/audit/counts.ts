@@ -1,5 +1,6 @@
-// Decisions counted by day, operation, name and verdict: `clavigerd audit summary`. Pure.
-// Memory grows with the different names in the files, which is what a client may order; not with the records.
+// Decisions counted by day, operation, name and verdict: `clavigerd audit summary`. Pure. Memory
+// grows with the different names in the files, which is what a client may order; not with the
+// records.
 
 import type { AuditRecord } from '../../audit/audit-record.js';
 import { formatTable } from '../../lib/table.js';
@@ -23,7 +24,10 @@ const DAY_LENGTH = '2026-11-22'.length;
 export class AuditCounter {
   readonly #counts = new Map<string, AuditCount>();
 
-  /** Counts a decision once for each of its names, whatever their case; what is no decision, not at all. */
+  /**
+   * Counts a decision once for each of its names, whatever their case; what is no decision, not at
+   * all.
+   */
   add(record: AuditRecord): void {
     if (record.event !== 'decision') {
       return;

@@ -1,5 +1,5 @@
-// Reads audit files line by line, plain or compressed by gzip, for the `clavigerd audit` commands. Whoever wrote
-// a file is not trusted: nothing is read whole, and an endless line is cut.
+// Reads audit files line by line, plain or compressed by gzip, for the `clavigerd audit` commands.
+// Whoever wrote a file is not trusted: nothing is read whole, and an endless line is cut.
 
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -17,7 +17,8 @@ const UNFINISHED_LINE_WAIT_MS = 100;
 /**
  * The lines of a file, as many at a time as one read brings.
  * @param maxLineBytes of a longer line only so many bytes are kept, and one more.
- * @throws AppError SYS_FILE when the file cannot be read, is no regular file, or is damaged gzip data.
+ * @throws AppError SYS_FILE when the file cannot be read, is no regular file, or is damaged gzip
+ *   data.
  */
 export async function* readFileLines(
   path: string,
@@ -50,7 +51,9 @@ async function openRegularFile(path: string): Promise<FileHandle> {
   throw new AppError('SYS_FILE', `audit log: ${path}: not a regular file`);
 }
 
-/** What is in the file; the name does not tell, for logrotate may be told to name files otherwise. */
+/**
+ * What is in the file; the name does not tell, for logrotate may be told to name files otherwise.
+ */
 async function contentOf(file: FileHandle, cutter: LineCutter): Promise<AsyncIterable<Buffer>> {
   const start = await file.read(Buffer.alloc(GZIP_MAGIC.length), 0, GZIP_MAGIC.length, 0);
   if (!start.buffer.subarray(0, start.bytesRead).equals(GZIP_MAGIC)) {

@@ -1,5 +1,5 @@
-// Which records `clavigerd audit show` and `summary` take: by time, name, verdict and operation. Pure.
-// With any but the times, only decisions: a start or a gap has no name.
+// Which records `clavigerd audit show` and `summary` take: by time, name, verdict and operation.
+// Pure. With any but the times, only decisions: a start or a gap has no name.
 
 import type { AuditRecord, AuditVerdict } from '../../audit/audit-record.js';
 import type { Operation } from '../../policy/operation.js';

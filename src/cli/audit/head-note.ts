@@ -1,5 +1,5 @@
-// The daemon's note of its last audit record and of its process, as the `clavigerd audit` commands read it: while
-// the daemon may be writing it over.
+// The daemon's note of its last audit record and of its process, as the `clavigerd audit` commands
+// read it: while the daemon may be writing it over.
 
 import { readNotedHead } from '../../audit/audit-head.js';
 import type { ChainHead } from '../../audit/audit-record.js';

@@ -6,7 +6,9 @@ import { printable } from '../../lib/printable.js';
 
 /** More than a record can hold. */
 const MAX_FIELD_CHARACTERS = 1024 * 1024;
-/** Enough for most; a longer field moves the rest of its line. Nothing is read ahead to know better. */
+/**
+ * Enough for most; a longer field moves the rest of its line. Nothing is read ahead to know better.
+ */
 const WIDTHS = { time: 24, client: 12, operation: 16, names: 28, verdict: 12 };
 
 /** `2026-11-22T01:33:39.123Z  web/3  new-order  dns:www.example.org  signed  0.12 + 34.50 ms` */

@@ -1,4 +1,5 @@
-// The order of audit files: by their first records, whatever their names. For the `clavigerd audit` commands.
+// The order of audit files: by their first records, whatever their names. For the `clavigerd audit`
+// commands.
 
 import { inChainOrder } from '../../audit/audit-chain.js';
 import { MAX_RECORD_BYTES, parseRecord, type AuditRecord } from '../../audit/audit-record.js';

@@ -1,5 +1,5 @@
-// Where the audit log is: the files the `clavigerd audit` commands read when none is named, and the daemon's
-// note of its last record. Known from the daemon's configuration alone.
+// Where the audit log is: the files the `clavigerd audit` commands read when none is named, and the
+// daemon's note of its last record. Known from the daemon's configuration alone.
 
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -16,7 +16,10 @@ export interface AuditPlaces {
 
 const COMPRESSED = '.gz';
 
-/** @throws AppError CONFIG_INVALID when there is no audit log, or for what is wrong with the configuration. */
+/**
+ * @throws AppError CONFIG_INVALID when there is no audit log, or for what is wrong with the
+ *   configuration.
+ */
 export function loadAuditPlaces(config: string | undefined): AuditPlaces {
   const { auditLog, stateDirectory } = loadDaemonConfig({ config }, undefined).config;
   if (auditLog === undefined) {
@@ -31,8 +34,8 @@ export function loadAuditPlaces(config: string | undefined): AuditPlaces {
 }
 
 /**
- * The log and what it was rotated to, in no order; a file with two names is one, as a rotation that was cut short
- * leaves it.
+ * The log and what it was rotated to, in no order; a file with two names is one, as a rotation that
+ * was cut short leaves it.
  * @throws AppError SYS_FILE
  */
 export function filesOfLog(log: string): readonly string[] {
@@ -54,7 +57,10 @@ function identityOf(path: string): string {
   return stats === undefined ? path : `${stats.dev}:${stats.ino}`;
 }
 
-/** Whoever compresses a file removes it when that is done: until then the compressed one may be a part. */
+/**
+ * Whoever compresses a file removes it when that is done: until then the compressed one may be a
+ * part.
+ */
 function isBeingMade(name: string, names: readonly string[]): boolean {
   return name.endsWith(COMPRESSED) && names.includes(name.slice(0, -COMPRESSED.length));
 }

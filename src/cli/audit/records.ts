@@ -1,6 +1,6 @@
-// The records of several audit files in the order of their numbers, for the `clavigerd audit` commands. They are read
-// twice: what is none of the chain's shows by what comes after it alone. That, and what is no record, is told and
-// left out.
+// The records of several audit files in the order of their numbers, for the `clavigerd audit`
+// commands. They are read twice: what is none of the chain's shows by what comes after it alone.
+// That, and what is no record, is told and left out.
 
 import { statSync } from 'node:fs';
 import { MAX_RECORD_BYTES } from '../../audit/audit-record.js';

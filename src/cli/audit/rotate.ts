@@ -1,5 +1,6 @@
-// `clavigerd audit rotate`: moves the audit log aside and has the daemon open a new one. Runs for a person or a
-// timer, beside the daemon. It signals only the process that has this very file open: SIGHUP ends most others.
+// `clavigerd audit rotate`: moves the audit log aside and has the daemon open a new one. Runs for a
+// person or a timer, beside the daemon. It signals only the process that has this very file open:
+// SIGHUP ends most others.
 
 import { linkSync, readdirSync, statSync, unlinkSync, type Stats } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +11,10 @@ import { existingEntry } from '../../sys/files/safe-path.js';
 
 export interface RotateOptions {
   readonly path: string;
-  /** The process that writes the log, by the daemon's own note; undefined when there is no such note. */
+  /**
+   * The process that writes the log, by the daemon's own note; undefined when there is no such
+   * note.
+   */
   readonly readDaemonPid: () => number | undefined;
   readonly clock: Clock;
   /** How long the daemon has to open the new file, in ms. */
@@ -30,7 +34,8 @@ const POLL_MS = 25;
 const MAX_NAMES = 100;
 
 /**
- * Moves the log to `NAME.<time in UTC>`, which is never a file that exists, and waits for the new log.
+ * Moves the log to `NAME.<time in UTC>`, which is never a file that exists, and waits for the new
+ * log.
  * @throws AppError AUDIT_ROTATE; once the log has been moved, the message says where it is.
  */
 export async function rotateAuditLog(options: RotateOptions): Promise<Rotation> {

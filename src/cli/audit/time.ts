@@ -13,7 +13,8 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * `2026-11-22` (its beginning), `2026-11-22T10:00`, with seconds and an offset if wanted, or `90m`: so long ago.
+ * `2026-11-22` (its beginning), `2026-11-22T10:00`, with seconds and an offset if wanted, or `90m`:
+ * so long ago.
  * @param now in ms since 1970, as the result.
  * @throws AppError CONFIG_USAGE naming the option.
  */

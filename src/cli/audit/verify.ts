@@ -1,5 +1,5 @@
-// `clavigerd audit verify`: whether the records of the files named are one unbroken chain, and what to say of it.
-// The checking is audit/audit-chain.ts; here files go in and sentences come out.
+// `clavigerd audit verify`: whether the records of the files named are one unbroken chain, and what
+// to say of it. The checking is audit/audit-chain.ts; here files go in and sentences come out.
 
 import { ChainVerifier, type ChainReport } from '../../audit/audit-chain.js';
 import type { RecordRange } from '../../audit/chain-breaks.js';
@@ -49,8 +49,9 @@ export async function verifyFiles(
 }
 
 /**
- * Checks a log with all it was rotated to; the daemon's note of its last record, and of the first of its file, tells
- * a log that was cut off at either end, or that others went on with after the daemon had ended in order.
+ * Checks a log with all it was rotated to; the daemon's note of its last record, and of the first
+ * of its file, tells a log that was cut off at either end, or that others went on with after the
+ * daemon had ended in order.
  * @param named a record that must be in the chain as well.
  * @throws AppError SYS_FILE
  */
@@ -63,7 +64,8 @@ export async function verifyLog(
     const note = head === undefined ? undefined : readHeadNote(head);
     const known = [named, ...knownOf(note)].filter((record) => record !== undefined);
     const files = filesOfLog(log);
-    // A rotation in the midst of it looks like a loss, or like a file that is gone; a start like a record too many.
+    // A rotation in the midst of it looks like a loss, or like a file that is gone; a start like a
+    // record too many.
     const isFinal = (): boolean =>
       tries === MAX_TRIES ||
       (JSON.stringify(filesOfLog(log)) === JSON.stringify(files) && !hasStarted(head, note));

@@ -1,5 +1,6 @@
-// The daemon's configuration from its file and the command line, for the daemon and for commands about it.
-// What only the keys and the policies can say of a setting is asked here, so that --check tells it too.
+// The daemon's configuration from its file and the command line, for the daemon and for commands
+// about it. What only the keys and the policies can say of a setting is asked here, so that --check
+// tells it too.
 
 import type { AccountConfig } from '../../config/daemon/account-settings.js';
 import { DEFAULT_ACCOUNT } from '../../config/daemon/account-settings.js';

@@ -1,13 +1,19 @@
-// The daemon's standard error, and whether anybody can still read it: its terminal may be closed, the process that
-// reads its pipe may have ended. That does not pass, as a full disk does.
+// The daemon's standard error, and whether anybody can still read it: its terminal may be closed,
+// the process that reads its pipe may have ended. That does not pass, as a full disk does.
 
 import { writeStderr } from '../terminal/standard-error.js';
 
-/** EPIPE: the reader has left. EIO: the terminal is gone. The others: the descriptor is none any more. */
+/**
+ * EPIPE: the reader has left. EIO: the terminal is gone. The others: the descriptor is none any
+ * more.
+ */
 const GONE: ReadonlySet<string> = new Set(['EPIPE', 'EIO', 'EBADF', 'ENXIO', 'ECONNRESET']);
 
 export class DaemonStderr {
-  /** Resolves, with the code of the system's error, when a line could not be written and none ever can. */
+  /**
+   * Resolves, with the code of the system's error, when a line could not be written and none ever
+   * can.
+   */
   readonly gone: Promise<string>;
   #hasLost = false;
   #tellGone: (code: string) => void = () => undefined;

@@ -1,5 +1,5 @@
-// What `clavigerd --check` prints: the configuration as it takes effect, without secrets, as TOML; and in comments
-// what of it takes none.
+// What `clavigerd --check` prints: the configuration as it takes effect, without secrets, as TOML;
+// and in comments what of it takes none.
 
 import { stringify } from 'smol-toml';
 import { DEFAULT_ACCOUNT, type AccountConfig } from '../../config/daemon/account-settings.js';

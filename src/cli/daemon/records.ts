@@ -1,5 +1,6 @@
-// What the daemon writes down before a signature leaves: the audit log and the budgets, opened where they are
-// configured. Runs in the daemon, at start; one that cannot be opened stops the start.
+// What the daemon writes down before a signature leaves: the audit log and the budgets, opened
+// where they are configured. Runs in the daemon, at start; one that cannot be opened stops the
+// start.
 
 import { performance } from 'node:perf_hooks';
 import type { AuditLog } from '../../audit/audit-log.js';
@@ -61,7 +62,10 @@ export async function openDaemonRecords(
   }
 }
 
-/** Somewhere else than beside the audit log: a head noted there shows that a chain was cut, or rewritten whole. */
+/**
+ * Somewhere else than beside the audit log: a head noted there shows that a chain was cut, or
+ * rewritten whole.
+ */
 export function tellAuditHead(audit: AuditLog | undefined, log: Log): void {
   if (audit !== undefined) {
     log.notice('audit', { head: formatHead(audit.head) });

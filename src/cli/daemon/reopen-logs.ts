@@ -1,5 +1,6 @@
-// SIGHUP has the daemon open its logs anew, after logrotate or `clavigerd audit rotate` has moved them. Listened for
-// before the logs are opened: without a handler the signal would end the daemon while it starts.
+// SIGHUP has the daemon open its logs anew, after logrotate or `clavigerd audit rotate` has moved
+// them. Listened for before the logs are opened: without a handler the signal would end the daemon
+// while it starts.
 
 import type { AuditLog } from '../../audit/audit-log.js';
 import { messageOf } from '../../lib/errors.js';
@@ -9,7 +10,8 @@ type Reopenable = Pick<AuditLog, 'reopen'>;
 
 /**
  * Listens for SIGHUP from now on.
- * @returns to be told the audit log when it is open: it is then opened anew if a signal came meanwhile.
+ * @returns to be told the audit log when it is open: it is then opened anew if a signal came
+ *   meanwhile.
  */
 export function reopenOnHangup(log: Pick<Log, 'reopen' | 'error'>): (audit: Reopenable) => void {
   let audit: Reopenable | undefined;

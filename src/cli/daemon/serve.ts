@@ -31,7 +31,9 @@ export interface ServeOptions {
   readonly check?: boolean;
 }
 
-/** Runs the daemon; gives the exit code. @throws AppError of any folder, before anything is served. */
+/**
+ * Runs the daemon; gives the exit code. @throws AppError of any folder, before anything is served.
+ */
 export async function serve(options: ServeOptions): Promise<number> {
   const all = options.stdio === true ? [] : takePassedSockets(process.env, process.pid);
   const passed = servedSockets(all);
@@ -82,7 +84,10 @@ async function check(config: ClavigerdConfig): Promise<number> {
   return Math.max(EXIT_OK, ...codes);
 }
 
-/** @returns asked later: whether a reply could not be written; a client that has left is no such case. */
+/**
+ * @returns asked later: whether a reply could not be written; a client that has left is no such
+ *   case.
+ */
 function watchReplies(output: NodeJS.WritableStream): () => boolean {
   let isLost = false;
   output.on('error', (error) => {
@@ -148,8 +153,8 @@ async function serveWith(
       ? runStdio(daemon, process.stdin, process.stdout)
       : runDaemon(daemon, passed));
   } finally {
-    // A key that is still being opened is not waited for, since the end of this process ends that; but a login is:
-    // cut off, it would leave a latch.
+    // A key that is still being opened is not waited for, since the end of this process ends that;
+    // but a login is: cut off, it would leave a latch.
     await attempts.stop();
     await Promise.all(accounts.map(({ keys }) => keys.close()));
     await records.close();

@@ -1,5 +1,6 @@
-// Opens the keys of the accounts that the daemon serves, each by itself: a token that is away or slow holds up
-// its own account alone. Runs in the daemon, at start; the one place that gives keys this process's environment.
+// Opens the keys of the accounts that the daemon serves, each by itself: a token that is away or
+// slow holds up its own account alone. Runs in the daemon, at start; the one place that gives keys
+// this process's environment.
 
 import type { AccountConfig } from '../../config/daemon/account-settings.js';
 import { servedListeners, type ClavigerdConfig } from '../../config/daemon/config.js';
@@ -65,8 +66,9 @@ async function openTimed({ privkeys }: AccountConfig, context: KeyContext): Prom
 }
 
 /**
- * The key, or undefined where its token is away, locked or out of order: that may pass, and a daemon that
- * ended over it would be started again, with another try of the PIN. Who typed a PIN is told at once.
+ * The key, or undefined where its token is away, locked or out of order: that may pass, and a
+ * daemon that ended over it would be started again, with another try of the PIN. Who typed a PIN is
+ * told at once.
  */
 async function openOrWait(
   keys: LazyKey,

@@ -1,5 +1,6 @@
-// What `clavigerd --check` looks at beyond the text of the configuration: the files, folders and sources that the start
-// would need, as this user. Nothing is made, no token is opened, no PIN is tried or asked for.
+// What `clavigerd --check` looks at beyond the text of the configuration: the files, folders and
+// sources that the start would need, as this user. Nothing is made, no token is opened, no PIN is
+// tried or asked for.
 
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';

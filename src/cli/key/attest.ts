@@ -1,5 +1,5 @@
-// `clavigerd key attest`: the certificate by which a token says that a key was made in it, for those who
-// want proof that no copy exists. Only some tokens give one.
+// `clavigerd key attest`: the certificate by which a token says that a key was made in it, for
+// those who want proof that no copy exists. Only some tokens give one.
 
 import type { X509Certificate } from 'node:crypto';
 import type { Command } from 'commander';
@@ -15,7 +15,10 @@ interface AttestationReport {
   readonly issuer: string;
   /** PEM of the attestation. */
   readonly attestation: string;
-  /** PEM of the certificate that issued it, as the token has it: compare its issuer with the maker's. */
+  /**
+   * PEM of the certificate that issued it, as the token has it: compare its issuer with the
+   * maker's.
+   */
   readonly intermediate?: string;
 }
 

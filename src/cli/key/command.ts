@@ -1,5 +1,6 @@
-// The `clavigerd key` commands: what people do with keys and PINs in PKCS#11 tokens. Runs for a person,
-// beside the daemon. What tokens say is escaped before it is printed; nothing private is ever printed.
+// The `clavigerd key` commands: what people do with keys and PINs in PKCS#11 tokens. Runs for a
+// person, beside the daemon. What tokens say is escaped before it is printed; nothing private is
+// ever printed.
 
 import type { Command } from 'commander';
 import { addAttest } from './attest.js';

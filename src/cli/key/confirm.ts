@@ -1,5 +1,5 @@
-// Has a person confirm what cannot be undone: the label of the key is typed on the terminal, or repeated
-// by a script in an option. Reads /dev/tty, so that no pipe answers by accident.
+// Has a person confirm what cannot be undone: the label of the key is typed on the terminal, or
+// repeated by a script in an option. Reads /dev/tty, so that no pipe answers by accident.
 
 import { openSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';

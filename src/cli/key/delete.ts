@@ -1,5 +1,5 @@
-// `clavigerd key delete`: deletes one key of a token, once its label has been typed. It cannot be undone:
-// an account whose key is gone can only be left behind.
+// `clavigerd key delete`: deletes one key of a token, once its label has been typed. It cannot be
+// undone: an account whose key is gone can only be left behind.
 
 import type { Command } from 'commander';
 import { deleteTokenKey, type DeletedKey } from '../../keys/admin/key-objects.js';

@@ -1,5 +1,5 @@
-// `clavigerd key generate`: makes a key pair in a token, and the token first where that is asked for.
-// A token that is initialised already is never initialised again.
+// `clavigerd key generate`: makes a key pair in a token, and the token first where that is asked
+// for. A token that is initialised already is never initialised again.
 
 import { randomBytes } from 'node:crypto';
 import { Option, type Command } from 'commander';

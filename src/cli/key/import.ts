@@ -1,5 +1,5 @@
-// `clavigerd key import`: puts a private key from a PEM file into a token. The file stays as it is: what was
-// outside once is not safe inside, and the command says so.
+// `clavigerd key import`: puts a private key from a PEM file into a token. The file stays as it is:
+// what was outside once is not safe inside, and the command says so.
 
 import { isAbsolute, resolve } from 'node:path';
 import type { KeyObject } from 'node:crypto';

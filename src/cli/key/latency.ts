@@ -9,7 +9,10 @@ export interface LatencyReport {
   readonly maxMs: number;
   /** Signatures a second, one after another. */
   readonly perSecond: number;
-  /** From the bucket of the fastest to that of the slowest; a bucket holds what its bound or less took. */
+  /**
+   * From the bucket of the fastest to that of the slowest; a bucket holds what its bound or less
+   * took.
+   */
   readonly histogram: readonly { readonly upToMs: number; readonly count: number }[];
 }
 

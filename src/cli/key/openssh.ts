@@ -1,4 +1,5 @@
-// A public key as OpenSSH writes it in authorized_keys: RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4. Pure.
+// A public key as OpenSSH writes it in authorized_keys: RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4.
+// Pure.
 
 import type { PublicJwk } from '../../jose/public-jwk.js';
 

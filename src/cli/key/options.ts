@@ -1,5 +1,6 @@
-// What the `clavigerd key` commands share: options that name a token, what the keys need of this process,
-// and how they print. What comes from the command line is measured here: a helper process refuses more.
+// What the `clavigerd key` commands share: options that name a token, what the keys need of this
+// process, and how they print. What comes from the command line is measured here: a helper process
+// refuses more.
 
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
@@ -103,7 +104,10 @@ export function uriOfOptions(options: TokenOptions): Pkcs11Uri {
   };
 }
 
-/** The URI of one key, which is an argument; `--pin-source` goes before its own. @throws AppError KEY_URI */
+/**
+ * The URI of one key, which is an argument; `--pin-source` goes before its own. @throws AppError
+ * KEY_URI
+ */
 export function uriOfKey(text: string, options: KeyOptions): Pkcs11Uri {
   const uri = parseUriArgument(text);
   return { ...uri, pinSource: options.pinSource ?? uri.pinSource };
@@ -157,7 +161,10 @@ export function tell(message: string): void {
   tellStderr(`clavigerd: ${printable(message)}\n`);
 }
 
-/** The result of a command on standard output, as JSON where that is asked for. @throws AppError SYS_OUTPUT */
+/**
+ * The result of a command on standard output, as JSON where that is asked for. @throws AppError
+ * SYS_OUTPUT
+ */
 export function printReport<T>(
   options: { readonly json?: boolean },
   report: T,

@@ -1,5 +1,5 @@
-// `clavigerd key pin change`: gives a token another PIN, with the present one or with that of its security
-// officer. PINs come from sources or the terminal; each is sent once.
+// `clavigerd key pin change`: gives a token another PIN, with the present one or with that of its
+// security officer. PINs come from sources or the terminal; each is sent once.
 
 import type { Command } from 'commander';
 import { changeTokenPin } from '../../keys/admin/token-setup.js';

@@ -1,5 +1,5 @@
-// Gets the secrets a command needs besides the usual PIN: new ones, that of the security officer, passphrases of files.
-// A new PIN that is typed is asked for twice. No PIN is ever an argument.
+// Gets the secrets a command needs besides the usual PIN: new ones, that of the security officer,
+// passphrases of files. A new PIN that is typed is asked for twice. No PIN is ever an argument.
 
 import type { KeyContext } from '../../keys/key-context.js';
 import type { TokenPinSource } from '../../keys/pin/pin-keeper.js';
@@ -37,7 +37,8 @@ export function tokenPinFrom(option: PinOption, what: string, context: KeyContex
 
 /**
  * The PIN to be set.
- * @throws AppError CONFIG_USAGE for a source that is none; KEY_PIN, also when the two answers differ; SYS_*
+ * @throws AppError CONFIG_USAGE for a source that is none; KEY_PIN, also when the two answers
+ *   differ; SYS_*
  */
 export async function readNewPin(
   option: PinOption,

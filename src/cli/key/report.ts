@@ -83,7 +83,10 @@ export function reportOfTokenKey(found: TokenKey, source: Pkcs11Uri): KeyReport 
   return { ...reportOfKey(jwk, uri), ...names, privateKey: privateHalf };
 }
 
-/** What a URI names the private key by. On cards the public object, if it is all we saw, has another label. */
+/**
+ * What a URI names the private key by. On cards the public object, if it is all we saw, has another
+ * label.
+ */
 function namesOf({ key, privateHalf }: TokenKey): { label?: string; id?: string } {
   const hasLabel = key.label !== '' && (privateHalf === 'present' || key.id === '');
   return { ...(hasLabel && { label: key.label }), ...(key.id !== '' && { id: key.id }) };

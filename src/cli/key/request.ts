@@ -1,5 +1,6 @@
-// A certificate request (PKCS #10, RFC 2986) signed by an account key, for `clavigerd key show --csr`.
-// It is for tests of a token: an account key must not become a server's key, and CAs refuse it as one.
+// A certificate request (PKCS #10, RFC 2986) signed by an account key, for `clavigerd key show
+// --csr`. It is for tests of a token: an account key must not become a server's key, and CAs refuse
+// it as one.
 
 import type { AccountKey } from '../../keys/account-key.js';
 import { AppError } from '../../lib/errors.js';
@@ -15,7 +16,9 @@ const NULL = element(DER.NULL);
 const EXTENSION_REQUEST = objectIdentifier('1.2.840.113549.1.9.14');
 const SUBJECT_ALT_NAME = objectIdentifier('2.5.29.17');
 
-/** AlgorithmIdentifier by JWS algorithm; of EdDSA by curve. RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3. */
+/**
+ * AlgorithmIdentifier by JWS algorithm; of EdDSA by curve. RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3.
+ */
 const ALGORITHM_IDENTIFIERS: ReadonlyMap<string, Buffer> = new Map([
   ['RS256', algorithm('1.2.840.113549.1.1.11', NULL)],
   ['ES256', algorithm('1.2.840.10045.4.3.2')],

@@ -1,4 +1,5 @@
-// `clavigerd key list` and `clavigerd key show`: what tokens hold, and one key in every form others want it.
+// `clavigerd key list` and `clavigerd key show`: what tokens hold, and one key in every form others
+// want it.
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { openAccountKey } from '../../keys/open-account-key.js';

@@ -1,5 +1,5 @@
-// Which state directory a command means: that of the daemon that uses the same tokens, so that one PIN latch holds
-// for both. The option, else what the daemon's configuration says.
+// Which state directory a command means: that of the daemon that uses the same tokens, so that one
+// PIN latch holds for both. The option, else what the daemon's configuration says.
 
 import type { Command } from 'commander';
 import { resolve } from 'node:path';

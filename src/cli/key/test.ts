@@ -1,5 +1,5 @@
-// `clavigerd key test`: has a key sign many times, checks every signature, and says how long each took.
-// For a new token, or one that is suspected; beside a daemon it takes its turns.
+// `clavigerd key test`: has a key sign many times, checks every signature, and says how long each
+// took. For a new token, or one that is suspected; beside a daemon it takes its turns.
 
 import { randomBytes } from 'node:crypto';
 import { InvalidArgumentError, type Command } from 'commander';

@@ -1,5 +1,6 @@
-// The `clavigerd pin` commands: show which tokens get no PIN any more, and allow one more attempt. Runs for a
-// person, beside the daemon, which looks at the latches before each attempt. No PIN is read here.
+// The `clavigerd pin` commands: show which tokens get no PIN any more, and allow one more attempt.
+// Runs for a person, beside the daemon, which looks at the latches before each attempt. No PIN is
+// read here.
 
 import type { Command } from 'commander';
 import { dirname } from 'node:path';

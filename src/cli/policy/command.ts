@@ -1,5 +1,6 @@
-// The `clavigerd policy` commands: try a policy on requests, and say in sentences what it permits. They read the
-// configuration as the daemon does; no key is opened, no budget spent, nothing written.
+// The `clavigerd policy` commands: try a policy on requests, and say in sentences what it permits.
+// They read the configuration as the daemon does; no key is opened, no budget spent, nothing
+// written.
 
 import type { Command } from 'commander';
 import { AppError } from '../../lib/errors.js';

@@ -1,4 +1,5 @@
-// What `clavigerd policy test` reads: requests from a file or standard input, and the account's public JWK.
+// What `clavigerd policy test` reads: requests from a file or standard input, and the account's
+// public JWK.
 
 import { closeSync, constants, createReadStream, openSync, readSync } from 'node:fs';
 import { parsePublicJwk, type PublicJwk } from '../../jose/public-jwk.js';

@@ -1,5 +1,6 @@
-// What `clavigerd policy test` tells of a request: the same decision as the daemon's, without key and ledger. Pure.
-// What only the key could tell is taken as it stands in the header, unless the key's JWK is known.
+// What `clavigerd policy test` tells of a request: the same decision as the daemon's, without key
+// and ledger. Pure. What only the key could tell is taken as it stands in the header, unless the
+// key's JWK is known.
 
 import { isAlgorithm, type Algorithm } from '../../jose/algorithms.js';
 import { algorithmOfJwk, parsePublicJwk, type PublicJwk } from '../../jose/public-jwk.js';
@@ -44,7 +45,10 @@ export interface RequestReport {
   readonly budgets: readonly string[];
 }
 
-/** Decides on one line; undefined for an empty one. Never throws: a line that is no request is malformed. */
+/**
+ * Decides on one line; undefined for an empty one. Never throws: a line that is no request is
+ * malformed.
+ */
 export function reportOfLine(
   line: number,
   bytes: Buffer,
@@ -67,7 +71,10 @@ export function reportOfLine(
   return { line, ...report, ...(isNoAlgorithm ? { reason: NO_ALGORITHM } : {}) };
 }
 
-/** The key the request says it is for; one that fits no header where it says nothing that could be right. */
+/**
+ * The key the request says it is for; one that fits no header where it says nothing that could be
+ * right.
+ */
 function keyOf(
   header: ProtectedHeader,
   known: PublicJwk | undefined,

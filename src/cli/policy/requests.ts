@@ -1,5 +1,5 @@
-// The requests that `clavigerd policy test` reads: a line each, as a client sends it or decoded. Pure.
-// A decoded one is encoded and goes the same way as any other; nothing is filled in.
+// The requests that `clavigerd policy test` reads: a line each, as a client sends it or decoded.
+// Pure. A decoded one is encoded and goes the same way as any other; nothing is filled in.
 
 import { encodeBase64Url } from '../../lib/base64url.js';
 import { AppError, messageOf } from '../../lib/errors.js';

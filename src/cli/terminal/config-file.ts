@@ -18,8 +18,9 @@ export interface ConfigFile {
 
 /**
  * Reads `named`, or the default file, which may be missing.
- * @throws AppError SYS_PATH when the file is missing though named, or closed to this user; CONFIG_FILE when it is
- *   too large; SYS_UNSAFE_PATH when others can write it; CONFIG_INVALID for a bad specifier.
+ * @throws AppError SYS_PATH when the file is missing though named, or closed to this user;
+ *   CONFIG_FILE when it is too large; SYS_UNSAFE_PATH when others can write it; CONFIG_INVALID for
+ *   a bad specifier.
  */
 export function readConfigFile(
   named: string | undefined,
@@ -72,7 +73,10 @@ function readBounded(path: string): string {
   }
 }
 
-/** TOML is UTF-8 throughout: a byte of another encoding would make another path of one, and say nothing. */
+/**
+ * TOML is UTF-8 throughout: a byte of another encoding would make another path of one, and say
+ * nothing.
+ */
 function textOf(path: string, bytes: Buffer): string {
   const text = bytes.toString('utf8');
   const again = Buffer.from(text);

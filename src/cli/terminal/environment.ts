@@ -5,7 +5,9 @@ import { userInfo } from 'node:os';
 import type { SpecifierEnvironment } from '../../config/specifiers.js';
 import { findGroupName } from '../../sys/group.js';
 
-/** The process's user and variables, for %-specifiers. A user without a database entry has no name. */
+/**
+ * The process's user and variables, for %-specifiers. A user without a database entry has no name.
+ */
 export function readSpecifierEnvironment(env: NodeJS.ProcessEnv): SpecifierEnvironment {
   const uid = process.geteuid?.() ?? 0;
   const gid = process.getegid?.() ?? 0;

@@ -1,4 +1,5 @@
-// How both programs say that something went wrong: `NAME: error: ...`, `NAME: hint: ...`, exit code.
+// How both programs say that something went wrong: `NAME: error: ...`, `NAME: hint: ...`, exit
+// code.
 
 import type { ErrorCode } from '../../lib/error-codes.js';
 import { isAppError, messageOf, systemCodeOf } from '../../lib/errors.js';
@@ -14,8 +15,9 @@ export const EXIT_USAGE = 2;
 export const EXIT_OUTPUT_LOST = 74;
 
 /**
- * Tells the failure on standard error, and gives the exit code: 2 for usage and configuration, unsafe paths among
- * it; 74 for output that is lost. A reader that has left (`| head`) knows that itself.
+ * Tells the failure on standard error, and gives the exit code: 2 for usage and configuration,
+ * unsafe paths among it; 74 for output that is lost. A reader that has left (`| head`) knows that
+ * itself.
  */
 export function reportFailure(program: string, error: unknown): number {
   const isLost = isAppError(error, 'SYS_OUTPUT');
@@ -39,14 +41,17 @@ export function reportFailure(program: string, error: unknown): number {
   return isAppError(error) && OF_CONFIGURATION.has(error.code) ? EXIT_USAGE : EXIT_FAILURE;
 }
 
-/** The exit code of a command that is done: one whose words were lost, on a full disk for instance, has failed. */
+/**
+ * The exit code of a command that is done: one whose words were lost, on a full disk for instance,
+ * has failed.
+ */
 export function withLostOutput(exitCode: number): number {
   return exitCode === EXIT_OK && hasLostWords() ? EXIT_OUTPUT_LOST : exitCode;
 }
 
 /**
- * What the same start would fail over again, until somebody changes a file: the shipped unit does not try again
- * over these (RestartPreventExitStatus=).
+ * What the same start would fail over again, until somebody changes a file: the shipped unit does
+ * not try again over these (RestartPreventExitStatus=).
  */
 const OF_CONFIGURATION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CONFIG_FILE',

@@ -1,4 +1,5 @@
-// The end of a program by a signal that asks for one, as the shell tells it: 128 and the number of the signal.
+// The end of a program by a signal that asks for one, as the shell tells it: 128 and the number of
+// the signal.
 
 import { constants } from 'node:os';
 import { AppError } from '../../lib/errors.js';

@@ -1,6 +1,7 @@
-// Standard output of both programs: the one way out for the result of a command. What is written there has been
-// looked at, so that no foreign text reaches a terminal as a command to it; and what is lost is a failure.
-// Not process.stdout: for a file that stream takes a part of a text for the whole when the disk is full.
+// Standard output of both programs: the one way out for the result of a command. What is written
+// there has been looked at, so that no foreign text reaches a terminal as a command to it; and what
+// is lost is a failure. Not process.stdout: for a file that stream takes a part of a text for the
+// whole when the disk is full.
 
 import { writeSync } from 'node:fs';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
@@ -13,7 +14,8 @@ const JSON_INDENT = 2;
 /**
  * Writes a text at once, and waits for as long as its reader does not take it, as any program does.
  * @param text whole lines
- * @throws AppError SYS_OUTPUT when a part of it is lost; its cause has the code EPIPE when the reader has left.
+ * @throws AppError SYS_OUTPUT when a part of it is lost; its cause has the code EPIPE when the
+ *   reader has left.
  */
 export function printText(text: string): void {
   try {

@@ -4,7 +4,10 @@
 export interface AnswerPublisher {
   /** @param token checked by the caller to be base64url of bounded length */
   publish(token: string, keyAuthorization: string): Promise<void>;
-  /** Removes the answer of an earlier run, where it is ours and the same. Absent where none can be left. */
+  /**
+   * Removes the answer of an earlier run, where it is ours and the same. Absent where none can be
+   * left.
+   */
   takeBack?(token: string, keyAuthorization: string): Promise<void>;
   /** Takes everything published back. Safe to call twice. */
   close(): Promise<void>;

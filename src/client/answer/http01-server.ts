@@ -12,7 +12,10 @@ import type { AnswerPublisher } from './answer-publisher.js';
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 8 * 1024;
-/** CAs validate from several places at once; strangers may connect too. Those beyond it cost the oldest its place. */
+/**
+ * CAs validate from several places at once; strangers may connect too. Those beyond it cost the
+ * oldest its place.
+ */
 const MAX_CONNECTIONS = 256;
 
 /** @throws AppError CLIENT_CHALLENGE when the address cannot be bound */
@@ -46,8 +49,8 @@ export async function openHttp01Server(address: ListenAddress): Promise<AnswerPu
 }
 
 /**
- * At the limit the connection that has waited longest goes, not the new one: an authority sends its request at
- * once, and whoever opens connections to keep it out is slow on purpose.
+ * At the limit the connection that has waited longest goes, not the new one: an authority sends its
+ * request at once, and whoever opens connections to keep it out is slow on purpose.
  */
 function boundConnections(server: Server): void {
   const open = new Set<Socket>();

@@ -1,7 +1,8 @@
-// http-01 answers as files of a web server that runs already. Runs in the client's master.
-// The folder may belong to somebody less trusted than we are, who changes it while we work: its two folders are
-// held by their descriptors from the first look to the removal, no symbolic link below it is followed, no file
-// that exists is opened for writing, and only what was written here is removed.
+// http-01 answers as files of a web server that runs already. Runs in the client's master. The
+// folder may belong to somebody less trusted than we are, who changes it while we work: its two
+// folders are held by their descriptors from the first look to the removal, no symbolic link below
+// it is followed, no file that exists is opened for writing, and only what was written here is
+// removed.
 
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -114,8 +115,8 @@ async function publishFile(
 }
 
 /**
- * Creates the file. The authority hands an unfinished order out again, with the same token: what a run that was
- * killed has left is replaced, and nothing else is.
+ * Creates the file. The authority hands an unfinished order out again, with the same token: what a
+ * run that was killed has left is replaced, and nothing else is.
  */
 async function createAnswer(
   folder: HeldDirectory,
@@ -138,7 +139,10 @@ async function createAnswer(
   return await folder.create(token, FILE_MODE);
 }
 
-/** A regular file of ours with our content, or with its beginning: a run may be killed while it writes. */
+/**
+ * A regular file of ours with our content, or with its beginning: a run may be killed while it
+ * writes.
+ */
 async function isLeftover(folder: HeldDirectory, token: string, content: string): Promise<boolean> {
   const wanted = Buffer.from(content);
   try {

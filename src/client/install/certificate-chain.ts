@@ -1,4 +1,5 @@
-// Certificates in PEM, from the CA or from a file, to typed values. Pure; runs in the client's master.
+// Certificates in PEM, from the CA or from a file, to typed values. Pure; runs in the client's
+// master.
 
 import { X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';

@@ -13,12 +13,17 @@ const PUBLIC_MODE = 0o644;
 const BEGIN_CERTIFICATE = '-----BEGIN CERTIFICATE-----';
 const MAX_CERTIFICATE_FILE_BYTES = 1024 * 1024;
 
-/** The certificates in each configured file; undefined for a file that is not there, or is damaged. */
+/**
+ * The certificates in each configured file; undefined for a file that is not there, or is damaged.
+ */
 export interface InstalledFiles {
   readonly cert: readonly X509Certificate[] | undefined;
   readonly chain: readonly X509Certificate[] | undefined;
   readonly fullchain: readonly X509Certificate[] | undefined;
-  /** What is wrong with the files that are there and are no certificates, or no longer: `PATH: problem` each. */
+  /**
+   * What is wrong with the files that are there and are no certificates, or no longer: `PATH:
+   * problem` each.
+   */
   readonly damage: readonly string[];
 }
 
@@ -64,7 +69,10 @@ async function readCertificatesIn(
   return parseCertificates(text);
 }
 
-/** What is wrong with the text of a certificate file; undefined when each certificate in it can be read. */
+/**
+ * What is wrong with the text of a certificate file; undefined when each certificate in it can be
+ * read.
+ */
 function damageOf(text: string, mayBeEmpty: boolean): string | undefined {
   const begun = text.split(BEGIN_CERTIFICATE).length - 1;
   try {
@@ -83,7 +91,10 @@ function damageOf(text: string, mayBeEmpty: boolean): string | undefined {
   return text.trim() === '' ? 'is empty' : 'holds no certificate';
 }
 
-/** Says what is wrong with files that are to be replaced: somebody may want to know how it came about. */
+/**
+ * Says what is wrong with files that are to be replaced: somebody may want to know how it came
+ * about.
+ */
 export function warnOfDamage(
   context: Pick<ClientContext, 'warn'>,
   installed: InstalledFiles,

@@ -1,5 +1,5 @@
-// Which of the chains that an authority offers is installed. Runs in the client's master.
-// Only one that stands every check; of these the one that leads where the user wants, or else the first.
+// Which of the chains that an authority offers is installed. Runs in the client's master. Only one
+// that stands every check; of these the one that leads where the user wants, or else the first.
 
 import type { X509Certificate } from 'node:crypto';
 import { AppError, isAppError } from '../../lib/errors.js';
@@ -68,7 +68,10 @@ function subjectName({ subject }: X509Certificate): string | undefined {
   return commonName(subject);
 }
 
-/** @param name as Node writes it, an attribute a line; undefined when it is empty, whatever the types say */
+/**
+ * @param name as Node writes it, an attribute a line; undefined when it is empty, whatever the
+ *   types say
+ */
 function commonName(name: string | undefined): string | undefined {
   return /^CN=(.*)$/m.exec(name ?? '')?.[1];
 }

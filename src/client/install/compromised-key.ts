@@ -1,5 +1,6 @@
-// A server key that was revoked as compromised is set aside, and a new one made in its place. Client's master.
-// The file is renamed and never removed: it may be needed for looking into what happened.
+// A server key that was revoked as compromised is set aside, and a new one made in its place.
+// Client's master. The file is renamed and never removed: it may be needed for looking into what
+// happened.
 
 import { createPublicKey } from 'node:crypto';
 import { link } from 'node:fs/promises';
@@ -15,7 +16,8 @@ const MAX_SET_ASIDE = 100;
 
 /**
  * Sets the certificate's key aside if it is compromised.
- * @returns the configuration to issue by: a new key is of the old one's type unless another is asked for
+ * @returns the configuration to issue by: a new key is of the old one's type unless another is
+ *   asked for
  * @throws AppError CLIENT_KEY
  */
 export async function withoutCompromisedKey(

@@ -1,6 +1,7 @@
 // The certificate request, PKCS #10 (RFC 2986): our key, our names, nothing else. Client's master.
-// Written by hand, some forty lines: a library that can do all of X.509 takes longer to load than the whole rest of an
-// issuance. The tests have openssl and the daemon's own strict parser read every kind of it.
+// Written by hand, some forty lines: a library that can do all of X.509 takes longer to load than
+// the whole rest of an issuance. The tests have openssl and the daemon's own strict parser read
+// every kind of it.
 
 import { createPublicKey, sign, type KeyObject } from 'node:crypto';
 import { isIPv4 } from 'node:net';
@@ -23,8 +24,9 @@ const VERSION = element(DER.INTEGER, Buffer.of(0));
 const EMPTY_SUBJECT = element(DER.SEQUENCE);
 
 /**
- * DER of a request for the identifiers, signed with the certificate's key (P-256, P-384 or RSA). The subject is
- * empty: the names are in subjectAltName alone (RFC 8555 §7.4 allows it, and authorities no longer want a CN).
+ * DER of a request for the identifiers, signed with the certificate's key (P-256, P-384 or RSA).
+ * The subject is empty: the names are in subjectAltName alone (RFC 8555 §7.4 allows it, and
+ * authorities no longer want a CN).
  */
 export async function createCsr(
   privateKey: KeyObject,
@@ -45,7 +47,9 @@ export async function createCsr(
   return element(DER.SEQUENCE, info, identifier, bitString(signature));
 }
 
-/** RFC 5758 §3.2 for ECDSA, which has no parameters; RFC 4055 §5 for RSA, whose parameters are NULL. */
+/**
+ * RFC 5758 §3.2 for ECDSA, which has no parameters; RFC 4055 §5 for RSA, whose parameters are NULL.
+ */
 function signatureAlgorithm(key: KeyObject): {
   readonly hash: string;
   readonly identifier: Buffer;

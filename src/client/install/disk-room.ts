@@ -1,4 +1,5 @@
-// Whether a folder has room for what is to be put there, and what to do where it has none. Runs in the client's master.
+// Whether a folder has room for what is to be put there, and what to do where it has none. Runs in
+// the client's master.
 
 import { open, unlink } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
@@ -26,7 +27,10 @@ export async function assertRoom(directory: string): Promise<void> {
   }
 }
 
-/** @returns undefined where the error is another than that there is no room for a file, or names none. */
+/**
+ * @returns undefined where the error is another than that there is no room for a file, or names
+ *   none.
+ */
 export function roomHint(error: unknown): string | undefined {
   const isFull = ['ENOSPC', 'EDQUOT'].includes(systemCodeOf(error) ?? '');
   return isFull && error instanceof Error && 'path' in error && typeof error.path === 'string'

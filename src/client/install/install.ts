@@ -25,7 +25,8 @@ export interface Installation {
 /**
  * Checks that files can be put in place later: before a certificate is ordered, not after; and that
  * no private key is lost by it, however its file is named.
- * @throws AppError CLIENT_INSTALL; SYS_PATH for a folder that is missing or closed to this user, SYS_UNSAFE_PATH for one that another user could put another one in place of
+ * @throws AppError CLIENT_INSTALL; SYS_PATH for a folder that is missing or closed to this user,
+ *   SYS_UNSAFE_PATH for one that another user could put another one in place of
  */
 export async function assertInstallable(plan: Installation): Promise<void> {
   const { outputs, key, isNewKey } = plan;
@@ -111,8 +112,9 @@ async function entryOf(path: string): Promise<Stats | undefined> {
 }
 
 /**
- * Puts files in place. All are written out before the first one is, so a full disk changes nothing. A file that
- * replaces another gets its owner, group and mode: the service that reads it may be another user.
+ * Puts files in place. All are written out before the first one is, so a full disk changes nothing.
+ * A file that replaces another gets its owner, group and mode: the service that reads it may be
+ * another user.
  * @throws AppError CLIENT_INSTALL
  */
 export async function installFiles(files: readonly NewFile[]): Promise<void> {

@@ -1,5 +1,5 @@
-// The key of one issuance: the certificate's own, the one that waits for an unfinished order's certificate, or a new one.
-// Runs in the client's master.
+// The key of one issuance: the certificate's own, the one that waits for an unfinished order's
+// certificate, or a new one. Runs in the client's master.
 
 import { createPublicKey } from 'node:crypto';
 import type { CertificateConfig } from '../../config/client/certificate.js';
@@ -84,7 +84,8 @@ export async function requestFor(
 }
 
 /**
- * Keeps a new key until its certificate is there. A disk that has no room for it has none for the certificate.
+ * Keeps a new key until its certificate is there. A disk that has no room for it has none for the
+ * certificate.
  * @throws AppError CLIENT_INSTALL
  */
 export async function keepKey({ file }: ServerKey): Promise<void> {

@@ -1,6 +1,7 @@
-// A new server key between the request for its certificate and the certificate. Runs in the client's master.
-// It waits in a file of mode 0600 beside its target, in the folder that the key will be in anyway, so that a certificate
-// that was issued is not lost with its key when the run ends early. A web server does not look there.
+// A new server key between the request for its certificate and the certificate. Runs in the
+// client's master. It waits in a file of mode 0600 beside its target, in the folder that the key
+// will be in anyway, so that a certificate that was issued is not lost with its key when the run
+// ends early. A web server does not look there.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { lstat, unlink } from 'node:fs/promises';
@@ -24,8 +25,9 @@ export async function keepPendingKey(key: NewFile): Promise<void> {
 }
 
 /**
- * The key that waits for a target, if it is the one of this public key. A file that is a link, or that another user could
- * have put there, counts as none: its owner would know the key of our certificate.
+ * The key that waits for a target, if it is the one of this public key. A file that is a link, or
+ * that another user could have put there, counts as none: its owner would know the key of our
+ * certificate.
  * @param publicKey DER of its SubjectPublicKeyInfo
  */
 export async function readPendingKey(
@@ -60,7 +62,10 @@ export async function dropPendingKey(target: string): Promise<void> {
   }
 }
 
-/** True when a private key belongs to a SubjectPublicKeyInfo. Compared as bytes: keys of two types are just different. */
+/**
+ * True when a private key belongs to a SubjectPublicKeyInfo. Compared as bytes: keys of two types
+ * are just different.
+ */
 export function isKeyOfSpki(privateKey: KeyObject, publicKey: Uint8Array): boolean {
   return createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).equals(publicKey);
 }

@@ -21,8 +21,9 @@ const DEFAULT_KEY_TYPE: ServerKeyType = 'p256';
 const generate = promisify(generateKeyPair);
 
 /**
- * A generated KeyObject shares a lock with the job that made it. When the garbage collector ends the job while
- * asymmetricKeyDetails or export holds that lock, Node 20 waits for ever; a key read from DER shares nothing.
+ * A generated KeyObject shares a lock with the job that made it. When the garbage collector ends
+ * the job while asymmetricKeyDetails or export holds that lock, Node 20 waits for ever; a key read
+ * from DER shares nothing.
  */
 const privateKeyEncoding = { type: 'pkcs8', format: 'der' } as const;
 const publicKeyEncoding = { type: 'spki', format: 'der' } as const;
@@ -72,8 +73,9 @@ export async function openServerKey(
 
 /**
  * The key in a file; undefined when there is no file.
- * @throws AppError CLIENT_KEY when others can read it, or it is no unencrypted PEM private key; SYS_UNSAFE_PATH
- *   when others could put another file there; SYS_PATH when it is closed to this user
+ * @throws AppError CLIENT_KEY when others can read it, or it is no unencrypted PEM private key;
+ *   SYS_UNSAFE_PATH when others could put another file there; SYS_PATH when it is closed to this
+ *   user
  */
 export async function readServerKey(path: string): Promise<KeyObject | undefined> {
   const pem = await readPrivateFile(path);
@@ -98,8 +100,9 @@ export async function readServerKey(path: string): Promise<KeyObject | undefined
 }
 
 /**
- * The same key with its curve by name and its point in full. Authorities refuse others, at the end of an order: a
- * file may spell out the curve's parameters, or hold a compressed point (RFC 5480 §2.1.1, §2.2).
+ * The same key with its curve by name and its point in full. Authorities refuse others, at the end
+ * of an order: a file may spell out the curve's parameters, or hold a compressed point (RFC 5480
+ * §2.1.1, §2.2).
  */
 function withPlainEncoding(key: KeyObject): KeyObject {
   const plainBytes = PLAIN_SPKI_BYTES[key.asymmetricKeyDetails?.namedCurve ?? ''];

@@ -48,8 +48,8 @@ export function isKeyOf(certificate: X509Certificate, privateKey: KeyObject): bo
 }
 
 /**
- * Never KeyObject.equals() of two types: it leaves an error behind in OpenSSL, and the next key that is read,
- * whichever it is, is then called unreadable.
+ * Never KeyObject.equals() of two types: it leaves an error behind in OpenSSL, and the next key
+ * that is read, whichever it is, is then called unreadable.
  */
 function isSamePublicKey(ours: KeyObject, other: KeyObject | undefined): boolean {
   return (
@@ -100,8 +100,8 @@ function assertLinks(chain: Chain): void {
 }
 
 /**
- * A chain whose links hold may reach an authority before its end: servers send a new root certified by
- * an old one as well, for clients that know the old one only.
+ * A chain whose links hold may reach an authority before its end: servers send a new root certified
+ * by an old one as well, for clients that know the old one only.
  */
 function assertAnchored(chain: Chain, authorities: readonly X509Certificate[]): void {
   const isAnchored = chain.some((certificate) =>

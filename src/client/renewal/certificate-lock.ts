@@ -1,6 +1,7 @@
-// One run at a time for a certificate: a second would order it again, and take the answers of the first away.
-// Runs in the client's master. The lock is the kernel's and ends with its process, however that ends; the file
-// stays, for removing it could take it from under whoever has just opened it.
+// One run at a time for a certificate: a second would order it again, and take the answers of the
+// first away. Runs in the client's master. The lock is the kernel's and ends with its process,
+// however that ends; the file stays, for removing it could take it from under whoever has just
+// opened it.
 
 import {
   closeSync,
@@ -26,7 +27,8 @@ const KIND = { name: 'lock', schema: holderSchema };
 const FILE_MODE = 0o600;
 
 /**
- * Runs `use` while no other run is at work on the certificate. Without a state directory there is no lock.
+ * Runs `use` while no other run is at work on the certificate. Without a state directory there is
+ * no lock.
  * @throws AppError SYS_LOCKED that says who is
  */
 export async function withCertificateLock<T>(
@@ -91,7 +93,10 @@ function locked(name: string, holder: v.InferOutput<typeof holderSchema> | undef
   });
 }
 
-/** What the file says, unless it is of a process that has ended: the holder may not have written its own yet. */
+/**
+ * What the file says, unless it is of a process that has ended: the holder may not have written its
+ * own yet.
+ */
 function holderOf(fd: number): v.InferOutput<typeof holderSchema> | undefined {
   try {
     const holder = v.parse(holderSchema, parseStrictJson(readFileSync(fd)));

@@ -13,7 +13,10 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Below this lifetime half of it is kept in reserve, not a third: retries need days, not hours. */
 const SHORT_LIFETIME_MS = 10 * DAY_MS;
-/** A certificate younger than this part of its lifetime is not due again, however often somebody asks. */
+/**
+ * A certificate younger than this part of its lifetime is not due again, however often somebody
+ * asks.
+ */
 const FRESH_PART = 1 / 4;
 
 export interface RenewalInput {

@@ -6,8 +6,9 @@ import { systemCodeOf } from '../../lib/errors.js';
 import type { OrderMemory, RememberedOrder } from '../state/order-memory.js';
 
 /**
- * The order to go on with; undefined when there is none, when its certificate was found unusable and a new one may be
- * ordered by now, or when it was finished: a run that was killed right after the installation could not forget it.
+ * The order to go on with; undefined when there is none, when its certificate was found unusable
+ * and a new one may be ordered by now, or when it was finished: a run that was killed right after
+ * the installation could not forget it.
  * @param now milliseconds since 1970
  */
 export async function findUnfinishedOrder(

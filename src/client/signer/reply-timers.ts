@@ -1,4 +1,5 @@
-// The clocks on a signer's connection: its greeting, each reply, and rest between requests. Client's master.
+// The clocks on a signer's connection: its greeting, each reply, and rest between requests.
+// Client's master.
 
 import { AppError } from '../../lib/errors.js';
 

@@ -1,5 +1,6 @@
-// One signer for a whole run, however many certificates it is for: a command that asks for a PIN asks once.
-// Runs in the client's master. Connected when first needed, and anew after the connection broke.
+// One signer for a whole run, however many certificates it is for: a command that asks for a PIN
+// asks once. Runs in the client's master. Connected when first needed, and anew after the
+// connection broke.
 
 import { once } from 'node:events';
 import type { AccountSigner } from '../../acme/account-signer.js';

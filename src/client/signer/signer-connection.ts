@@ -1,6 +1,6 @@
 // The account's signer as the ACME core sees it, over one connection. Runs in the client's master.
-// One connection only: lacme-accountd serves one client at a time. Requests are pipelined on it, the
-// replies come in order. Where the public key is known every signature is verified.
+// One connection only: lacme-accountd serves one client at a time. Requests are pipelined on it,
+// the replies come in order. Where the public key is known every signature is verified.
 
 import type { KeyObject } from 'node:crypto';
 import type { AccountSigner } from '../../acme/account-signer.js';
@@ -18,7 +18,9 @@ import { connectSocket, spawnSigner, type SignerTransport } from './signer-trans
 /** ssh may ask for a passphrase, and clavigerd --stdio for a PIN, before the greeting comes. */
 const COMMAND_GREETING_TIMEOUT_MS = 120_000;
 const SOCKET_GREETING_TIMEOUT_MS = 30_000;
-/** Longer than the signer's own limit, so that its answer comes first; a touch or a PIN takes time. */
+/**
+ * Longer than the signer's own limit, so that its answer comes first; a touch or a PIN takes time.
+ */
 const SIGN_TIMEOUT_MS = 120_000;
 /** Far below any sensible idle-timeout of clavigerd, whose default is ten minutes. */
 const PING_INTERVAL_MS = 60_000;
@@ -238,7 +240,10 @@ export class SignerConnection implements AccountSigner {
     }
   }
 
-  /** Orders may take longer than the signer keeps a silent client; one without the extension keeps it. */
+  /**
+   * Orders may take longer than the signer keeps a silent client; one without the extension keeps
+   * it.
+   */
   #ping(): void {
     const line = this.#session.formatPing();
     if (line !== undefined) {

@@ -1,5 +1,6 @@
 // Ways to a signer: its UNIX socket, or a command that speaks the protocol over its stdio (ssh).
-// Runs in the client's master. The command comes from the configuration alone, and no shell reads it.
+// Runs in the client's master. The command comes from the configuration alone, and no shell reads
+// it.
 
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { statSync } from 'node:fs';
@@ -9,8 +10,9 @@ import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { assertSignerSocket, MAX_SOCKET_PATH_BYTES } from '../../sys/files/safe-path.js';
 
 /**
- * Any right to read or write for everybody; execute rights mean nothing on a socket. Its group may get in:
- * that is how the signer's administrator lets a user in, and who may connect is not who may answer.
+ * Any right to read or write for everybody; execute rights mean nothing on a socket. Its group may
+ * get in: that is how the signer's administrator lets a user in, and who may connect is not who may
+ * answer.
  */
 const SOCKET_OPEN_TO_OTHERS = 0o006;
 /** A command gets this long to end by itself after its input was closed. */
@@ -27,8 +29,8 @@ export interface SignerTransport {
 
 /**
  * Checks the socket's mode and every step of the way to it, then connects.
- * @throws AppError SYS_UNSAFE_PATH when others could be at the other end, SYS_SOCKET for a path that
- *   is no socket, CLIENT_SIGNER when nothing is there
+ * @throws AppError SYS_UNSAFE_PATH when others could be at the other end, SYS_SOCKET for a path
+ *   that is no socket, CLIENT_SIGNER when nothing is there
  */
 export async function connectSocket(path: string): Promise<SignerTransport> {
   assertNobodyElses(path);

@@ -1,7 +1,8 @@
-// What the client remembers from one run to the next: one folder of small JSON files. Runs in the client's master.
-// A file that is missing, damaged or of an older version counts as absent, and a folder that cannot be used is told and
-// done without: the next run then asks the authority again. What no authority tells, which keys are compromised, is
-// lost with its file; whoever cannot write it warns. No secret goes in.
+// What the client remembers from one run to the next: one folder of small JSON files. Runs in the
+// client's master. A file that is missing, damaged or of an older version counts as absent, and a
+// folder that cannot be used is told and done without: the next run then asks the authority again.
+// What no authority tells, which keys are compromised, is lost with its file; whoever cannot write
+// it warns. No secret goes in.
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -26,7 +27,10 @@ export interface StateKind<T> {
 }
 
 export interface ClientStateOptions {
-  /** Absolute; undefined: nothing is remembered. Made with mode 0700 when something is to be written. */
+  /**
+   * Absolute; undefined: nothing is remembered. Made with mode 0700 when something is to be
+   * written.
+   */
   readonly directory: string | undefined;
   /** Told once when the folder cannot be used, and of each file that cannot. */
   report(line: string): void;
@@ -42,8 +46,8 @@ export class ClientState {
   }
 
   /**
-   * Where what is known of a subject is kept: the kind, and a hash of the subject's parts, since names may be long.
-   * Undefined where nothing can be remembered.
+   * Where what is known of a subject is kept: the kind, and a hash of the subject's parts, since
+   * names may be long. Undefined where nothing can be remembered.
    */
   pathOf(kind: StateKind<unknown>, subject: readonly string[]): string | undefined {
     const { directory } = this.#options;
@@ -51,7 +55,10 @@ export class ClientState {
     return directory === undefined ? undefined : join(directory, `${kind.name}-${hash}.json`);
   }
 
-  /** The path of a file that is kept otherwise than by `write`, in a folder that is there; undefined as `pathOf`. */
+  /**
+   * The path of a file that is kept otherwise than by `write`, in a folder that is there; undefined
+   * as `pathOf`.
+   */
   preparedPathOf(kind: StateKind<unknown>, subject: readonly string[]): string | undefined {
     return this.#prepare() ? this.pathOf(kind, subject) : undefined;
   }

@@ -1,5 +1,6 @@
-// What is remembered of one certificate's orders: one that is not finished, and one whose certificate could not be used.
-// Runs in the client's master. No key is remembered, only where a request's key has to be looked for.
+// What is remembered of one certificate's orders: one that is not finished, and one whose
+// certificate could not be used. Runs in the client's master. No key is remembered, only where a
+// request's key has to be looked for.
 
 import * as v from 'valibot';
 import type { Identifier } from '../../acme/identifier.js';
@@ -9,11 +10,14 @@ import type { ClientState, StateKind } from './client-state.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Beyond, authorities have dropped an open order, and a finished one is for a certificate that is not new any more. */
+/**
+ * Beyond, authorities have dropped an open order, and a finished one is for a certificate that is
+ * not new any more.
+ */
 const MAX_ORDER_AGE_MS = 3 * DAY_MS;
 /**
- * After the first, second, ... certificate in a row that could not be used. Let's Encrypt issues five for the same names
- * a week; what is wrong is rarely mended within hours.
+ * After the first, second, ... certificate in a row that could not be used. Let's Encrypt issues
+ * five for the same names a week; what is wrong is rarely mended within hours.
  */
 const BACK_OFF_MS = [HOUR_MS, 12 * HOUR_MS, DAY_MS, 2 * DAY_MS, 4 * DAY_MS, 7 * DAY_MS] as const;
 const LONGEST_BACK_OFF_MS = 7 * DAY_MS;
@@ -76,7 +80,10 @@ export class OrderMemory {
     this.#subject = [server.href, key, ...[...this.#names].sort()];
   }
 
-  /** The order that was not finished, unless it is too old to be of use. @param now milliseconds since 1970 */
+  /**
+   * The order that was not finished, unless it is too old to be of use. @param now milliseconds
+   * since 1970
+   */
   async order(now: number): Promise<RememberedOrder | undefined> {
     const order = await this.#state.read(ORDER, this.#subject);
     const age = now - Date.parse(order?.placed ?? '');
@@ -100,7 +107,10 @@ export class OrderMemory {
     await this.#state.remove(ORDER, this.#subject);
   }
 
-  /** The last certificate that could not be used; undefined when none is known. @param now milliseconds since 1970 */
+  /**
+   * The last certificate that could not be used; undefined when none is known. @param now
+   * milliseconds since 1970
+   */
   async failure(now: number): Promise<RememberedFailure | undefined> {
     const failure = await this.#state.read(FAILURE, this.#subject);
     if (failure === undefined) {
@@ -111,7 +121,10 @@ export class OrderMemory {
     return { ...failure, isOver: restMs <= 0 || restMs > LONGEST_BACK_OFF_MS };
   }
 
-  /** Notes a new certificate that could not be used; the next is ordered the later the more there were. */
+  /**
+   * Notes a new certificate that could not be used; the next is ordered the later the more there
+   * were.
+   */
   async noteFailure(reason: string, now: number): Promise<RememberedFailure> {
     const before = await this.#state.read(FAILURE, this.#subject);
     const count = (before?.count ?? 0) + 1;

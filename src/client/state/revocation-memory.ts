@@ -1,5 +1,6 @@
-// What was revoked from here, and which keys are compromised: remembered in the state directory, by hashes. Client's master.
-// An authority does not keep a key that was revoked as compromised from being certified again at another authority.
+// What was revoked from here, and which keys are compromised: remembered in the state directory, by
+// hashes. Client's master. An authority does not keep a key that was revoked as compromised from
+// being certified again at another authority.
 
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import * as v from 'valibot';
@@ -43,7 +44,10 @@ export async function revocationOf(
   return (await state.read(CERTIFICATE, [hashOf(leaf.raw)]))?.revokedAt;
 }
 
-/** True for a key that was revoked as compromised from here, whatever its file. @param key the public key */
+/**
+ * True for a key that was revoked as compromised from here, whatever its file. @param key the
+ * public key
+ */
 export async function isCompromised(state: ClientState, key: KeyObject): Promise<boolean> {
   return (await state.read(KEY, [hashOfKey(key)])) !== undefined;
 }

@@ -1,5 +1,5 @@
-// The settings of one certificate to a typed value, and what must not be in several of them. Pure but
-// for the working directory, from which relative paths of the command line count.
+// The settings of one certificate to a typed value, and what must not be in several of them. Pure
+// but for the working directory, from which relative paths of the command line count.
 
 import { isAbsolute, resolve } from 'node:path';
 import type { CertificateEntry, ServerKeyType } from './schema.js';
@@ -28,8 +28,8 @@ export interface CertificateConfig {
 export type CertificateSettings = CertificateEntry;
 
 /**
- * The certificate of the command line: its files may be named from the working directory. What is missing
- * is missing there.
+ * The certificate of the command line: its files may be named from the working directory. What is
+ * missing is missing there.
  */
 export function readRequested(
   reader: SettingReader,
@@ -145,7 +145,9 @@ function refuseRelativePaths(
   }
 }
 
-/** Two certificates in one file would replace one another at every renewal. A key may serve several. */
+/**
+ * Two certificates in one file would replace one another at every renewal. A key may serve several.
+ */
 function refuseSharedFiles(
   reader: SettingReader,
   certificates: readonly CertificateConfig[],

@@ -20,8 +20,8 @@ const DEFAULT_TIMEOUT_S = 300;
 /** As systemd/claviger-renew.timer has it. */
 const DEFAULT_RENEW_INTERVAL_S = 12 * 3600;
 /**
- * Unless systemd names the folder by STATE_DIRECTORY. Not the daemon's: that one belongs to the daemon's user, and
- * root must not believe what another user can write.
+ * Unless systemd names the folder by STATE_DIRECTORY. Not the daemon's: that one belongs to the
+ * daemon's user, and root must not believe what another user can write.
  */
 const DEFAULT_STATE_DIRECTORY = '%S/claviger-client';
 
@@ -51,7 +51,9 @@ export interface ClavigerConfig {
 }
 
 export interface ClavigerConfigInput {
-  /** Path and text of the configuration file; the text is empty when the default file is missing. */
+  /**
+   * Path and text of the configuration file; the text is empty when the default file is missing.
+   */
   readonly source: string;
   readonly text: string;
   /** Options under the names the settings have in the file. */
@@ -110,7 +112,9 @@ function readCommandLine(
   });
 }
 
-/** Of two settings that exclude one another, one on the command line drops the other of the file. */
+/**
+ * Of two settings that exclude one another, one on the command line drops the other of the file.
+ */
 function overrideSettings(file: ClavigerSettings, line: ClavigerSettings): ClavigerSettings {
   const { socket, 'signer-command': command, listen, webroot, ...rest } = file;
   const hasSigner = line.socket !== undefined || line['signer-command'] !== undefined;

@@ -72,7 +72,8 @@ export const clavigerSchema = v.strictObject({
   debug: v.optional(v.boolean()),
   'state-directory': v.optional(printable),
   ...certificateEntries,
-  // The sections are checked one by one, so that a mistake in one does not hide those of the others.
+  // The sections are checked one by one, so that a mistake in one does not hide those of the
+  // others.
   certificate: v.optional(v.array(table)),
 });
 

@@ -89,8 +89,8 @@ function readPrivkeys(reader: SettingReader, input: AccountInput): readonly stri
 }
 
 /**
- * The percent signs of a pkcs11: URI are its own (RFC 7512 §2.3); specifiers are for paths. A scheme has no
- * case, RFC 3986 §3.1.
+ * The percent signs of a pkcs11: URI are its own (RFC 7512 §2.3); specifiers are for paths. A
+ * scheme has no case, RFC 3986 §3.1.
  */
 function isUri(privkey: string): boolean {
   return /^pkcs11:/i.test(privkey);

@@ -35,7 +35,10 @@ const DEFAULT_LIMITS: ListenLimits = {
 };
 
 export interface ClavigerdConfig {
-  /** The first is `default`, the settings at the top; it may be without a key when no listener uses it. */
+  /**
+   * The first is `default`, the settings at the top; it may be without a key when no listener uses
+   * it.
+   */
   readonly accounts: readonly AccountConfig[];
   /** All that are configured; see `servedListeners`. */
   readonly listeners: readonly ListenConfig[];
@@ -48,18 +51,27 @@ export interface ClavigerdConfig {
   readonly stateDirectory: string;
   readonly logfile: string | undefined;
   readonly quiet: boolean;
-  /** True has each line on standard error begin with its syslog priority, `<N>`, also outside of systemd. */
+  /**
+   * True has each line on standard error begin with its syslog priority, `<N>`, also outside of
+   * systemd.
+   */
   readonly logPriorities: boolean;
   readonly allowHttpOnLoopback: boolean;
   readonly auditLog: string | undefined;
-  /** True has each record of the audit log on the disk, not just with the kernel, before the reply. */
+  /**
+   * True has each record of the audit log on the disk, not just with the kernel, before the reply.
+   */
   readonly auditDurable: boolean;
-  /** MiB that are kept free for signatures on the disk of the audit log; undefined for the default. */
+  /**
+   * MiB that are kept free for signatures on the disk of the audit log; undefined for the default.
+   */
   readonly auditReserveMib: number | undefined;
 }
 
 export interface ClavigerdConfigInput {
-  /** Path and text of the configuration file; the text is empty when the default file is missing. */
+  /**
+   * Path and text of the configuration file; the text is empty when the default file is missing.
+   */
   readonly source: string;
   readonly text: string;
   readonly commandLine: {
@@ -81,8 +93,8 @@ export interface ClavigerdConfigInput {
 
 /**
  * Reads the daemon's configuration.
- * @throws AppError CONFIG_INVALID listing every problem, a line each; CONFIG_USAGE for an option of the
- *   command line that does not go with the file.
+ * @throws AppError CONFIG_INVALID listing every problem, a line each; CONFIG_USAGE for an option of
+ *   the command line that does not go with the file.
  */
 export function parseClavigerdConfig(input: ClavigerdConfigInput): ClavigerdConfig {
   const problems = new ProblemList(input.source, input.text);

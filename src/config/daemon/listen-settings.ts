@@ -1,5 +1,6 @@
-// Where the daemon listens, and for whom: the [[listen]] sections, or the one socket without them. Pure.
-// A restriction that could not be applied (the mode of a socket that systemd made) is refused here.
+// Where the daemon listens, and for whom: the [[listen]] sections, or the one socket without them.
+// Pure. A restriction that could not be applied (the mode of a socket that systemd made) is refused
+// here.
 
 import { basename } from 'node:path';
 import { RESERVED_DESCRIPTOR } from '../../lib/descriptor-names.js';

@@ -1,5 +1,6 @@
-// What the sections of clavigerd.toml say of one another: accounts and policies that listeners name must be
-// there, and accounts that are used must have a key; what is there for nobody is told. Pure.
+// What the sections of clavigerd.toml say of one another: accounts and policies that listeners name
+// must be there, and accounts that are used must have a key; what is there for nobody is told.
+// Pure.
 
 import { DEFAULT_ACCOUNT, type AccountConfig } from './account-settings.js';
 import type { Settings } from './schema.js';
@@ -14,7 +15,9 @@ export interface Sections {
   readonly settings: Settings;
 }
 
-/** Names of accounts and policies that are nowhere. One with a mistake in it is there all the same. */
+/**
+ * Names of accounts and policies that are nowhere. One with a mistake in it is there all the same.
+ */
 export function refuseUnknownNames(reader: SettingReader, sections: Sections): void {
   const { accounts, settings } = sections;
   const policies = settings.policy ?? {};
@@ -37,12 +40,15 @@ export function refuseUnknownNames(reader: SettingReader, sections: Sections): v
   }
 }
 
-/** What restricts or unlocks the account at the top; where that has no key, somebody meant more by it. */
+/**
+ * What restricts or unlocks the account at the top; where that has no key, somebody meant more by
+ * it.
+ */
 const OF_DEFAULT_ACCOUNT = ['keyid', 'default-policy', 'pin-source', 'openpgp-key'] as const;
 
 /**
- * Accounts without a key. The default account needs none when nobody listens for it; then its other settings
- * apply to nothing, and a restriction that applies to nothing is a mistake.
+ * Accounts without a key. The default account needs none when nobody listens for it; then its other
+ * settings apply to nothing, and a restriction that applies to nothing is a mistake.
  */
 export function refuseMissingKeys(reader: SettingReader, sections: Sections): void {
   const { accounts, listeners, settings } = sections;
@@ -66,7 +72,10 @@ export function refuseMissingKeys(reader: SettingReader, sections: Sections): vo
   }
 }
 
-/** Sections that nobody is held to or served by: right for a trial, and easily a name that was forgotten. */
+/**
+ * Sections that nobody is held to or served by: right for a trial, and easily a name that was
+ * forgotten.
+ */
 export function tellUnused({
   accounts,
   listeners,

@@ -1,5 +1,6 @@
-// Which settings clavigerd.toml may have, and of what type: at the top, in [account.NAME], in [[listen]]. Pure.
-// The sections are checked one by one, so that a mistake in one does not hide those of the others.
+// Which settings clavigerd.toml may have, and of what type: at the top, in [account.NAME], in
+// [[listen]]. Pure. The sections are checked one by one, so that a mistake in one does not hide
+// those of the others.
 
 import * as v from 'valibot';
 import { count, printable, seconds, secondsOfDay, table } from '../setting-types.js';

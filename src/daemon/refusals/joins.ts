@@ -1,7 +1,7 @@
-// Refusals of one listener that are equal but for who asked, when and for which names, joined into one record. Pure: the
-// time is given: by the wall clock what a record shows, by the monotonic one when it is due. The first of a kind is a
-// record of its own; those that follow within ten seconds are one.
-// Whoever is refused chooses the names and the number: both are bounded.
+// Refusals of one listener that are equal but for who asked, when and for which names, joined into
+// one record. Pure: the time is given: by the wall clock what a record shows, by the monotonic one
+// when it is due. The first of a kind is a record of its own; those that follow within ten seconds
+// are one. Whoever is refused chooses the names and the number: both are bounded.
 
 import { createHash, type Hash } from 'node:crypto';
 import type { AuditEntry } from '../../audit/audit-record.js';
@@ -13,7 +13,10 @@ export const JOIN_MS = 10_000;
 const MAX_KINDS = 256;
 /** Names on the record of a refusal, or of many. */
 export const MAX_REFUSED_NAMES = 50;
-/** Characters of different names that are remembered, to count them; at the end of it the record is due. */
+/**
+ * Characters of different names that are remembered, to count them; at the end of it the record is
+ * due.
+ */
 const MAX_NAME_CHARACTERS = 64 * 1024;
 
 /** A refusal with all its names, of which the entry has some. */
@@ -53,13 +56,19 @@ export class RefusalJoins {
     return true;
   }
 
-  /** When the next record is due, or a kind to be forgotten, by the monotonic clock; undefined when nothing is open. */
+  /**
+   * When the next record is due, or a kind to be forgotten, by the monotonic clock; undefined when
+   * nothing is open.
+   */
   get nextDue(): number | undefined {
     const times = [...this.#joins.values()].map(({ dueAt }) => dueAt);
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** The next record that is due; the kind goes on to be joined. Forgets kinds that have not come again. */
+  /**
+   * The next record that is due; the kind goes on to be joined. Forgets kinds that have not come
+   * again.
+   */
   takeDue(now: Moment): AuditEntry | undefined {
     for (const [kind, join] of this.#joins) {
       if (join.dueAt <= now.monotonicMs) {
@@ -81,7 +90,10 @@ export class RefusalJoins {
     return entries.filter((entry) => entry !== undefined);
   }
 
-  /** The first of a kind could not be recorded: the next is the first. @returns how many had been joined to it. */
+  /**
+   * The first of a kind could not be recorded: the next is the first. @returns how many had been
+   * joined to it.
+   */
   forget({ entry }: Refused): number {
     const kind = kindOf(entry);
     const count = this.#joins.get(kind)?.count ?? 0;

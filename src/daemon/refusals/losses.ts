@@ -1,5 +1,6 @@
-// Refusals of one listener that can be neither recorded nor told, counted by what prevents it. Runs in the daemon.
-// The log tells each reason once a spell; the audit log tells it with the number, before its next record.
+// Refusals of one listener that can be neither recorded nor told, counted by what prevents it. Runs
+// in the daemon. The log tells each reason once a spell; the audit log tells it with the number,
+// before its next record.
 
 import type { AuditLog } from '../../audit/audit-log.js';
 import type { Log } from '../../sys/log.js';

@@ -1,5 +1,5 @@
-// So much a second and no more, with some at once. Pure: the time is given, in milliseconds of a clock that never goes
-// back.
+// So much a second and no more, with some at once. Pure: the time is given, in milliseconds of a
+// clock that never goes back.
 
 export class RateLimit {
   readonly #perMs: number;

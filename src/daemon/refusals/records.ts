@@ -1,6 +1,7 @@
-// The records of what one listener refuses: in the audit log and the log, at most so many bytes a second over all its
-// connections, and joined where they repeat. Runs in the daemon. A refusal costs the client time: its reply waits for
-// its record, and for the listener's pace. Signatures wait for neither.
+// The records of what one listener refuses: in the audit log and the log, at most so many bytes a
+// second over all its connections, and joined where they repeat. Runs in the daemon. A refusal
+// costs the client time: its reply waits for its record, and for the listener's pace. Signatures
+// wait for neither.
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -59,14 +60,18 @@ export class RefusalRecords {
 
   /**
    * Counts a refusal, and records it now or with others.
-   * @returns when its reply may leave; false when it cannot be recorded, and is not to be told. Never rejects.
+   * @returns when its reply may leave; false when it cannot be recorded, and is not to be told.
+   *   Never rejects.
    */
   add(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
     this.#pace.take(1, performance.now());
     return this.#paced(this.#record(refused, level, hint));
   }
 
-  /** Knows nothing of the refusal: thousands may wait here, and their names would be a hundred times as much. */
+  /**
+   * Knows nothing of the refusal: thousands may wait here, and their names would be a hundred times
+   * as much.
+   */
   async #paced(recorded: Promise<boolean>): Promise<boolean> {
     const isRecorded = await recorded;
     const delay = Math.min(this.#pace.waitMs(performance.now()), MAX_DELAY_MS);

@@ -1,5 +1,6 @@
-// What the records of refusals of all listeners share: the room that is kept for signatures, and that all which is
-// joined is written before the log is rotated or the daemon ends. Runs in the daemon.
+// What the records of refusals of all listeners share: the room that is kept for signatures, and
+// that all which is joined is written before the log is rotated or the daemon ends. Runs in the
+// daemon.
 
 import type { AuditReserve } from '../../audit/audit-reserve.js';
 

@@ -1,5 +1,6 @@
-// Runs in `clavigerd key`, never while serving: a helper process for one command, and what such commands
-// ask of it besides the daemon's requests. The helper ends with the command; PINs are sent once.
+// Runs in `clavigerd key`, never while serving: a helper process for one command, and what such
+// commands ask of it besides the daemon's requests. The helper ends with the command; PINs are sent
+// once.
 
 import { AppError } from '../../lib/errors.js';
 import type { Secret } from '../../lib/secret.js';
@@ -20,7 +21,10 @@ export const GENERATE_TIMEOUT_MS = 600_000;
 
 type ResultOf<K extends GoodResult['kind']> = Extract<GoodResult, { kind: K }>;
 
-/** Runs work of the token that may take seconds, and tells whoever waits. No PIN is asked for meanwhile. */
+/**
+ * Runs work of the token that may take seconds, and tells whoever waits. No PIN is asked for
+ * meanwhile.
+ */
 export type Track = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** CKA_LABEL, and CKA_ID in lower-case hexadecimal. */
@@ -54,7 +58,9 @@ export class AdminClient {
     return (await this.#ask({ op: 'init-token', slotId, label, ...secrets }, 'token')).token;
   }
 
-  /** @param pkcs8 the private key in DER; the caller's to wipe. @throws AppError TOKEN_KEY_AMBIGUOUS */
+  /**
+   * @param pkcs8 the private key in DER; the caller's to wipe. @throws AppError TOKEN_KEY_AMBIGUOUS
+   */
   async importKey({ label, id }: KeyNames, pkcs8: Buffer): Promise<KeyInfo> {
     const key = pkcs8.toString('base64');
     return (await this.#ask({ op: 'import-key', label, id, pkcs8: key }, 'key')).key;
@@ -65,7 +71,9 @@ export class AdminClient {
     return this.#ask({ op: 'delete-key', label, id }, 'deleted');
   }
 
-  /** DER of the attestation, and of its issuer's certificate. @throws AppError TOKEN_KEY_UNSUPPORTED */
+  /**
+   * DER of the attestation, and of its issuer's certificate. @throws AppError TOKEN_KEY_UNSUPPORTED
+   */
   async attest({ label, id }: KeyNames): Promise<Buffer[]> {
     const { certificates } = await this.#ask({ op: 'attest', label, id }, 'certificates');
     return certificates.map((der) => Buffer.from(der, 'base64'));
@@ -76,7 +84,10 @@ export class AdminClient {
     await this.#ask({ op: 'login-officer', soPin: textOf(soPin) }, 'done');
   }
 
-  /** @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED; TOKEN_FAILED for a new PIN it does not take */
+  /**
+   * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED; TOKEN_FAILED for a new PIN it does not
+   *   take
+   */
   async changePin(pin: Secret, newPin: Secret): Promise<void> {
     const secrets = { pin: textOf(pin), newPin: textOf(newPin) };
     await this.#ask({ op: 'change-pin', ...secrets }, 'done');
@@ -128,7 +139,10 @@ export async function withTokenAdmin<T>(
   }
 }
 
-/** Opens the one token that matches, and logs in where it wants that. @throws AppError TOKEN_*, KEY_PIN */
+/**
+ * Opens the one token that matches, and logs in where it wants that. @throws AppError TOKEN_*,
+ * KEY_PIN
+ */
 export async function openAndLogIn(
   session: HelperClient,
   uri: Pkcs11Uri,

@@ -1,5 +1,5 @@
-// What people do with one key of a token: put it in, take it out, have it attested. Runs in `clavigerd key`.
-// A key is deleted only after whoever asked has confirmed what was found.
+// What people do with one key of a token: put it in, take it out, have it attested. Runs in
+// `clavigerd key`. A key is deleted only after whoever asked has confirmed what was found.
 
 import { randomBytes, X509Certificate, type KeyObject } from 'node:crypto';
 import { algorithmOfKey } from '../../jose/algorithms.js';
@@ -46,7 +46,8 @@ export interface Attestation {
 
 /**
  * Puts a private key into the one token that matches, and has it sign once there.
- * @throws AppError TOKEN_*, KEY_*; TOKEN_KEY_AMBIGUOUS when the label or the ID is taken; JOSE_UNSUPPORTED_KEY
+ * @throws AppError TOKEN_*, KEY_*; TOKEN_KEY_AMBIGUOUS when the label or the ID is taken;
+ *   JOSE_UNSUPPORTED_KEY
  */
 export function importTokenKey(
   uri: Pkcs11Uri,

@@ -1,5 +1,6 @@
 // What people do with tokens: look at keys, make one. Runs in `clavigerd key`, never while serving.
-// Trusts what the token says of its keys only after a check: it is shown to people and put in requests.
+// Trusts what the token says of its keys only after a check: it is shown to people and put in
+// requests.
 
 import { parsePublicJwk, type PublicJwk } from '../../jose/public-jwk.js';
 import { AppError } from '../../lib/errors.js';
@@ -35,8 +36,8 @@ export interface TokenKey {
 }
 
 /**
- * The tokens that match, with the keys they show; of these, those that match. Without a login private
- * keys mostly stay hidden, and their public halves are listed.
+ * The tokens that match, with the keys they show; of these, those that match. Without a login
+ * private keys mostly stay hidden, and their public halves are listed.
  * @param login true logs in, to the one token that matches.
  * @throws AppError TOKEN_*, KEY_*; TOKEN_NOT_FOUND when the URI names a token and none matches
  */
@@ -147,7 +148,10 @@ function onlyKey([first, second]: readonly KeyInfo[]): Pick<TokenKey, 'key' | 'j
     : { key: first, jwk: parsePublicJwk(first.jwk) };
 }
 
-/** Refuses a PIN in a URI given as an argument, where every user of the machine can read it. @throws AppError KEY_URI */
+/**
+ * Refuses a PIN in a URI given as an argument, where every user of the machine can read it. @throws
+ * AppError KEY_URI
+ */
 export function assertNoPinValue(uri: Pkcs11Uri): void {
   if (uri.pinValue !== undefined) {
     throw new AppError('KEY_URI', 'pkcs11 URI: pin-value has no place on a command line', {

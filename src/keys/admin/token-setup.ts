@@ -1,5 +1,5 @@
-// What people do with a token as a whole: initialise a blank one, change its PIN. Runs in `clavigerd key`.
-// A token that holds anything is never initialised; each PIN is sent once.
+// What people do with a token as a whole: initialise a blank one, change its PIN. Runs in
+// `clavigerd key`. A token that holds anything is never initialised; each PIN is sent once.
 
 import { AppError, isAppError, messageOf } from '../../lib/errors.js';
 import { Secret } from '../../lib/secret.js';
@@ -18,7 +18,10 @@ export interface FirstPins {
 }
 
 export interface PinChange {
-  /** `user`: with the present PIN; `so`: with the PIN of the security officer, for a PIN that is locked. */
+  /**
+   * `user`: with the present PIN; `so`: with the PIN of the security officer, for a PIN that is
+   * locked.
+   */
   readonly by: 'user' | 'so';
   readonly present: TokenPinSource;
   readonly readNew: (token: TokenInfo) => Promise<Secret>;
@@ -26,8 +29,8 @@ export interface PinChange {
 
 /**
  * Initialises the one blank token, under the label of the URI, and logs in to it.
- * @throws AppError TOKEN_NOT_FOUND when none is blank, or the one named is not; TOKEN_AMBIGUOUS when several
- *   are blank, or the label is another token's already; KEY_URI without a label
+ * @throws AppError TOKEN_NOT_FOUND when none is blank, or the one named is not; TOKEN_AMBIGUOUS
+ *   when several are blank, or the label is another token's already; KEY_URI without a label
  */
 export async function initialiseToken(
   admin: AdminClient,
@@ -86,7 +89,9 @@ function selectBlank(
   return first;
 }
 
-/** Opens the one token that matches, for its security officer. @throws AppError TOKEN_*, KEY_PIN* */
+/**
+ * Opens the one token that matches, for its security officer. @throws AppError TOKEN_*, KEY_PIN*
+ */
 export async function openAsOfficer(
   admin: AdminClient,
   uri: Pkcs11Uri,
@@ -102,8 +107,8 @@ export async function openAsOfficer(
 
 /**
  * Changes the PIN of the one token that matches. One attempt.
- * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED for the present PIN; TOKEN_FAILED for a new one the
- *   token does not take; KEY_PIN*
+ * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED for the present PIN; TOKEN_FAILED for a
+ *   new one the token does not take; KEY_PIN*
  */
 export function changeTokenPin(
   uri: Pkcs11Uri,
@@ -164,8 +169,8 @@ async function usePin<T>(pin: Secret, use: (pin: Secret) => Promise<T>): Promise
 }
 
 /**
- * The login shows that the PIN is right before anything is changed; some modules (OpenSC) change a PIN only
- * then. An expired PIN can still be changed: PKCS#11 2.40 §5.1.6, CKR_PIN_EXPIRED.
+ * The login shows that the PIN is right before anything is changed; some modules (OpenSC) change a
+ * PIN only then. An expired PIN can still be changed: PKCS#11 2.40 §5.1.6, CKR_PIN_EXPIRED.
  */
 async function logInWith(
   { session }: AdminClient,

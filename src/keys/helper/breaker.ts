@@ -1,6 +1,6 @@
-// Decides when a token is left alone for a while. Pure; used in the daemon.
-// Open, it answers for the token at once; each opening lasts twice as long as the one before, until a
-// signature succeeds. So neither a token that is away nor one that crashes its helper keeps us busy.
+// Decides when a token is left alone for a while. Pure; used in the daemon. Open, it answers for
+// the token at once; each opening lasts twice as long as the one before, until a signature
+// succeeds. So neither a token that is away nor one that crashes its helper keeps us busy.
 
 import type { Clock } from '../../lib/clock.js';
 

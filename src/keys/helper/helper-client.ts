@@ -50,7 +50,10 @@ export class HelperClient {
     await this.#ask({ op: 'load', module: path, quirks }, 'done');
   }
 
-  /** C_Finalize and C_Initialize: everything known of the token is void. @throws AppError TOKEN_MODULE */
+  /**
+   * C_Finalize and C_Initialize: everything known of the token is void. @throws AppError
+   * TOKEN_MODULE
+   */
   async reinitialise(): Promise<void> {
     await this.#ask({ op: 'reinitialise' }, 'done');
   }
@@ -84,7 +87,9 @@ export class HelperClient {
     return (await this.#ask({ op: 'select-key', key }, 'key')).key;
   }
 
-  /** Signs with the selected key, in JWS form; the helper makes the hash, or has the token make it. */
+  /**
+   * Signs with the selected key, in JWS form; the helper makes the hash, or has the token make it.
+   */
   async sign(input: Buffer, onBegin?: () => void): Promise<Buffer> {
     const request = { op: 'sign', input: input.toString('base64') } as const;
     const result = await this.#ask(request, 'signature', { onBegin });
@@ -108,7 +113,10 @@ export class HelperClient {
     return (await this.#ask({ op: 'generate', ...key }, 'key', { timeoutMs })).key;
   }
 
-  /** Ends the helper. @param graceMs longest time for what it has in hand; default: what each may take */
+  /**
+   * Ends the helper. @param graceMs longest time for what it has in hand; default: what each may
+   * take
+   */
   close(graceMs?: number): Promise<void> {
     return this.#process.close(graceMs);
   }

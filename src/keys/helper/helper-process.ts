@@ -62,7 +62,8 @@ export class HelperProcess {
    * @param helperPath another program in the helper's place, for tests of what is not believed.
    */
   constructor(env: NodeJS.ProcessEnv, log: KeyLog, helperPath = HELPER_PATH) {
-    // A session of its own: an interrupt typed at the terminal is for the daemon, which then ends it.
+    // A session of its own: an interrupt typed at the terminal is for the daemon, which then ends
+    // it.
     const child = spawn(process.execPath, [helperPath], {
       env: helperEnvironment(env),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -132,8 +133,8 @@ export class HelperProcess {
   }
 
   /**
-   * Ends the process: lets it finish what was asked, each in its own time, then by SIGKILL. Returns when it
-   * is gone, or cannot be ended.
+   * Ends the process: lets it finish what was asked, each in its own time, then by SIGKILL. Returns
+   * when it is gone, or cannot be ended.
    * @param graceMs longest time for all that is still to be done.
    */
   async close(graceMs?: number): Promise<void> {

@@ -1,5 +1,6 @@
-// Runs in the daemon: what the helpers of one token share, so that each new session is as the first one was.
-// A PIN goes to a token of the same serial only, and by way of the guard, which decides whether at all.
+// Runs in the daemon: what the helpers of one token share, so that each new session is as the first
+// one was. A PIN goes to a token of the same serial only, and by way of the guard, which decides
+// whether at all.
 
 import { AppError } from '../../lib/errors.js';
 import type { KeyInfo, TokenInfo } from '../../token/messages.js';
@@ -21,7 +22,10 @@ export class TokenLogin {
     this.#guard = guard;
   }
 
-  /** Returns while a login may be tried, for what costs more than that. @throws AppError KEY_PIN_HELD */
+  /**
+   * Returns while a login may be tried, for what costs more than that. @throws AppError
+   * KEY_PIN_HELD
+   */
   assertOpen(): void {
     this.#guard.assertOpen();
   }
@@ -41,14 +45,18 @@ export class TokenLogin {
 
   /**
    * Signs with a session that is logged in.
-   * @throws AppError KEY_PIN_HELD for a key that wants the PIN each time, where it has been refused; what `sign` throws
+   * @throws AppError KEY_PIN_HELD for a key that wants the PIN each time, where it has been
+   *   refused; what `sign` throws
    */
   sign<T>({ token, key }: TokenIdentity, sign: () => Promise<T>): Promise<T> {
     const needsPin = token.loginRequired && key.alwaysAuthenticate === true;
     return needsPin ? this.#guard.withProvenPin(token, sign) : sign();
   }
 
-  /** The first token and key found are what all others are compared with. @throws AppError TOKEN_KEY_NOT_FOUND */
+  /**
+   * The first token and key found are what all others are compared with. @throws AppError
+   * TOKEN_KEY_NOT_FOUND
+   */
   assertSameKey(found: TokenIdentity): void {
     this.#first ??= found;
     if (!isSameKey(this.#first.key, found.key)) {
@@ -73,8 +81,8 @@ export class TokenLogin {
   }
 
   /**
-   * Nor must a token of the same serial with another key, a card that was set up anew. Where public keys do
-   * not show before a login, the serial has to do.
+   * Nor must a token of the same serial with another key, a card that was set up anew. Where public
+   * keys do not show before a login, the serial has to do.
    */
   async #assertSamePublicKey(session: HelperClient): Promise<void> {
     const first = this.#first?.key;

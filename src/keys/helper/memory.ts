@@ -1,4 +1,5 @@
-// How much memory a helper process has. Runs in the daemon. Modules leak; a helper that grew is replaced.
+// How much memory a helper process has. Runs in the daemon. Modules leak; a helper that grew is
+// replaced.
 
 import { readFileSync } from 'node:fs';
 

@@ -1,7 +1,7 @@
-// What PKCS#11 modules print, caught and put in the daemon's log. Runs in the daemon.
-// Modules print freely (tpm2-pkcs11 does at every start): bounded, escaped, never on our own stderr. Once a
-// module has a PIN it may print that (pkcs11-spy, traces of OpenSC), and C libraries buffer what they print:
-// from then on nothing of it is logged.
+// What PKCS#11 modules print, caught and put in the daemon's log. Runs in the daemon. Modules print
+// freely (tpm2-pkcs11 does at every start): bounded, escaped, never on our own stderr. Once a
+// module has a PIN it may print that (pkcs11-spy, traces of OpenSC), and C libraries buffer what
+// they print: from then on nothing of it is logged.
 
 import { Socket } from 'node:net';
 import { printable } from '../../lib/printable.js';
@@ -19,8 +19,8 @@ export interface CapturedOutput {
 }
 
 /**
- * Logs both output streams of a helper line by line; reads on, silently, once the limit is passed. Lines with
- * the mark are the helper's own, hold no secret, and are logged to the end.
+ * Logs both output streams of a helper line by line; reads on, silently, once the limit is passed.
+ * Lines with the mark are the helper's own, hold no secret, and are logged to the end.
  */
 export function captureOutput(
   streams: readonly (NodeJS.ReadableStream | null)[],

@@ -1,5 +1,5 @@
-// Runs in the daemon: one token with its helpers, and the one queue that feeds them. Clients are served in
-// turn. While no helper is in service, requests are answered at once with the reason.
+// Runs in the daemon: one token with its helpers, and the one queue that feeds them. Clients are
+// served in turn. While no helper is in service, requests are answered at once with the reason.
 
 import { DEFAULT_TOKEN_TIMEOUT_MS } from '../key-context.js';
 import { AppError } from '../../lib/errors.js';
@@ -64,7 +64,10 @@ export class TokenPool {
     return this.#outage() === undefined;
   }
 
-  /** Starts a helper, unless that is done; others follow when there is work. @throws AppError TOKEN_*, or what reading the PIN throws */
+  /**
+   * Starts a helper, unless that is done; others follow when there is work. @throws AppError
+   * TOKEN_*, or what reading the PIN throws
+   */
   async start(): Promise<TokenIdentity> {
     const [first] = this.#workers;
     if (first === undefined) {
@@ -128,7 +131,9 @@ export class TokenPool {
     }
   }
 
-  /** The least busy of the helpers that are ready; where none is, one has to be started for the job. */
+  /**
+   * The least busy of the helpers that are ready; where none is, one has to be started for the job.
+   */
   #freeWorker(): HelperWorker | undefined {
     if (!this.#workers.some((worker) => worker.isActive)) {
       return this.#workers.find((worker) => worker.outage === undefined);

@@ -1,6 +1,7 @@
-// What to do when a token fails: the ladder, and the rung each failure starts at. Pure; used in the daemon.
-// A rung does everything below it anew. What does not help is followed by the next rung, never by the same:
-// so trouble of any kind ends, in a fresh helper or in waiting. Return values: PKCS#11 2.40 §5.1.
+// What to do when a token fails: the ladder, and the rung each failure starts at. Pure; used in the
+// daemon. A rung does everything below it anew. What does not help is followed by the next rung,
+// never by the same: so trouble of any kind ends, in a fresh helper or in waiting. Return values:
+// PKCS#11 2.40 §5.1.
 
 import type { ErrorCode } from '../../lib/error-codes.js';
 
@@ -16,7 +17,9 @@ export const LADDER = [
 
 export type Rung = (typeof LADDER)[number];
 
-/** `request`: only this request fails, the token is well. `operator`: nothing helps but a person. */
+/**
+ * `request`: only this request fails, the token is well. `operator`: nothing helps but a person.
+ */
 export type Remedy = Rung | 'request' | 'operator';
 
 /** A failure as the table knows it. */
@@ -26,7 +29,9 @@ export interface Failure {
   readonly returnValue?: string | undefined;
 }
 
-/** The table: where a return value starts on the ladder. What is not in it starts at `new-helper`. */
+/**
+ * The table: where a return value starts on the ladder. What is not in it starts at `new-helper`.
+ */
 export const REMEDY_OF_RETURN_VALUE: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['CKR_OBJECT_HANDLE_INVALID', 'find-key'],
   ['CKR_KEY_HANDLE_INVALID', 'find-key'],
@@ -109,7 +114,8 @@ const REMEDY_OF_CODE: Partial<Record<ErrorCode, Remedy>> = {
 
 /**
  * What to do about a failure.
- * @param reached the rung that led to the session which failed, undefined for a session that has signed.
+ * @param reached the rung that led to the session which failed, undefined for a session that has
+ *   signed.
  */
 export function decideRecovery(failure: Failure, reached: Rung | undefined): Remedy {
   const first = remedyOf(failure);

@@ -1,6 +1,6 @@
-// Runs in the daemon: keeps one token helper ready to sign, and climbs the recovery ladder when it is not.
-// What to do about a failure stands in recovery-table.ts; this file only does it. Nothing that a
-// session knew, object handles above all, outlives a rung.
+// Runs in the daemon: keeps one token helper ready to sign, and climbs the recovery ladder when it
+// is not. What to do about a failure stands in recovery-table.ts; this file only does it. Nothing
+// that a session knew, object handles above all, outlives a rung.
 
 import type { KeySelector, TokenSelector } from '../../token/messages.js';
 import { TokenError } from '../../token/messages.js';
@@ -50,7 +50,9 @@ interface ReadySession extends TokenIdentity {
 
 type Step = Exclude<Rung, 'back-off'>;
 
-/** Modules that keep files (SoftHSM) race when opened together: helpers of one module start in turn. */
+/**
+ * Modules that keep files (SoftHSM) race when opened together: helpers of one module start in turn.
+ */
 const lastStarts = new Map<string, Promise<unknown>>();
 
 function inTurn<T>(module: string, start: () => Promise<T>): Promise<T> {
@@ -86,13 +88,17 @@ export class TokenSupervisor {
     return this.#isReady;
   }
 
-  /** Logs in and finds the key, unless that is done. @throws AppError TOKEN_*, or what reading the PIN throws */
+  /**
+   * Logs in and finds the key, unless that is done. @throws AppError TOKEN_*, or what reading the
+   * PIN throws
+   */
   start(): Promise<TokenIdentity> {
     return this.#ready();
   }
 
   /**
-   * Signs the bytes of a JWS signing input, in JWS form. A failure that recovery helps against is not seen.
+   * Signs the bytes of a JWS signing input, in JWS form. A failure that recovery helps against is
+   * not seen.
    * @throws AppError TOKEN_*
    */
   async sign(input: Buffer, hooks: SigningHooks): Promise<Buffer> {
@@ -120,8 +126,9 @@ export class TokenSupervisor {
   }
 
   /**
-   * Ends the helper after what it has in hand; the next signature starts a fresh one. To be preferred to
-   * `kill`: SoftHSM writes the token's file anew at each login, and loses the token when killed meanwhile.
+   * Ends the helper after what it has in hand; the next signature starts a fresh one. To be
+   * preferred to `kill`: SoftHSM writes the token's file anew at each login, and loses the token
+   * when killed meanwhile.
    */
   retire(): void {
     this.#end((session) => session.close());
@@ -239,7 +246,10 @@ export class TokenSupervisor {
     return { session, token, key, rung };
   }
 
-  /** After a failure that is not recovered from here: what the table calls the token's own trouble ends the helper. */
+  /**
+   * After a failure that is not recovered from here: what the table calls the token's own trouble
+   * ends the helper.
+   */
   #giveUp(ready: Promise<ReadySession>, remedy: Remedy): void {
     if (remedy !== 'request' && remedy !== 'operator' && this.#readySession === ready) {
       this.#options.onLoss();

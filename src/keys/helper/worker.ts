@@ -1,5 +1,6 @@
-// Runs in the daemon: a place for one helper of a pool. Counts what it has in hand, watches its clock and
-// its memory, and keeps it out of service while its breaker is open, trying it anew from time to time.
+// Runs in the daemon: a place for one helper of a pool. Counts what it has in hand, watches its
+// clock and its memory, and keeps it out of service while its breaker is open, trying it anew from
+// time to time.
 
 import { performance } from 'node:perf_hooks';
 import { systemClock } from '../../lib/clock.js';
@@ -98,7 +99,9 @@ export class HelperWorker {
     return this.#outage === undefined && !this.#isFull && this.#inHand.size < room;
   }
 
-  /** Starts the helper unless that is done. @throws AppError TOKEN_*, or what reading the PIN throws */
+  /**
+   * Starts the helper unless that is done. @throws AppError TOKEN_*, or what reading the PIN throws
+   */
   async start(): Promise<TokenIdentity> {
     const identity = await this.#supervisor.start();
     clearTimeout(this.#probe);
@@ -110,7 +113,9 @@ export class HelperWorker {
     return identity;
   }
 
-  /** Starts the helper without anybody waiting for it; a failure takes the worker out of service. */
+  /**
+   * Starts the helper without anybody waiting for it; a failure takes the worker out of service.
+   */
   async warmUp(): Promise<void> {
     if (this.#isWarming || this.#inHand.size > 0 || this.#closed) {
       return;
@@ -237,7 +242,10 @@ export class HelperWorker {
     }
   }
 
-  /** Between requests: a helper that grew too large is ended in order, and the next request starts another. */
+  /**
+   * Between requests: a helper that grew too large is ended in order, and the next request starts
+   * another.
+   */
   #checkMemory(): void {
     const { pid } = this.#supervisor;
     const now = performance.now();

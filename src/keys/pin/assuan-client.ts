@@ -1,5 +1,6 @@
-// One Assuan server, started as a child: commands out, lines back. Runs in the daemon and in commands.
-// Trusts nothing of it but the answer itself: lines are bounded, and buffers that held the answer are wiped.
+// One Assuan server, started as a child: commands out, lines back. Runs in the daemon and in
+// commands. Trusts nothing of it but the answer itself: lines are bounded, and buffers that held
+// the answer are wiped.
 
 import type { Readable, Writable } from 'node:stream';
 import { printable } from '../../lib/printable.js';

@@ -1,6 +1,6 @@
-// The environment of gpg: what gpg, gpg-agent and pinentry read, and nothing else of the daemon's. Pure.
-// A PIN in a variable, NODE_OPTIONS, LD_PRELOAD, systemd's sockets, the caller's search path: none of those is
-// gpg's business.
+// The environment of gpg: what gpg, gpg-agent and pinentry read, and nothing else of the daemon's.
+// Pure. A PIN in a variable, NODE_OPTIONS, LD_PRELOAD, systemd's sockets, the caller's search path:
+// none of those is gpg's business.
 
 import { PROGRAM_PATH } from '../../sys/program.js';
 
@@ -15,7 +15,10 @@ const NAMES: ReadonlySet<string> = new Set([
   'PCSCLITE_CSOCK_NAME',
 ]);
 
-/** Passed on by how their names begin; QUBES_GPG_DOMAIN names the vault of a gpg in another Qubes domain. */
+/**
+ * Passed on by how their names begin; QUBES_GPG_DOMAIN names the vault of a gpg in another Qubes
+ * domain.
+ */
 const PREFIXES: readonly string[] = ['LC_', 'XDG_', 'GPG_AGENT_', 'PINENTRY_', 'QUBES_GPG_'];
 
 /**

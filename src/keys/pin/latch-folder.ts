@@ -1,6 +1,7 @@
-// The files of PIN latches in a state directory: a note and a lock for each token, reached through the
-// descriptor of their folder. Daemon and commands, root in the folder of the daemon's user among them: no link is
-// followed there, and what is made there belongs to whom the folder belongs to.
+// The files of PIN latches in a state directory: a note and a lock for each token, reached through
+// the descriptor of their folder. Daemon and commands, root in the folder of the daemon's user
+// among them: no link is followed there, and what is made there belongs to whom the folder belongs
+// to.
 
 import {
   closeSync,

@@ -1,6 +1,6 @@
-// PIN latches by token, for whoever wants to log in and for people. Daemon and commands. One lock a token is held
-// from the look at the latch to the end of the attempt, so that of many processes one makes it. A latch that
-// cannot be written stops the attempt; one that cannot be read holds.
+// PIN latches by token, for whoever wants to log in and for people. Daemon and commands. One lock a
+// token is held from the look at the latch to the end of the attempt, so that of many processes one
+// makes it. A latch that cannot be written stops the attempt; one that cannot be read holds.
 
 import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
@@ -53,7 +53,8 @@ export class PinLatchStore {
 
   /**
    * Calls `use` while no other process reads, notes or tries, and gives what that gives.
-   * @throws AppError KEY_PIN_HELD when another process is at it for longer than the wait; SYS_*; what `use` throws
+   * @throws AppError KEY_PIN_HELD when another process is at it for longer than the wait; SYS_*;
+   *   what `use` throws
    */
   async hold<T>(
     token: LatchedToken,

@@ -1,6 +1,7 @@
-// The note that keeps a refused PIN from being tried again, across restarts. Pure; daemon and commands.
-// It is written before an attempt and removed after a success, so an attempt that was cut off counts as
-// refused. It names the token and where the PIN came from; nothing in it is derived from the PIN.
+// The note that keeps a refused PIN from being tried again, across restarts. Pure; daemon and
+// commands. It is written before an attempt and removed after a success, so an attempt that was cut
+// off counts as refused. It names the token and where the PIN came from; nothing in it is derived
+// from the PIN.
 
 import * as v from 'valibot';
 import { quoteWord } from '../../lib/command-words.js';

@@ -1,5 +1,6 @@
-// Logins that are under way in this process. Daemon and commands. One that is cut off leaves a latch that only a
-// person can open, so whoever stops the process in order waits for them first. Each has a clock of its own.
+// Logins that are under way in this process. Daemon and commands. One that is cut off leaves a
+// latch that only a person can open, so whoever stops the process in order waits for them first.
+// Each has a clock of its own.
 
 import { AppError } from '../../lib/errors.js';
 

@@ -1,8 +1,9 @@
-// The only way from a PIN source to a token. Runs in the daemon and in commands; one for each token.
-// One attempt a source: it is noted before it is made, and after a refusal there is no other until the
-// source has changed or a person has said so, across restarts, helpers and processes. Logins go one after another: of
-// all processes with this state directory the one that holds the token's lock reads the latch, notes and tries.
-// It holds the PIN once a login has succeeded with it.
+// The only way from a PIN source to a token. Runs in the daemon and in commands; one for each
+// token. One attempt a source: it is noted before it is made, and after a refusal there is no other
+// until the source has changed or a person has said so, across restarts, helpers and processes.
+// Logins go one after another: of all processes with this state directory the one that holds the
+// token's lock reads the latch, notes and tries. It holds the PIN once a login has succeeded with
+// it.
 
 import type { Clock } from '../../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../../lib/errors.js';
@@ -47,7 +48,9 @@ export class LoginGuard {
   readonly #keeper: PinKeeper;
   /** The token that is known to be latched. */
   #latched: TokenInfo | undefined;
-  /** The text of a latch whose attempt nobody makes any more, though it does not say how that ended. */
+  /**
+   * The text of a latch whose attempt nobody makes any more, though it does not say how that ended.
+   */
   #abandoned: string | undefined;
   readonly #pause: LoginPause;
   #lastLogin: Promise<unknown> = Promise.resolve();
@@ -59,8 +62,9 @@ export class LoginGuard {
   }
 
   /**
-   * Why no login would be tried now: KEY_PIN_HELD, TOKEN_PIN_LOCKED, KEY_PIN or SYS_*. Looked at before a
-   * helper is started for a request: a latched token then costs a look at two files, and no process.
+   * Why no login would be tried now: KEY_PIN_HELD, TOKEN_PIN_LOCKED, KEY_PIN or SYS_*. Looked at
+   * before a helper is started for a request: a latched token then costs a look at two files, and
+   * no process.
    */
   get refusal(): AppError | undefined {
     const { reason } = this.#pause;
@@ -69,7 +73,8 @@ export class LoginGuard {
     }
     try {
       const latch = this.#options.latches.read(this.#latched);
-      // Of an attempt that is perhaps under way, the lock of the token tells; and that is waited for.
+      // Of an attempt that is perhaps under way, the lock of the token tells; and that is waited
+      // for.
       if (latch?.state !== 'attempting' || formatLatch(latch) === this.#abandoned) {
         this.#assertNotHeld(latch);
       }
@@ -81,9 +86,9 @@ export class LoginGuard {
 
   /**
    * Logs in with the PIN, which `attempt` sends to the token once and does not keep.
-   * @throws AppError KEY_PIN_HELD and TOKEN_PIN_LOCKED without an attempt, also when another process has been at
-   *   the token for too long; KEY_PIN and SYS_* when the PIN cannot be read or the attempt not be noted; what
-   *   `attempt` throws.
+   * @throws AppError KEY_PIN_HELD and TOKEN_PIN_LOCKED without an attempt, also when another
+   *   process has been at the token for too long; KEY_PIN and SYS_* when the PIN cannot be read or
+   *   the attempt not be noted; what `attempt` throws.
    */
   login(token: TokenInfo, attempt: (pin: Secret) => Promise<void>): Promise<void> {
     const result = this.#lastLogin.then(() => this.#login(token, attempt));
@@ -100,8 +105,9 @@ export class LoginGuard {
   }
 
   /**
-   * Has the token look at the PIN once more, after a login with it: for a signature of a key that wants it each time,
-   * CKA_ALWAYS_AUTHENTICATE. That is not noted; when it is refused all the same, no other process sends it again.
+   * Has the token look at the PIN once more, after a login with it: for a signature of a key that
+   * wants it each time, CKA_ALWAYS_AUTHENTICATE. That is not noted; when it is refused all the
+   * same, no other process sends it again.
    * @throws AppError KEY_PIN_HELD without an attempt; what `use` throws
    */
   withProvenPin<T>(token: TokenInfo, use: (pin: Secret) => Promise<T>): Promise<T> {
@@ -147,7 +153,9 @@ export class LoginGuard {
     return await latches.hold(token, { waitMs, signal: attempts.signal }, use);
   }
 
-  /** A person is not asked while others wait for the token, nor for a PIN that would not be tried. */
+  /**
+   * A person is not asked while others wait for the token, nor for a PIN that would not be tried.
+   */
   async #askFirst(token: TokenInfo): Promise<KnownPin | undefined> {
     if (!this.#options.source.mayAsk || this.#keeper.proven !== undefined) {
       return undefined;
@@ -174,7 +182,8 @@ export class LoginGuard {
     }
     try {
       await attempts.make(async () => {
-        this.#assertNotHeld(before, pin.identity); // the source may have been changed back meanwhile
+        // the source may have been changed back meanwhile
+        this.#assertNotHeld(before, pin.identity);
         const latch = newLatch(token, this.#originOf(pin.identity), before, this.#now());
         await held.write(latch);
         await this.#attempt({ token, latch, held }, isProven, () => attempt(pin.secret));
@@ -246,7 +255,9 @@ export class LoginGuard {
     }
   }
 
-  /** The PIN to be sent. @throws AppError KEY_PIN, SYS_*; no source is asked again for a while then */
+  /**
+   * The PIN to be sent. @throws AppError KEY_PIN, SYS_*; no source is asked again for a while then
+   */
   async #pinOf(token: TokenInfo): Promise<KnownPin> {
     try {
       return await this.#keeper.pinOf(token);

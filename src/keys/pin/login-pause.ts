@@ -1,16 +1,18 @@
-// When no login is tried for a while though no latch says so. Runs in the daemon; one for each login guard.
+// When no login is tried for a while though no latch says so. Runs in the daemon; one for each
+// login guard.
 
 import type { Clock } from '../../lib/clock.js';
 import { AppError } from '../../lib/errors.js';
 
 /**
- * After a PIN could not be read, or a token said that it is locked, the next look at it is not before this
- * time has passed: neither a person at pinentry nor a card is asked at every request.
+ * After a PIN could not be read, or a token said that it is locked, the next look at it is not
+ * before this time has passed: neither a person at pinentry nor a card is asked at every request.
  */
 const PAUSE_MS = 10_000;
 /**
- * A PIN that has worked may have been changed in the token since. When this many logins in a row failed
- * half-way, nobody knows whether they were refused, and the next waits, each time twice as long.
+ * A PIN that has worked may have been changed in the token since. When this many logins in a row
+ * failed half-way, nobody knows whether they were refused, and the next waits, each time twice as
+ * long.
  */
 const MAX_UNCLEAR_LOGINS = 2;
 const FIRST_UNCLEAR_PAUSE_MS = 60_000;
@@ -37,7 +39,9 @@ export class LoginPause {
     this.#pause = { reason, until: this.#clock.now() + pauseMs };
   }
 
-  /** A login failed half-way. @param token its name @returns why there is a pause now, if there is */
+  /**
+   * A login failed half-way. @param token its name @returns why there is a pause now, if there is
+   */
   countUnclear(token: string): AppError | undefined {
     this.#unclearLogins += 1;
     const doublings = this.#unclearLogins - MAX_UNCLEAR_LOGINS;

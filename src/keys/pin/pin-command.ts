@@ -1,5 +1,6 @@
-// A PIN or passphrase that a command prints: `pin-source=|COMMAND`. Runs in the daemon and in commands.
-// No shell; bounded in time and size. What it says on standard error is thrown away: it may hold the PIN.
+// A PIN or passphrase that a command prints: `pin-source=|COMMAND`. Runs in the daemon and in
+// commands. No shell; bounded in time and size. What it says on standard error is thrown away: it
+// may hold the PIN.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { AppError, messageOf } from '../../lib/errors.js';
@@ -87,8 +88,8 @@ function endGroup({ pid, stdout }: ChildProcess): void {
 }
 
 /**
- * Everything but what makes Node, the loader or a shell run foreign code, and what is systemd's for us alone.
- * PATH is ours.
+ * Everything but what makes Node, the loader or a shell run foreign code, and what is systemd's for
+ * us alone. PATH is ours.
  */
 function environmentOfCommand(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(

@@ -1,6 +1,6 @@
-// What a PIN source is at a moment, as text: it changes when the source does, and says nothing of the PIN.
-// Runs in the daemon and in commands. What cannot show a change has a constant identity: then a refusal
-// holds until `clavigerd pin clear`.
+// What a PIN source is at a moment, as text: it changes when the source does, and says nothing of
+// the PIN. Runs in the daemon and in commands. What cannot show a change has a constant identity:
+// then a refusal holds until `clavigerd pin clear`.
 
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -13,8 +13,8 @@ export const GONE = 'gone';
 
 /**
  * The identity of a source; `GONE` for a file that is not there.
- * @param credentialsDirectory where systemd puts credentials: those files are made anew at every start, so
- *   their times and inodes would call each restart a change.
+ * @param credentialsDirectory where systemd puts credentials: those files are made anew at every
+ *   start, so their times and inodes would call each restart a change.
  */
 export function identifyPinSource(
   source: PinSource,

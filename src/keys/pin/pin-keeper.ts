@@ -1,5 +1,6 @@
-// Reads the PIN of a token from its source, and holds the one that a login has succeeded with. Runs in the daemon and in
-// commands; used by the login guard alone, which decides whether a PIN is sent.
+// Reads the PIN of a token from its source, and holds the one that a login has succeeded with. Runs
+// in the daemon and in commands; used by the login guard alone, which decides whether a PIN is
+// sent.
 
 import { AppError } from '../../lib/errors.js';
 import type { Secret } from '../../lib/secret.js';

@@ -3,7 +3,10 @@
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-/** Blank, tab, vertical tab, form feed; in UTF-8 the no-break space that web pages have, and the wide one. */
+/**
+ * Blank, tab, vertical tab, form feed; in UTF-8 the no-break space that web pages have, and the
+ * wide one.
+ */
 const BLANKS: readonly Buffer[] = [...[' ', '\t', '\v', '\f'], ...['\u00a0', '\u3000']].map(
   (blank) => Buffer.from(blank, 'utf8'),
 );
@@ -17,8 +20,8 @@ export function withoutLineEnd(bytes: Buffer): Buffer {
 }
 
 /**
- * What shows that the bytes, their one line end cut, are not a PIN alone, in words that go on from `the file`;
- * undefined for what may be one. Sent to a token they would cost a try.
+ * What shows that the bytes, their one line end cut, are not a PIN alone, in words that go on from
+ * `the file`; undefined for what may be one. Sent to a token they would cost a try.
  */
 export function oddityOf(bytes: Buffer): string | undefined {
   if (bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)) {

@@ -62,8 +62,8 @@ const NOT_LOOKED_AT: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * True when a failed login certainly cost no try. What else goes wrong while a PIN is under way (the card
- * pulled, the helper killed) may have cost one.
+ * True when a failed login certainly cost no try. What else goes wrong while a PIN is under way
+ * (the card pulled, the helper killed) may have cost one.
  */
 export function isUnusedTry(error: unknown): boolean {
   return NOT_LOOKED_AT.has(returnValueOf(error) ?? '');

@@ -1,6 +1,6 @@
-// Where a PIN or a passphrase comes from. Runs in the daemon and in `clavigerd key`.
-// The source is named in the configuration, never by a client; there is no default, and no secret is
-// ever part of an error.
+// Where a PIN or a passphrase comes from. Runs in the daemon and in `clavigerd key`. The source is
+// named in the configuration, never by a client; there is no default, and no secret is ever part of
+// an error.
 
 import { isAbsolute, join } from 'node:path';
 import { assertProgramName, splitCommand } from '../../lib/command-words.js';
@@ -34,8 +34,8 @@ const MAX_SECRET_BYTES = 1024;
 const DEFAULT_PINENTRY = ['pinentry'] as const;
 
 /**
- * Parses `file:/PATH` (or a plain absolute path), `env:NAME`, `credential:NAME`, `|COMMAND ARGUMENTS` (RFC
- * 7512 §2.4; no shell), `prompt`, `pinentry` and `pinpad`.
+ * Parses `file:/PATH` (or a plain absolute path), `env:NAME`, `credential:NAME`, `|COMMAND
+ * ARGUMENTS` (RFC 7512 §2.4; no shell), `prompt`, `pinentry` and `pinpad`.
  * @throws AppError KEY_PIN_SOURCE
  */
 export function parsePinSource(text: string): PinSource {
@@ -77,7 +77,10 @@ export function parsePinSource(text: string): PinSource {
   throw new AppError('KEY_PIN_SOURCE', `pin-source: ${problemOf(kind, text)}`, { hint: HINT });
 }
 
-/** What is wrong with a source. Its text is not told: somebody may have written the PIN itself there. */
+/**
+ * What is wrong with a source. Its text is not told: somebody may have written the PIN itself
+ * there.
+ */
 function problemOf(kind: string, text: string): string {
   if (kind === 'file') {
     return 'the path after file: is not absolute';
@@ -104,7 +107,8 @@ function parseCommand(text: string): readonly [string, ...string[]] {
 /**
  * Gets the secret. A variable is deleted from `context.env` once read.
  * @param question what a person is asked where the source is the terminal.
- * @throws AppError KEY_PIN_SOURCE for a source that has none, KEY_PIN for an answer that is none, SYS_* for a file that cannot be read or that others can read.
+ * @throws AppError KEY_PIN_SOURCE for a source that has none, KEY_PIN for an answer that is none,
+ *   SYS_* for a file that cannot be read or that others can read.
  */
 export async function readPin(
   source: PinSource,
@@ -192,7 +196,9 @@ function stored(secret: Secret, where: string): Secret {
   return secret;
 }
 
-/** What a token helper takes; an empty secret or a longer one is a wrong file or a wrong variable. */
+/**
+ * What a token helper takes; an empty secret or a longer one is a wrong file or a wrong variable.
+ */
 function checked(
   secret: Secret,
   where: string,

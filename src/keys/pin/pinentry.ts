@@ -1,6 +1,7 @@
-// Asks for a PIN or passphrase through pinentry, the dialogue program of GnuPG: `pin-source=pinentry`.
-// Runs in the daemon and in commands. The Assuan protocol, as far as one question needs it (Assuan manual
-// §2; pinentry manual §3). Nothing allows pinentry to answer from a password cache: that would not ask.
+// Asks for a PIN or passphrase through pinentry, the dialogue program of GnuPG:
+// `pin-source=pinentry`. Runs in the daemon and in commands. The Assuan protocol, as far as one
+// question needs it (Assuan manual §2; pinentry manual §3). Nothing allows pinentry to answer from
+// a password cache: that would not ask.
 
 import { spawn } from 'node:child_process';
 import { AppError, messageOf } from '../../lib/errors.js';

@@ -17,8 +17,8 @@ import { isPkcs11Uri, parsePkcs11Uri, type Pkcs11Uri } from '../pkcs11/uri.js';
 type UriPin = Pick<Pkcs11Uri, 'pinSource' | 'pinValue'>;
 
 /**
- * Who decides on logins with the PIN of a URI: from its own pin-source, else the configured one, else the
- * terminal.
+ * Who decides on logins with the PIN of a URI: from its own pin-source, else the configured one,
+ * else the terminal.
  * @throws AppError KEY_PIN when the source is none.
  */
 export function tokenLoginGuard(uri: UriPin, context: KeyContext): LoginGuard {
@@ -80,7 +80,8 @@ export function namedPinSource(
     mayAsk: ['prompt', 'pinentry', 'command'].includes(source.kind),
     identify: () => identifyPinSource(source, credentials),
     read: (token) =>
-      // pkcs11js cannot pass the null PIN of C_Login; modules with a PIN pad take an empty one for it.
+      // pkcs11js cannot pass the null PIN of C_Login; modules with a PIN pad take an empty one for
+      // it.
       source.kind === 'pinpad'
         ? Promise.resolve(new Secret(Buffer.alloc(0)))
         : readPin(source, `${what} of ${nameOf(token)}`, context),

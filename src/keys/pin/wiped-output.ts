@@ -1,4 +1,5 @@
-// Collects what a child process writes when it is a secret: in one buffer, and wiped everywhere else. Pure.
+// Collects what a child process writes when it is a secret: in one buffer, and wiped everywhere
+// else. Pure.
 
 export class WipedOutput {
   readonly #buffer: Buffer;

@@ -1,6 +1,6 @@
 // The environment of a token helper: what PKCS#11 modules read, and nothing else of the daemon's.
-// The variables of a module stand in its profile. None that makes Node or the loader run foreign code
-// (NODE_OPTIONS, LD_PRELOAD) is passed on, nor the caller's search path.
+// The variables of a module stand in its profile. None that makes Node or the loader run foreign
+// code (NODE_OPTIONS, LD_PRELOAD) is passed on, nor the caller's search path.
 
 import { PROGRAM_PATH } from '../../sys/program.js';
 import { moduleProfiles } from './module-profile.js';
@@ -18,8 +18,8 @@ const NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * OpenSC's pkcs11-spy, for who has to see the calls; it is used only when it is the configured module. PINs
- * are among what it writes: it gets its variables only with a file to write to.
+ * OpenSC's pkcs11-spy, for who has to see the calls; it is used only when it is the configured
+ * module. PINs are among what it writes: it gets its variables only with a file to write to.
  */
 const SPY = 'PKCS11SPY';
 const SPY_OUTPUT = 'PKCS11SPY_OUTPUT';

@@ -1,5 +1,5 @@
-// Which shared library a `pkcs11:` URI means, and what is special about it: its module-path, or a profile
-// of its module-name. Runs in the daemon; looks at files, loads none of them.
+// Which shared library a `pkcs11:` URI means, and what is special about it: its module-path, or a
+// profile of its module-name. Runs in the daemon; looks at files, loads none of them.
 
 import { closeSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -25,10 +25,11 @@ export interface Pkcs11Module {
 }
 
 /**
- * The module of a URI. A module-path gets the quirks of the profile that knows a library of that file name.
+ * The module of a URI. A module-path gets the quirks of the profile that knows a library of that
+ * file name.
  * @param env for the variables that a profile's parameters name.
- * @throws AppError KEY_URI when the URI names none, or a name without a profile; TOKEN_MODULE when there
- *   is no such file; SYS_UNSAFE_PATH when others could put their own code there.
+ * @throws AppError KEY_URI when the URI names none, or a name without a profile; TOKEN_MODULE when
+ *   there is no such file; SYS_UNSAFE_PATH when others could put their own code there.
  */
 export function resolveModule(
   uri: Pick<Pkcs11Uri, 'modulePath' | 'moduleName'>,
@@ -49,7 +50,10 @@ export function resolveModule(
   });
 }
 
-/** @throws AppError TOKEN_KEY_UNSUPPORTED for a type of key that is known not to work with the module. */
+/**
+ * @throws AppError TOKEN_KEY_UNSUPPORTED for a type of key that is known not to work with the
+ *   module.
+ */
 export function assertTypeWorks({ name, broken }: Pkcs11Module, type: GeneratedKeyType): void {
   const reason = broken[type];
   if (reason !== undefined) {

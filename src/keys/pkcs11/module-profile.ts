@@ -1,5 +1,6 @@
-// Reads the profiles of PKCS#11 modules: data in native-config/modules, one file a module. Runs in the daemon.
-// Trusts these files: they are part of the program. Quirks of modules stand there, not in the code.
+// Reads the profiles of PKCS#11 modules: data in native-config/modules, one file a module. Runs in
+// the daemon. Trusts these files: they are part of the program. Quirks of modules stand there, not
+// in the code.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { arch } from 'node:os';
@@ -20,7 +21,10 @@ const profile = v.strictObject({
   aliases: v.array(v.string()),
   /** Where the module comes from, by distribution, or `vendor`. */
   packages: v.record(v.string(), v.string()),
-  /** Paths per distribution, with {multiarch} and {lib} of native-config/architectures.json; the first that exists is taken. */
+  /**
+   * Paths per distribution, with {multiarch} and {lib} of native-config/architectures.json; the
+   * first that exists is taken.
+   */
   libraries: v.record(v.string(), v.array(v.pipe(v.string(), v.startsWith('/')))),
   /** Variables the module reads: names, and beginnings of names with a star at their end. */
   environment: v.array(v.string()),
@@ -34,7 +38,9 @@ const profile = v.strictObject({
   configuration: v.optional(v.string()),
   /** True where the module has no read-only sessions. */
   readWriteSessions: v.optional(v.boolean()),
-  /** Attributes to leave out when a key is made: modules refuse some, or read them in their own way. */
+  /**
+   * Attributes to leave out when a key is made: modules refuse some, or read them in their own way.
+   */
   generateOmits: v.optional(v.array(v.picklist(GENERATED_ATTRIBUTES))),
   /** Key types that the module offers and that do not work, with the reason. */
   broken: v.optional(v.record(v.picklist(KEY_TYPES), v.string())),

@@ -7,7 +7,10 @@ export type UriPart = 'path' | 'query';
 
 export interface AttributeRule {
   readonly part: UriPart;
-  /** A text of fixed length in PKCS#11, which p11tool and TPM modules print with its padding: that is cut. */
+  /**
+   * A text of fixed length in PKCS#11, which p11tool and TPM modules print with its padding: that
+   * is cut.
+   */
   readonly isPadded?: boolean;
   /** What is wrong with the decoded value; undefined when nothing is. */
   readonly check: (value: Buffer) => string | undefined;

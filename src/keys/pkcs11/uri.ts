@@ -1,6 +1,6 @@
-// The `pkcs11:` URI of RFC 7512, as it stands in the configuration. Pure.
-// Strict where the RFC lets one be lax: an attribute that is unknown or given twice is an error, for
-// a misspelt one would widen what matches. Formatting never shows `pin-value`.
+// The `pkcs11:` URI of RFC 7512, as it stands in the configuration. Pure. Strict where the RFC lets
+// one be lax: an attribute that is unknown or given twice is an error, for a misspelt one would
+// widen what matches. Formatting never shows `pin-value`.
 
 import { AppError } from '../../lib/errors.js';
 import { withoutPadding } from '../../lib/padding.js';
@@ -91,8 +91,8 @@ function hintOf(kind: UriPart): string {
 }
 
 /**
- * RFC 7512 §2.3: what may stand for itself in a value of either part. Stricter in one: `&` in the path
- * must be encoded, for there it mostly is a query (with a PIN) whose `?` was forgotten.
+ * RFC 7512 §2.3: what may stand for itself in a value of either part. Stricter in one: `&` in the
+ * path must be encoded, for there it mostly is a query (with a PIN) whose `?` was forgotten.
  */
 const PLAIN = /^(?:[A-Za-z0-9\-._~:[\]@!$'()*+,=/?|]|%[0-9A-Fa-f]{2})*$/;
 

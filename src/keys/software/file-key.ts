@@ -13,8 +13,9 @@ import { softwareAccountKey } from './software-key.js';
 
 /**
  * Opens a PEM key file: PKCS #8 (encrypted too), PKCS #1 or SEC 1.
- * @throws AppError KEY_FILE for what is no usable private key; KEY_DECRYPT for a wrong passphrase, KEY_PIN where
- *   there is none; SYS_FILE or SYS_UNSAFE_PATH for a file that cannot be read, or that others can; JOSE_UNSUPPORTED_KEY
+ * @throws AppError KEY_FILE for what is no usable private key; KEY_DECRYPT for a wrong passphrase,
+ *   KEY_PIN where there is none; SYS_FILE or SYS_UNSAFE_PATH for a file that cannot be read, or
+ *   that others can; JOSE_UNSUPPORTED_KEY
  */
 export async function openFileKey(path: string, context: KeyContext): Promise<AccountKey> {
   if (!isAbsolute(path)) {

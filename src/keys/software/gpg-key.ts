@@ -1,5 +1,5 @@
-// Runs in the daemon: an account key in a file that gpg decrypts, so that gpg-agent, pinentry and OpenPGP
-// cards work. The file is looked at first: gpg would also pass on what is not encrypted.
+// Runs in the daemon: an account key in a file that gpg decrypts, so that gpg-agent, pinentry and
+// OpenPGP cards work. The file is looked at first: gpg would also pass on what is not encrypted.
 
 import { isAbsolute } from 'node:path';
 import { AppError } from '../../lib/errors.js';
@@ -16,8 +16,9 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 
 /**
  * Has gpg decrypt the file, once, and opens the key in it.
- * @throws AppError KEY_DECRYPT when the file is no encrypted message or gpg does not decrypt it; KEY_FILE
- *   for decrypted bytes that are no private key; SYS_FILE or SYS_UNSAFE_PATH; JOSE_UNSUPPORTED_KEY
+ * @throws AppError KEY_DECRYPT when the file is no encrypted message or gpg does not decrypt it;
+ *   KEY_FILE for decrypted bytes that are no private key; SYS_FILE or SYS_UNSAFE_PATH;
+ *   JOSE_UNSUPPORTED_KEY
  */
 export async function openGpgKey(path: string, context: KeyContext): Promise<AccountKey> {
   if (!isAbsolute(path)) {

@@ -1,5 +1,6 @@
-// Runs gpg for the daemon, to decrypt one file. No shell; standard input and output of the daemon stay
-// untouched, for a client may be at them. What gpg writes is the account key: bounded, and wiped.
+// Runs gpg for the daemon, to decrypt one file. No shell; standard input and output of the daemon
+// stay untouched, for a client may be at them. What gpg writes is the account key: bounded, and
+// wiped.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
@@ -27,8 +28,8 @@ export interface GpgRun {
 }
 
 /**
- * Runs `COMMAND --decrypt --output - -- PATH`; gives what was decrypted, the caller's to wipe. What gpg
- * says goes to the log while it runs.
+ * Runs `COMMAND --decrypt --output - -- PATH`; gives what was decrypted, the caller's to wipe. What
+ * gpg says goes to the log while it runs.
  * @throws AppError KEY_DECRYPT when gpg is missing, fails, says too much or takes too long
  */
 export async function runGpg(run: GpgRun): Promise<Buffer> {
@@ -110,7 +111,10 @@ function logLines(child: ChildProcess, log: KeyLog): readonly string[] {
   return lines;
 }
 
-/** The terminal of whoever started the daemon: gpg looks for it at its standard input, which is not ours to give. */
+/**
+ * The terminal of whoever started the daemon: gpg looks for it at its standard input, which is not
+ * ours to give.
+ */
 function terminalPath(): string | undefined {
   const fd = [0, 1, 2].find((standard) => isatty(standard));
   try {

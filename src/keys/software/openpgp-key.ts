@@ -1,5 +1,5 @@
-// Runs in the daemon: an account key in a file that openpgp.js decrypts in this process, for hosts without
-// gpg. The library is loaded here and only for such a key. One passphrase is tried, once.
+// Runs in the daemon: an account key in a file that openpgp.js decrypts in this process, for hosts
+// without gpg. The library is loaded here and only for such a key. One passphrase is tried, once.
 
 import { isAbsolute } from 'node:path';
 import type * as OpenPgp from 'openpgp';
@@ -22,11 +22,11 @@ const KEY_HINT =
   'openpgp-key is made by: gpg --export-secret-keys ID (one key; a key in a card needs gpg:PATH)';
 
 /**
- * Decrypts the file with the secret key of `context.openpgpKey`, or with a passphrase alone where the
- * message is encrypted with one, and opens the key in it.
- * @throws AppError KEY_DECRYPT when the file is no encrypted message, none for that key, or the passphrase is
- *   wrong; KEY_PIN where there is none; KEY_FILE for decrypted bytes that are no private key; SYS_FILE or SYS_UNSAFE_PATH;
- *   JOSE_UNSUPPORTED_KEY
+ * Decrypts the file with the secret key of `context.openpgpKey`, or with a passphrase alone where
+ * the message is encrypted with one, and opens the key in it.
+ * @throws AppError KEY_DECRYPT when the file is no encrypted message, none for that key, or the
+ *   passphrase is wrong; KEY_PIN where there is none; KEY_FILE for decrypted bytes that are no
+ *   private key; SYS_FILE or SYS_UNSAFE_PATH; JOSE_UNSUPPORTED_KEY
  */
 export async function openOpenPgpKey(path: string, context: KeyContext): Promise<AccountKey> {
   if (!isAbsolute(path)) {
@@ -60,7 +60,8 @@ async function decryptWithPassphrase(decryption: Decryption): Promise<Buffer> {
   const { path, context } = decryption;
   const passphrase = await askPassphrase(path, context);
   return await decrypt(decryption, { passwords: passphrase }, () => {
-    // The oldest messages do not tell a wrong passphrase from a damaged message, so none is told apart.
+    // The oldest messages do not tell a wrong passphrase from a damaged message, so none is told
+    // apart.
     return new AppError(
       'KEY_DECRYPT',
       `account key: ${path}: the passphrase is wrong, or the message damaged`,
@@ -146,7 +147,9 @@ async function decrypt(
   }
 }
 
-/** openpgp.js takes a passphrase as a string, which cannot be wiped; it lives until it is collected. */
+/**
+ * openpgp.js takes a passphrase as a string, which cannot be wiped; it lives until it is collected.
+ */
 async function askPassphrase(path: string, context: KeyContext): Promise<string> {
   const source = parsePinSource(context.pinSource ?? 'prompt');
   const secret = await readPin(source, `Passphrase of ${path}`, context);

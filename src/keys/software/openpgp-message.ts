@@ -1,6 +1,7 @@
-// The outer form of an OpenPGP message, checked before anything decrypts it. Pure; used in the daemon.
-// gpg also passes on what is only signed or not encrypted at all, and with the wrong options what has no
-// integrity protection: only a message that is encrypted and protected, with nothing after it, goes on.
+// The outer form of an OpenPGP message, checked before anything decrypts it. Pure; used in the
+// daemon. gpg also passes on what is only signed or not encrypted at all, and with the wrong
+// options what has no integrity protection: only a message that is encrypted and protected, with
+// nothing after it, goes on.
 
 import { AppError } from '../../lib/errors.js';
 
@@ -79,12 +80,18 @@ function problemOf(tag: number): string | undefined {
   }
 }
 
-/** The first bit of every packet is set, and of no character of armor (RFC 9580 §4.2). No packet begins like the mark. */
+/**
+ * The first bit of every packet is set, and of no character of armor (RFC 9580 §4.2). No packet
+ * begins like the mark.
+ */
 function isBinary(bytes: Buffer): boolean {
   return ((bytes[0] ?? 0) & 0x80) !== 0 && !hasByteOrderMark(bytes);
 }
 
-/** True for a text file as some editors write it: with a byte order mark, which gpg does not read over. */
+/**
+ * True for a text file as some editors write it: with a byte order mark, which gpg does not read
+ * over.
+ */
 export function hasByteOrderMark(bytes: Buffer): boolean {
   return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
 }

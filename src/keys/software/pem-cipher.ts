@@ -1,5 +1,6 @@
-// Which cipher a PEM private key is encrypted with, by name, where this OpenSSL does not have it. Pure; used in the daemon.
-// OpenSSL 3 left the old ones out, and says "unsupported" as it does for much else. Only what stands in the clear is read.
+// Which cipher a PEM private key is encrypted with, by name, where this OpenSSL does not have it.
+// Pure; used in the daemon. OpenSSL 3 left the old ones out, and says "unsupported" as it does for
+// much else. Only what stands in the clear is read.
 
 import { getCiphers } from 'node:crypto';
 import { AppError } from '../../lib/errors.js';
@@ -11,7 +12,10 @@ interface OldCipher {
   readonly cipher: string;
 }
 
-/** By the DER of the object identifier's contents, in hexadecimal: RFC 8018 §A.3 and §B.2, RFC 7292 §C. */
+/**
+ * By the DER of the object identifier's contents, in hexadecimal: RFC 8018 §A.3 and §B.2, RFC 7292
+ * §C.
+ */
 const BY_IDENTIFIER: Readonly<Record<string, OldCipher>> = {
   '2a864886f70d010501': { name: 'PBE-MD2-DES', cipher: 'des-cbc' },
   '2a864886f70d010503': { name: 'PBE-MD5-DES', cipher: 'des-cbc' },
@@ -31,7 +35,9 @@ const SEQUENCE = 0x30;
 const ENCRYPTED_BEGIN = '-----BEGIN ENCRYPTED PRIVATE KEY-----';
 const DEK_INFO = 'DEK-Info: ';
 const MAX_NAME_BYTES = 40;
-/** An AlgorithmIdentifier of PKCS #5 or PKCS #12 is shorter; base64 of this many bytes is decoded. */
+/**
+ * An AlgorithmIdentifier of PKCS #5 or PKCS #12 is shorter; base64 of this many bytes is decoded.
+ */
 const MAX_ALGORITHM_BYTES = 300;
 
 /**
@@ -45,7 +51,10 @@ export function assertCipherIsThere(pem: Buffer, name: string): void {
   }
 }
 
-/** The error of a key whose cipher is not there. @param cipher undefined where it is not known by name */
+/**
+ * The error of a key whose cipher is not there. @param cipher undefined where it is not known by
+ * name
+ */
 export function missingCipher(name: string, cipher: string | undefined): AppError {
   const what = cipher ?? 'a cipher';
   return new AppError(
@@ -76,7 +85,10 @@ function cipherOf(pem: Buffer): OldCipher | undefined {
     .find((known) => known !== undefined);
 }
 
-/** The contents of the AlgorithmIdentifier of an EncryptedPrivateKeyInfo (RFC 5958 §3); empty for other bytes. */
+/**
+ * The contents of the AlgorithmIdentifier of an EncryptedPrivateKeyInfo (RFC 5958 §3); empty for
+ * other bytes.
+ */
 function algorithmOf(der: Buffer): Buffer {
   const outer = contentsAt(der, 0);
   return outer === undefined
@@ -84,7 +96,10 @@ function algorithmOf(der: Buffer): Buffer {
     : (contentsAt(outer.contents, 0)?.contents ?? Buffer.alloc(0));
 }
 
-/** Every object identifier in it, however deep: of PBES2 the scheme, its key derivation and its cipher. */
+/**
+ * Every object identifier in it, however deep: of PBES2 the scheme, its key derivation and its
+ * cipher.
+ */
 function identifiersIn(der: Buffer): string[] {
   const found: string[] = [];
   for (let at = 0; at < der.length;) {

@@ -1,6 +1,6 @@
 // Private keys in PEM, from bytes to a KeyObject: PKCS #8, encrypted or not, PKCS #1, SEC 1. Pure.
-// Trusts nothing of the bytes, and makes no string of them, which could not be wiped: BEGIN lines alone
-// are read as text.
+// Trusts nothing of the bytes, and makes no string of them, which could not be wiped: BEGIN lines
+// alone are read as text.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { AppError, systemCodeOf } from '../../lib/errors.js';
@@ -18,10 +18,11 @@ const MAX_BEGIN_LINE_BYTES = 100;
 const MAX_TOLD_LABELS = 5;
 
 /**
- * Tells whether a passphrase is needed: for encrypted PKCS #8, and for the older encryption of PEM itself
- * (RFC 1421 §4.6.1.1).
+ * Tells whether a passphrase is needed: for encrypted PKCS #8, and for the older encryption of PEM
+ * itself (RFC 1421 §4.6.1.1).
  * @param name how errors call the file.
- * @throws AppError KEY_FILE for anything but exactly one private key, and for a cipher that is not there
+ * @throws AppError KEY_FILE for anything but exactly one private key, and for a cipher that is not
+ *   there
  */
 export function isEncryptedPemKey(pem: Buffer, name: string): boolean {
   const labels = beginLabels(pem).filter((label) => label !== 'EC PARAMETERS');
@@ -44,7 +45,8 @@ export function isEncryptedPemKey(pem: Buffer, name: string): boolean {
 
 /**
  * Makes the KeyObject; the bytes stay the caller's to wipe.
- * @throws AppError KEY_FILE for what is no private key; KEY_DECRYPT when the passphrase does not open it
+ * @throws AppError KEY_FILE for what is no private key; KEY_DECRYPT when the passphrase does not
+ *   open it
  */
 export function parsePemKey(pem: Buffer, name: string, passphrase?: Buffer): KeyObject {
   try {
@@ -73,7 +75,10 @@ function isBehindByteOrderMark(pem: Buffer, at: number): boolean {
   return at === BYTE_ORDER_MARK.length && pem.subarray(0, at).equals(BYTE_ORDER_MARK);
 }
 
-/** What each BEGIN line says it begins; one that says nothing known counts too, so that none is overlooked. */
+/**
+ * What each BEGIN line says it begins; one that says nothing known counts too, so that none is
+ * overlooked.
+ */
 function beginLabels(pem: Buffer): string[] {
   const labels: string[] = [];
   for (let at = pem.indexOf(BEGIN); at !== -1; at = pem.indexOf(BEGIN, at + BEGIN.length)) {

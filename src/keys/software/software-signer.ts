@@ -1,6 +1,7 @@
-// Runs in the daemon: signs with a key held in this process, on the thread that suits the load. A lone
-// client is answered sooner from this thread; many are answered sooner by the threads of libuv's pool, which
-// takes work in the order in which it comes: so it is handed no more than keeps it busy, and clients take turns.
+// Runs in the daemon: signs with a key held in this process, on the thread that suits the load. A
+// lone client is answered sooner from this thread; many are answered sooner by the threads of
+// libuv's pool, which takes work in the order in which it comes: so it is handed no more than keeps
+// it busy, and clients take turns.
 
 import type { KeyObject } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
@@ -12,7 +13,10 @@ import { FairQueue } from '../fair-queue.js';
 
 /** How long the pool is used after requests came together. */
 const TOGETHER_MS = 100;
-/** Of one key at once in the pool: one for each of its four threads, and one more for each to go on with. */
+/**
+ * Of one key at once in the pool: one for each of its four threads, and one more for each to go on
+ * with.
+ */
 const MAX_IN_POOL = 8;
 
 interface Job {
@@ -71,7 +75,10 @@ export class SoftwareSigner {
     });
   }
 
-  /** True while requests overlap: more than one in a turn of the event loop, or one while one is in hand. */
+  /**
+   * True while requests overlap: more than one in a turn of the event loop, or one while one is in
+   * hand.
+   */
   #comeTogether(): boolean {
     if (this.#callsOfTurn === 0) {
       setImmediate(() => {

@@ -1,19 +1,23 @@
-// JSON from bytes to a value, RFC 8259. Pure; every process. Nothing of the platform reads for it: JSON.parse of
-// some versions of Node reads a text otherwise after it has read another one, and what is signed is decided on this.
-// Strict, it refuses whatever two readers may read differently; patient, it takes what can be understood.
+// JSON from bytes to a value, RFC 8259. Pure; every process. Nothing of the platform reads for it:
+// JSON.parse of some versions of Node reads a text otherwise after it has read another one, and
+// what is signed is decided on this. Strict, it refuses whatever two readers may read differently;
+// patient, it takes what can be understood.
 
 import { AppError } from '../errors.js';
 import { decodeString } from './json-text.js';
 import type { JsonObject, JsonValue } from './json-value.js';
 
 export interface JsonRules {
-  /** Of two members with one name the last counts; a BOM is skipped; what is no Unicode becomes U+FFFD. */
+  /**
+   * Of two members with one name the last counts; a BOM is skipped; what is no Unicode becomes
+   * U+FFFD.
+   */
   readonly isPatient: boolean;
   /** Objects and arrays inside one another, at most. */
   readonly maxDepth: number;
   /**
-   * `integers`: exact ones in plain digits. `decimals`: those, and up to 15 digits with a point, which a double
-   * tells apart. `all`: whatever RFC 8259 allows, as the nearest double.
+   * `integers`: exact ones in plain digits. `decimals`: those, and up to 15 digits with a point,
+   * which a double tells apart. `all`: whatever RFC 8259 allows, as the nearest double.
    */
   readonly numbers: 'integers' | 'decimals' | 'all';
 }
@@ -40,7 +44,8 @@ const POWERS_OF_TEN = Array.from({ length: MAX_DECIMAL_DIGITS + 1 }, (_, power) 
  * @throws AppError LIB_JSON for anything else, and for what the rules do not allow
  */
 export function readJson(bytes: Uint8Array, rules: JsonRules): JsonValue {
-  // One character a byte: positions are those of the bytes, and no decoder has a say in what they mean.
+  // One character a byte: positions are those of the bytes, and no decoder has a say in what they
+  // mean.
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   return new JsonReader(text, rules).read();
 }

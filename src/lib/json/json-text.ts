@@ -1,5 +1,6 @@
-// What stands between the quotation marks of a JSON string, RFC 8259 §7, and its UTF-8, RFC 3629. Pure.
-// Texts here have one character a byte (Latin-1 of the bytes), so that a byte is looked at where it stands.
+// What stands between the quotation marks of a JSON string, RFC 8259 §7, and its UTF-8, RFC 3629.
+// Pure. Texts here have one character a byte (Latin-1 of the bytes), so that a byte is looked at
+// where it stands.
 
 import { AppError } from '../errors.js';
 
@@ -26,8 +27,10 @@ export interface DecodedString {
 }
 
 /**
- * Reads a string in which escapes or bytes outside ASCII may come, from behind its opening quotation mark.
- * @param isPatient lone surrogates and bytes that are no UTF-8 become U+FFFD; else they are an error.
+ * Reads a string in which escapes or bytes outside ASCII may come, from behind its opening
+ * quotation mark.
+ * @param isPatient lone surrogates and bytes that are no UTF-8 become U+FFFD; else they are an
+ *   error.
  * @throws AppError LIB_JSON
  */
 export function decodeString(text: string, start: number, isPatient: boolean): DecodedString {
@@ -126,8 +129,9 @@ function pushCharacter(units: number[], text: string, { at, isPatient }: Place):
 }
 
 /**
- * The code point whose bytes begin at `at`, in their shortest form; or, negative, how many bytes are the beginning
- * of one that does not go on (RFC 3629 §4, and "maximal subpart" in Unicode §3.9).
+ * The code point whose bytes begin at `at`, in their shortest form; or, negative, how many bytes
+ * are the beginning of one that does not go on (RFC 3629 §4, and "maximal subpart" in Unicode
+ * §3.9).
  */
 function codePointAt(text: string, at: number): number {
   const first = text.charCodeAt(at);

@@ -1,5 +1,5 @@
-// Opens a log to append to, where nobody else can put another file in its place or write into it. Daemon, at start
-// and when a log is opened anew. What is checked is what is written to.
+// Opens a log to append to, where nobody else can put another file in its place or write into it.
+// Daemon, at start and when a log is opened anew. What is checked is what is written to.
 
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,11 +10,13 @@ import { assertPrivateDirectory, assertUnwritableByOthers } from './safe-path.js
 const CREATED_MODE = 0o600;
 
 /**
- * Opens a regular file, made with mode 0600 where there is none, or a character device such as /dev/null. Its folder,
- * and the way there, must be out of reach of others; the file too. A symbolic link is not followed.
+ * Opens a regular file, made with mode 0600 where there is none, or a character device such as
+ * /dev/null. Its folder, and the way there, must be out of reach of others; the file too. A
+ * symbolic link is not followed.
  * @param path absolute
  * @param what names its purpose in errors: `log file`.
- * @throws AppError SYS_PATH, SYS_UNSAFE_PATH; SYS_FILE for what may be otherwise at the next attempt
+ * @throws AppError SYS_PATH, SYS_UNSAFE_PATH; SYS_FILE for what may be otherwise at the next
+ *   attempt
  */
 export function openLogFile(path: string, what: string): number {
   const userId = process.geteuid?.() ?? 0;

@@ -1,6 +1,6 @@
-// Files that are there whole or not at all, also after a power cut. Any process.
-// A temporary file in the same folder, fsync, then rename(2) or link(2), and fsync of the folder. Who
-// calls it has checked the folder: nobody else can write there.
+// Files that are there whole or not at all, also after a power cut. Any process. A temporary file
+// in the same folder, fsync, then rename(2) or link(2), and fsync of the folder. Who calls it has
+// checked the folder: nobody else can write there.
 
 import { randomBytes } from 'node:crypto';
 import { link, open, rename, unlink } from 'node:fs/promises';
@@ -18,8 +18,8 @@ export interface NewFile {
 }
 
 /**
- * Puts files in the place of those at their paths, in their order. System errors come as Node throws them, and name the
- * file also where Node does not: after open(2) it knows no path.
+ * Puts files in the place of those at their paths, in their order. System errors come as Node
+ * throws them, and name the file also where Node does not: after open(2) it knows no path.
  */
 export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   const temporary: string[] = [];

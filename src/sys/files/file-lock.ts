@@ -1,7 +1,8 @@
-// A lock on an open file, for as long as it is open. Daemon and commands. `lockFile` blocks the event loop, at the
-// start of the daemon; `waitForLock` does not, where requests are served.
-// Node has no flock(2), so flock(1) of util-linux takes it on the descriptor it inherits: the lock belongs to
-// the open file, not to the process, and the kernel frees it when the file is closed, however we end.
+// A lock on an open file, for as long as it is open. Daemon and commands. `lockFile` blocks the
+// event loop, at the start of the daemon; `waitForLock` does not, where requests are served. Node
+// has no flock(2), so flock(1) of util-linux takes it on the descriptor it inherits: the lock
+// belongs to the open file, not to the process, and the kernel frees it when the file is closed,
+// however we end.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync } from 'node:fs';
@@ -27,8 +28,8 @@ export interface LockOptions {
 }
 
 /**
- * Locks an open file against everybody else who locks it, until the descriptor is closed. Blocks the event
- * loop for some milliseconds, and for as long as it waits.
+ * Locks an open file against everybody else who locks it, until the descriptor is closed. Blocks
+ * the event loop for some milliseconds, and for as long as it waits.
  * @throws AppError SYS_LOCKED when another holds the lock; SYS_FILE when it cannot be taken at all.
  */
 export function lockFile(fd: number, options: LockOptions): void {
@@ -41,8 +42,8 @@ export function lockFile(fd: number, options: LockOptions): void {
 }
 
 /**
- * True while a process holds the lock of the file at a path; false when there is no such file. Whoever asks
- * for the lock in these milliseconds, without waiting, finds it held.
+ * True while a process holds the lock of the file at a path; false when there is no such file.
+ * Whoever asks for the lock in these milliseconds, without waiting, finds it held.
  * @throws AppError SYS_FILE
  */
 export function isLocked(path: string): boolean {
@@ -72,9 +73,10 @@ export interface LockWait {
 }
 
 /**
- * Locks an open file as `lockFile` does, and leaves the event loop free meanwhile. Those who wait get it in their order.
- * @throws AppError SYS_LOCKED when another holds the lock for so long, or the wait is ended; SYS_FILE when it
- *   cannot be taken at all.
+ * Locks an open file as `lockFile` does, and leaves the event loop free meanwhile. Those who wait
+ * get it in their order.
+ * @throws AppError SYS_LOCKED when another holds the lock for so long, or the wait is ended;
+ *   SYS_FILE when it cannot be taken at all.
  */
 export async function waitForLock(fd: number, { waitMs, signal, what }: LockWait): Promise<void> {
   const seconds = (waitMs / 1000).toFixed(3);

@@ -1,12 +1,14 @@
-// What to do about owners and modes of files, in commands that do no harm when they are run as they are written.
-// Any process, for hints alone.
+// What to do about owners and modes of files, in commands that do no harm when they are run as they
+// are written. Any process, for hints alone.
 
 import type { Stats } from 'node:fs';
 import { userInfo } from 'node:os';
 
 type Owner = Pick<Stats, 'uid'>;
 
-/** Makes a secret this user's alone. A plain chmod of root's file would shut a service's user out. */
+/**
+ * Makes a secret this user's alone. A plain chmod of root's file would shut a service's user out.
+ */
 export function privateFileAdvice(path: string, { uid }: Owner): string {
   const isOwn = uid === process.geteuid?.();
   return isOwn ? `chmod 0600 ${path}` : `chown ${userName()} ${path} && chmod 0600 ${path}`;

@@ -1,13 +1,16 @@
-// A directory held by its descriptor: whoever renames or replaces it later leads nobody elsewhere. Any process.
-// For work in directories of users who are trusted with nothing but their own files. Linux alone: Node has no
-// openat(2), and /proc/self/fd/N/NAME stands for it.
+// A directory held by its descriptor: whoever renames or replaces it later leads nobody elsewhere.
+// Any process. For work in directories of users who are trusted with nothing but their own files.
+// Linux alone: Node has no openat(2), and /proc/self/fd/N/NAME stands for it.
 
 import { constants, mkdirSync, type Stats } from 'node:fs';
 import { lstat, open, readlink, unlink, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 
-/** open(2): only to go on from there, which the right to search the directory is enough for. Node has no name for it. */
+/**
+ * open(2): only to go on from there, which the right to search the directory is enough for. Node
+ * has no name for it.
+ */
 const O_PATH = 0o10000000;
 const HELD = O_PATH | constants.O_DIRECTORY;
 const WRITABLE_BY_OTHERS = 0o022;
@@ -26,7 +29,9 @@ export class HeldDirectory implements AsyncDisposable {
     this.path = path;
   }
 
-  /** The path of an entry, which means this very directory. @param name one name, without a slash */
+  /**
+   * The path of an entry, which means this very directory. @param name one name, without a slash
+   */
   entry(name: string): string {
     return `/proc/self/fd/${this.#handle.fd}/${name}`;
   }
@@ -78,7 +83,9 @@ export class HeldDirectory implements AsyncDisposable {
     return open(this.entry(name), 'wx', mode);
   }
 
-  /** Opens what is there for reading, but no symbolic link (ELOOP), and without waiting for anybody. */
+  /**
+   * Opens what is there for reading, but no symbolic link (ELOOP), and without waiting for anybody.
+   */
   read(name: string): Promise<FileHandle> {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     return open(this.entry(name), flags);
@@ -102,11 +109,13 @@ export class HeldDirectory implements AsyncDisposable {
 }
 
 /**
- * Opens a directory that may belong to another user, or be below one that does. Symbolic links count as long as
- * nobody but root and `userId` could have put them there. From the first directory on that another user owns or
- * may write to, one is followed only when it leads to a directory of the user whose directory it is in: that
- * user then decides about directories of his own, and about no others.
- * @throws AppError SYS_UNSAFE_PATH for a link that is not followed; a system error (ENOENT, ENOTDIR, ...)
+ * Opens a directory that may belong to another user, or be below one that does. Symbolic links
+ * count as long as nobody but root and `userId` could have put them there. From the first directory
+ * on that another user owns or may write to, one is followed only when it leads to a directory of
+ * the user whose directory it is in: that user then decides about directories of his own, and about
+ * no others.
+ * @throws AppError SYS_UNSAFE_PATH for a link that is not followed; a system error (ENOENT,
+ *   ENOTDIR, ...)
  */
 export async function openForeignDirectory(path: string, userId: number): Promise<HeldDirectory> {
   const ahead = resolve(path).split('/');

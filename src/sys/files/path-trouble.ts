@@ -1,5 +1,5 @@
-// What is wrong with a path that the configuration names: which step of it is missing, or closed to which user.
-// Any process, for error messages alone; nothing is opened.
+// What is wrong with a path that the configuration names: which step of it is missing, or closed to
+// which user. Any process, for error messages alone; nothing is opened.
 
 import { accessSync, constants, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -24,7 +24,8 @@ const LASTING: ReadonlySet<string> = new Set([
  * The error of a file or a folder that could not be opened.
  * @param what names its purpose: `PIN file`; empty where what wraps the error says it.
  * @param hint what to do where it is missing; there is one where a user may not get to it.
- * @returns AppError SYS_PATH, or SYS_FILE for what may be otherwise at the next attempt (EIO, ENOSPC, ...)
+ * @returns AppError SYS_PATH, or SYS_FILE for what may be otherwise at the next attempt (EIO,
+ *   ENOSPC, ...)
  */
 export function pathTrouble(what: string, path: string, error: unknown, hint?: string): AppError {
   const code = systemCodeOf(error) ?? '';
@@ -74,7 +75,10 @@ function describeClosed(path: string): { readonly problem: string; readonly advi
       };
 }
 
-/** The path itself when it is a folder, or the one in which it would be made; undefined for a file that is there. */
+/**
+ * The path itself when it is a folder, or the one in which it would be made; undefined for a file
+ * that is there.
+ */
 function folderToWrite(path: string): string | undefined {
   let at = path;
   while (at !== dirname(at) && !exists(at)) {

@@ -1,6 +1,7 @@
-// Reading files that hold a secret: a private key, a PIN, a passphrase. Daemon and commands, at start.
-// What others can read is no secret any more, so such a file is refused rather than used; an encrypted key
-// may be read by others, but not replaced. Nor may others be able to put another file at its path.
+// Reading files that hold a secret: a private key, a PIN, a passphrase. Daemon and commands, at
+// start. What others can read is no secret any more, so such a file is refused rather than used; an
+// encrypted key may be read by others, but not replaced. Nor may others be able to put another file
+// at its path.
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { AppError, isAppError, messageOf } from '../../lib/errors.js';
@@ -15,11 +16,12 @@ const READABLE_BY_GROUP = 0o040;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /**
- * Reads a whole regular file that only its owner, root or this process's user, can read or write, and that
- * nobody else could replace by any directory or symbolic link on the way. The buffer is the caller's to wipe.
+ * Reads a whole regular file that only its owner, root or this process's user, can read or write,
+ * and that nobody else could replace by any directory or symbolic link on the way. The buffer is
+ * the caller's to wipe.
  * @param what names the file's purpose in errors: `account key`, `PIN file`.
- * @throws AppError SYS_PATH when it is missing, closed to this user, or no such file; SYS_FILE when reading fails;
- *   SYS_UNSAFE_PATH when others have access to it, or to a step of its path.
+ * @throws AppError SYS_PATH when it is missing, closed to this user, or no such file; SYS_FILE when
+ *   reading fails; SYS_UNSAFE_PATH when others have access to it, or to a step of its path.
  */
 export function readPrivateFile(path: string, what: string): Buffer {
   return readChecked(path, what, assertPrivate);
@@ -113,8 +115,8 @@ function shownMode(stats: Stats): string {
 }
 
 /**
- * systemd lets a service's user read a credential by an access control list (systemd.exec(5)): the file is
- * root's, and stat(2) shows the list's mask, 0440, where the group's bits would be.
+ * systemd lets a service's user read a credential by an access control list (systemd.exec(5)): the
+ * file is root's, and stat(2) shows the list's mask, 0440, where the group's bits would be.
  */
 function accessOfOthers(stats: Stats): number {
   const isRoots = stats.uid === 0 && stats.gid === 0;

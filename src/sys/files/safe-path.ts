@@ -1,6 +1,6 @@
-// Checks on paths before a program relies on them: who else could change what is there. Any process.
-// Every directory and symbolic link on the way is looked at, as written. Node tells no peer's user ID, so the
-// owners and modes of a socket's directories are the access control.
+// Checks on paths before a program relies on them: who else could change what is there. Any
+// process. Every directory and symbolic link on the way is looked at, as written. Node tells no
+// peer's user ID, so the owners and modes of a socket's directories are the access control.
 
 import {
   closeSync,
@@ -48,10 +48,11 @@ export function assertSocketPath(path: string, userId: number): void {
 }
 
 /**
- * Checks a directory: owned by root or `userId` and not writable by others, not even with the sticky
- * bit; every directory and symbolic link on the way to it likewise, where the sticky bit is enough
- * for a directory (as for /tmp).
- * @throws AppError SYS_UNSAFE_PATH naming what is wrong with which of them; SYS_PATH for what is not there.
+ * Checks a directory: owned by root or `userId` and not writable by others, not even with the
+ * sticky bit; every directory and symbolic link on the way to it likewise, where the sticky bit is
+ * enough for a directory (as for /tmp).
+ * @throws AppError SYS_UNSAFE_PATH naming what is wrong with which of them; SYS_PATH for what is
+ *   not there.
  */
 export function assertPrivateDirectory(directory: string, userId: number): void {
   const stats = assertUnreplaceable(directory, userId);
@@ -61,9 +62,9 @@ export function assertPrivateDirectory(directory: string, userId: number): void 
 }
 
 /**
- * Checks that no other user could put something else at a path: every directory and symbolic link on the way
- * belongs to root or `userId`, and no directory is writable by others unless it has the sticky bit. What is at
- * the path is not asked for owner and mode unless it is a directory.
+ * Checks that no other user could put something else at a path: every directory and symbolic link
+ * on the way belongs to root or `userId`, and no directory is writable by others unless it has the
+ * sticky bit. What is at the path is not asked for owner and mode unless it is a directory.
  * @param path counts from the working directory when it is not absolute.
  * @returns what is at the path, links followed.
  * @throws AppError SYS_UNSAFE_PATH
@@ -75,9 +76,10 @@ export function assertUnreplaceable(path: string, userId: number): Stats {
 }
 
 /**
- * Checks the way to a signer's socket: nobody but root, `userId` and the signer's own user could answer there.
- * A directory of another user must be of the user whose socket it is, who is then the signer; and it must not be in
- * one that others can write, as /tmp, for whoever comes first could make such a directory.
+ * Checks the way to a signer's socket: nobody but root, `userId` and the signer's own user could
+ * answer there. A directory of another user must be of the user whose socket it is, who is then the
+ * signer; and it must not be in one that others can write, as /tmp, for whoever comes first could
+ * make such a directory.
  * @throws AppError SYS_UNSAFE_PATH; a system error (ENOENT, ...) when nothing is there.
  */
 export function assertSignerSocket(path: string, userId: number): void {
@@ -100,7 +102,10 @@ export function assertSignerSocket(path: string, userId: number): void {
   });
 }
 
-/** Looks at each step of a path as the kernel takes it: a directory, or a symbolic link and then its target. */
+/**
+ * Looks at each step of a path as the kernel takes it: a directory, or a symbolic link and then its
+ * target.
+ */
 function walk(path: string, check: (step: string, stats: Stats) => void): Stats {
   // Not resolve(): behind a symbolic link, `..` is the parent of the target.
   const ahead = (isAbsolute(path) ? path : `${process.cwd()}/${path}`).split('/');
@@ -135,7 +140,10 @@ function walk(path: string, check: (step: string, stats: Stats) => void): Stats 
   return current;
 }
 
-/** A link has no mode of its own; whoever owns it can only change it if they can write its directory. */
+/**
+ * A link has no mode of its own; whoever owns it can only change it if they can write its
+ * directory.
+ */
 function assertStep(path: string, stats: Stats, userId: number): void {
   if (!stats.isDirectory() && !stats.isSymbolicLink()) {
     return;
@@ -164,10 +172,10 @@ function entryOf(step: string, path: string): Stats {
 }
 
 /**
- * Opens a file that only root and `userId` may change, for reading: a regular one, in directories that
- * nobody else could put another one into. What is checked is what is read.
- * @throws AppError SYS_UNSAFE_PATH; SYS_PATH for what is no file; a system error (ENOENT, ...) when it cannot
- *   be opened.
+ * Opens a file that only root and `userId` may change, for reading: a regular one, in directories
+ * that nobody else could put another one into. What is checked is what is read.
+ * @throws AppError SYS_UNSAFE_PATH; SYS_PATH for what is no file; a system error (ENOENT, ...) when
+ *   it cannot be opened.
  */
 export function openUnwritableByOthers(path: string, userId: number): number {
   // Not blocking: a FIFO at the path must not hold us up.
@@ -182,7 +190,8 @@ export function openUnwritableByOthers(path: string, userId: number): number {
 }
 
 /**
- * Checks an open file: a regular one that only root and `userId` may change, and nobody else replace.
+ * Checks an open file: a regular one that only root and `userId` may change, and nobody else
+ * replace.
  * @param opened the file's fstat(2)
  * @throws AppError SYS_UNSAFE_PATH; SYS_PATH for what is no file
  */

@@ -1,5 +1,5 @@
-// The folder in which the daemon keeps what must survive it (systemd: StateDirectory=). Daemon and commands.
-// Made with mode 0700; refused where another user could change what is in it.
+// The folder in which the daemon keeps what must survive it (systemd: StateDirectory=). Daemon and
+// commands. Made with mode 0700; refused where another user could change what is in it.
 
 import { mkdirSync } from 'node:fs';
 import { pathTrouble } from './path-trouble.js';
@@ -7,7 +7,8 @@ import { assertPrivateDirectory } from './safe-path.js';
 
 /**
  * Makes the folder unless it is there, and checks it.
- * @throws AppError SYS_PATH or SYS_FILE when it cannot be made; SYS_UNSAFE_PATH when others could write there.
+ * @throws AppError SYS_PATH or SYS_FILE when it cannot be made; SYS_UNSAFE_PATH when others could
+ *   write there.
  */
 export function prepareStateDirectory(path: string): void {
   try {

@@ -1,7 +1,8 @@
-// A folder below the state directory, held open by its descriptor; files in it are reached through that alone, so
-// whoever renames folders on the way leads nobody elsewhere. Daemon and commands. Calls that do not wait: it is looked
-// at where no answer can be waited for. Root may work in the folder of the daemon's user: beyond the first directory
-// of that user no symbolic link is followed, and what is made there is given to that user.
+// A folder below the state directory, held open by its descriptor; files in it are reached through
+// that alone, so whoever renames folders on the way leads nobody elsewhere. Daemon and commands.
+// Calls that do not wait: it is looked at where no answer can be waited for. Root may work in the
+// folder of the daemon's user: beyond the first directory of that user no symbolic link is
+// followed, and what is made there is given to that user.
 
 import {
   chownSync,
@@ -64,11 +65,12 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a folder that nobody but root and one user can write to, or turn elsewhere: that user is `userId`, or, for
- * root, the first other one whom a directory on the way belongs to.
+ * Opens a folder that nobody but root and one user can write to, or turn elsewhere: that user is
+ * `userId`, or, for root, the first other one whom a directory on the way belongs to.
  * @param path absolute.
  * @returns undefined when it is not there and not made.
- * @throws AppError SYS_UNSAFE_PATH naming what is wrong with which step; SYS_FILE when it cannot be opened or made.
+ * @throws AppError SYS_UNSAFE_PATH naming what is wrong with which step; SYS_FILE when it cannot be
+ *   opened or made.
  */
 export function openStateFolder(path: string, options: OpenOptions): StateFolder | undefined {
   const walk = new FolderWalk(path, options);
@@ -189,7 +191,8 @@ class FolderWalk {
     const fd = openSync(this.#pathOf(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     try {
       const made = `/proc/self/fd/${fd}/.`;
-      // Its owner may have put another folder of root's in its place; one that holds anything is not given away.
+      // Its owner may have put another folder of root's in its place; one that holds anything is
+      // not given away.
       if (fstatSync(fd).uid === ROOT && readdirSync(made).length === 0) {
         chownSync(made, parent.uid, parent.gid);
       }

@@ -1,5 +1,5 @@
-// Runs in the token helper: the attestation of a key, where the module offers one. ykcs11 shows attestations
-// as certificates beside the key's own, and has the card make each when it is read.
+// Runs in the token helper: the attestation of a key, where the module offers one. ykcs11 shows
+// attestations as certificates beside the key's own, and has the card make each when it is read.
 
 import { X509Certificate } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
@@ -12,7 +12,8 @@ import { findObjects, readAttribute, type Session } from '../attributes.js';
 const ATTESTATION_ARC = Buffer.from('060a2b0601040182c40a03', 'hex');
 
 /**
- * The attestation of a key, and the certificate in the token that issued it, if it is there; in DER.
+ * The attestation of a key, and the certificate in the token that issued it, if it is there; in
+ * DER.
  * @throws AppError TOKEN_KEY_UNSUPPORTED when there is none
  */
 export function attestKey(session: Session, names: KeyNames): Buffer[] {
@@ -28,7 +29,10 @@ export function attestKey(session: Session, names: KeyNames): Buffer[] {
   return [attestation, ...(issuer === undefined ? [] : [issuer])].map(({ raw }) => raw);
 }
 
-/** Stops at the first that fits: behind it may be the attestations of other keys, each a card's work of seconds. */
+/**
+ * Stops at the first that fits: behind it may be the attestations of other keys, each a card's work
+ * of seconds.
+ */
 function findIssuer(session: Session, attestation: X509Certificate): X509Certificate | undefined {
   const all = findObjects(session, [{ type: pkcs11js.CKA_CLASS, value: pkcs11js.CKO_CERTIFICATE }]);
   for (const object of all) {

@@ -1,5 +1,5 @@
-// Runs in the token helper: deletes one key with what belongs to it, and nothing else.
-// Exactly one key must match; the private key goes first, so that a refusal leaves everything in place.
+// Runs in the token helper: deletes one key with what belongs to it, and nothing else. Exactly one
+// key must match; the private key goes first, so that a refusal leaves everything in place.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../../lib/errors.js';
@@ -19,9 +19,10 @@ export interface DeletedObjects {
 }
 
 /**
- * Destroys the private key, the public key and the certificates that have the key's ID; of a key without
- * an ID, those with its label.
- * @throws AppError TOKEN_KEY_NOT_FOUND; TOKEN_KEY_AMBIGUOUS when two keys share the ID; TOKEN_FAILED
+ * Destroys the private key, the public key and the certificates that have the key's ID; of a key
+ * without an ID, those with its label.
+ * @throws AppError TOKEN_KEY_NOT_FOUND; TOKEN_KEY_AMBIGUOUS when two keys share the ID;
+ *   TOKEN_FAILED
  */
 export function deleteKey(session: Session, names: KeyNames): DeletedObjects {
   const find = (objectClass: number): pkcs11js.Handle[] => findOfKey(session, objectClass, names);

@@ -26,8 +26,8 @@ interface NewKey {
 /**
  * Makes a key pair in the token: it stays there (CKA_TOKEN), never leaves (CKA_SENSITIVE, not
  * CKA_EXTRACTABLE), and only signs.
- * @throws AppError TOKEN_KEY_AMBIGUOUS when a key has the label or the ID already; TOKEN_KEY_UNSUPPORTED
- *   when the token makes no such keys; TOKEN_FAILED
+ * @throws AppError TOKEN_KEY_AMBIGUOUS when a key has the label or the ID already;
+ *   TOKEN_KEY_UNSUPPORTED when the token makes no such keys; TOKEN_FAILED
  */
 export function generateKey(token: OpenToken, wanted: NewKey): KeyInfo {
   const recipe = KEY_RECIPES[wanted.type];

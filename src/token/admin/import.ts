@@ -1,6 +1,6 @@
-// Runs in the token helper: puts a private key that exists outside into the token, where it then stays.
-// The key comes from a person's file by `clavigerd key import`; its bytes are wiped as far as Node lets one:
-// the numbers of its JWK are strings, which end with this process.
+// Runs in the token helper: puts a private key that exists outside into the token, where it then
+// stays. The key comes from a person's file by `clavigerd key import`; its bytes are wiped as far
+// as Node lets one: the numbers of its JWK are strings, which end with this process.
 
 import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
@@ -29,9 +29,10 @@ const UNCOMPRESSED = 0x04;
 const OCTET_STRING = 0x04;
 
 /**
- * Makes the private and the public object; the private one is sensitive, not extractable, and only signs.
- * @throws AppError TOKEN_KEY_AMBIGUOUS when the label or the ID is taken; TOKEN_KEY_UNSUPPORTED; TOKEN_FAILED
- *   when the token takes no keys from outside
+ * Makes the private and the public object; the private one is sensitive, not extractable, and only
+ * signs.
+ * @throws AppError TOKEN_KEY_AMBIGUOUS when the label or the ID is taken; TOKEN_KEY_UNSUPPORTED;
+ *   TOKEN_FAILED when the token takes no keys from outside
  */
 export function importKey(token: OpenToken, { label, id, pkcs8 }: ImportedKey): KeyInfo {
   refuseDuplicate(token, { label, id });

@@ -20,7 +20,10 @@ export function grapheneSession({ lib, slot, handle }: OpenToken): GrapheneSessi
   return new GrapheneSession(handle, new Slot(slot, new Module(lib), lib), lib);
 }
 
-/** All private keys the session sees, and public keys without one: before a login, that is all of them. */
+/**
+ * All private keys the session sees, and public keys without one: before a login, that is all of
+ * them.
+ */
 export function listKeys(token: OpenToken): KeyInfo[] {
   const handlesOf = (value: ObjectClass): pkcs11js.Handle[] =>
     findObjects(token, [{ type: pkcs11js.CKA_CLASS, value }]);

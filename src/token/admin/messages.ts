@@ -1,5 +1,6 @@
-// What `clavigerd key` asks a token helper besides the daemon's requests: making tokens, keys and PINs. Pure.
-// A part of messages.ts, whose formats and limits hold here too; everything is parsed on both sides.
+// What `clavigerd key` asks a token helper besides the daemon's requests: making tokens, keys and
+// PINs. Pure. A part of messages.ts, whose formats and limits hold here too; everything is parsed
+// on both sides.
 
 import * as v from 'valibot';
 

@@ -1,5 +1,6 @@
-// Runs in the token helper: changes the PIN of the user, or sets a new one with the PIN of the security
-// officer. One attempt each; new PINs are measured first, so that no try is used up for one that cannot be.
+// Runs in the token helper: changes the PIN of the user, or sets a new one with the PIN of the
+// security officer. One attempt each; new PINs are measured first, so that no try is used up for
+// one that cannot be.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../../lib/errors.js';
@@ -14,7 +15,8 @@ const NEW_PIN_REFUSALS: ReadonlySet<string | undefined> = new Set([
 
 /**
  * C_SetPIN for the user, who is logged in.
- * @throws AppError TOKEN_PIN_INCORRECT or TOKEN_PIN_LOCKED for the old PIN; TOKEN_FAILED for the new one
+ * @throws AppError TOKEN_PIN_INCORRECT or TOKEN_PIN_LOCKED for the old PIN; TOKEN_FAILED for the
+ *   new one
  */
 export function changePin({ lib, slot, handle }: OpenToken, pin: string, newPin: string): void {
   assertPinLength(lib, slot, newPin, 'the new PIN');
@@ -59,7 +61,8 @@ function setPin(what: string, call: () => void): void {
 }
 
 /**
- * Checks a PIN against what the token says of lengths; tokens that say nothing sensible are not asked twice.
+ * Checks a PIN against what the token says of lengths; tokens that say nothing sensible are not
+ * asked twice.
  * @throws AppError TOKEN_FAILED
  */
 export function assertPinLength(

@@ -1,5 +1,5 @@
-// Runs in the token helper: initialises a token that is blank. Never one that is not: that would destroy
-// every key in it, so the token is asked again right before.
+// Runs in the token helper: initialises a token that is blank. Never one that is not: that would
+// destroy every key in it, so the token is asked again right before.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../../lib/errors.js';
@@ -20,7 +20,8 @@ const LABEL_BYTES = 32;
 
 /**
  * C_InitToken and C_InitPIN; gives the token as it is then.
- * @throws AppError TOKEN_NOT_FOUND when the slot holds no token, or one that is initialised; TOKEN_FAILED
+ * @throws AppError TOKEN_NOT_FOUND when the slot holds no token, or one that is initialised;
+ *   TOKEN_FAILED
  */
 export function initToken(lib: pkcs11js.PKCS11, wanted: NewToken): TokenInfo {
   const slot = blankSlot(lib, wanted.slotId);

@@ -1,4 +1,5 @@
-// `clavigerd audit verify`, `show` and `summary` on files: whole, damaged, compressed, in any order.
+// `clavigerd audit verify`, `show` and `summary` on files: whole, damaged, compressed, in any
+// order.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';

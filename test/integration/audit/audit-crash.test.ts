@@ -42,8 +42,8 @@ describe('an audit log whose process is killed', () => {
         writer.signal('SIGKILL');
         await writer.exited;
         const lines = writer.stdout.split('\n').slice(1, -1);
-        // The kernel may end a write between two pages: what is torn was not acknowledged, and the next start
-        // removes it.
+        // The kernel may end a write between two pages: what is torn was not acknowledged, and the
+        // next start removes it.
         const whole = readWholeLines(path);
         const written = new Set(whole.map((line) => parseRecord(line).connection));
         assert.deepEqual(

@@ -1,5 +1,5 @@
-// The audit log of a normal day: each kind of decision, as the daemon writes it down. The values are exact, and
-// nothing of what was signed, no nonce and no PIN, is among them.
+// The audit log of a normal day: each kind of decision, as the daemon writes it down. The values
+// are exact, and nothing of what was signed, no nonce and no PIN, is among them.
 
 import assert from 'node:assert/strict';
 import { createHash, createPublicKey } from 'node:crypto';

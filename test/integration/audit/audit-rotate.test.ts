@@ -1,5 +1,6 @@
-// The audit log moved aside while the daemon writes it: by `clavigerd audit rotate`, by hand and SIGHUP, and by
-// logrotate with the configuration that is shipped. No record is lost, no file replaced, and the chain goes on.
+// The audit log moved aside while the daemon writes it: by `clavigerd audit rotate`, by hand and
+// SIGHUP, and by logrotate with the configuration that is shipped. No record is lost, no file
+// replaced, and the chain goes on.
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';

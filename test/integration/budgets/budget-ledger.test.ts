@@ -1,4 +1,5 @@
-// The ledger under what happens to real processes and disks: 200 kills, two daemons at once, a full disk.
+// The ledger under what happens to real processes and disks: 200 kills, two daemons at once, a full
+// disk.
 
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';

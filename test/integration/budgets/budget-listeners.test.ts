@@ -1,5 +1,5 @@
-// Who shares a budget: the listeners of one account under one policy do, unless it says `per listener`; accounts
-// and policies never do. Real daemon, real clients.
+// Who shares a budget: the listeners of one account under one policy do, unless it says `per
+// listener`; accounts and policies never do. Real daemon, real clients.
 
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';

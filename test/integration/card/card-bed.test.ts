@@ -1,5 +1,6 @@
-// The virtual PIV card is what it stands for: seen through OpenSC's and Yubico's own tools and modules, it
-// shows its keys, signs, counts PIN tries, locks, is unlocked with the PUK, and can be pulled and put back.
+// The virtual PIV card is what it stands for: seen through OpenSC's and Yubico's own tools and
+// modules, it shows its keys, signs, counts PIN tries, locks, is unlocked with the PUK, and can be
+// pulled and put back.
 
 import assert from 'node:assert/strict';
 import { verify, X509Certificate } from 'node:crypto';

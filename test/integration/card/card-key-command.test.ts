@@ -1,5 +1,5 @@
-// `clavigerd key` on a virtual PIV card, through OpenSC and ykcs11: what the card attests, its PIN changed,
-// and what a card counts.
+// `clavigerd key` on a virtual PIV card, through OpenSC and ykcs11: what the card attests, its PIN
+// changed, and what a card counts.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

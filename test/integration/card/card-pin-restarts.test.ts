@@ -1,5 +1,6 @@
-// A wrong PIN, a card that counts, and a service manager that starts the daemon again and again, or kills it
-// in the middle of its attempt: one try is lost, and no more until a person has corrected the PIN.
+// A wrong PIN, a card that counts, and a service manager that starts the daemon again and again, or
+// kills it in the middle of its attempt: one try is lost, and no more until a person has corrected
+// the PIN.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -83,7 +84,8 @@ for (const module of ['opensc', 'ykcs11'] as const) {
       setPin(`${WRONG_PIN.slice(1)}8`);
       const results = await Promise.all(Array.from({ length: 6 }, () => serveOne()));
       assert.deepEqual(await tries(card), { wrong: 2, left: 1 });
-      // A module that finds the card in use by others may show no token: that daemon asks for nothing.
+      // A module that finds the card in use by others may show no token: that daemon asks for
+      // nothing.
       const kept = results.filter(({ stderr }) =>
         /attempts in a row failed|one PIN try is left|the module shows no token/.test(stderr),
       );

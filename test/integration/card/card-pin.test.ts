@@ -1,5 +1,6 @@
-// The daemon and the PIN of a card, where the card counts: a wrong PIN costs one try whatever happens after
-// it, a PIN that is locked or has one try left is not sent, a key that wants the PIN each time gets it.
+// The daemon and the PIN of a card, where the card counts: a wrong PIN costs one try whatever
+// happens after it, a PIN that is locked or has one try left is not sent, a key that wants the PIN
+// each time gets it.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// The daemon with its key on a card that is pulled out, in the middle of a signature too, put back, exchanged
-// for another, and whose reader goes away with pcscd: it stays up, and signs again when the card is back.
+// The daemon with its key on a card that is pulled out, in the middle of a signature too, put back,
+// exchanged for another, and whose reader goes away with pcscd: it stays up, and signs again when
+// the card is back.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -15,7 +16,10 @@ import {
 } from '../../support/modules/piv-card.js';
 import { connectSigningClient, type SigningClient } from '../../support/requests/signing-client.js';
 
-/** OpenSC deadlocks when a card is pulled at the wrong moment: then this is how long a request takes. */
+/**
+ * OpenSC deadlocks when a card is pulled at the wrong moment: then this is how long a request
+ * takes.
+ */
 const SIGN_TIMEOUT_S = 4;
 
 interface Fixture extends PivCardBed {

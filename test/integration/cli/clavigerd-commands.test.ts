@@ -1,4 +1,5 @@
-// Options of `clavigerd` and of its commands: each goes to what it stands behind, and --config to both.
+// Options of `clavigerd` and of its commands: each goes to what it stands behind, and --config to
+// both.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';

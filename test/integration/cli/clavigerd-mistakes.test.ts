@@ -1,5 +1,5 @@
-// What an administrator gets wrong with clavigerd, and what is then said: the text, the hint and the exit status. Hints
-// are obeyed as they are written, so none may do harm.
+// What an administrator gets wrong with clavigerd, and what is then said: the text, the hint and
+// the exit status. Hints are obeyed as they are written, so none may do harm.
 
 import assert from 'node:assert/strict';
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';

@@ -1,5 +1,6 @@
-// Text of foreign origin on its way out of both programs: no escape sequence, no C1 control, nothing that makes text
-// run backwards, in no format. A label of a token, a name in a request, a file's name, a word on the command line.
+// Text of foreign origin on its way out of both programs: no escape sequence, no C1 control,
+// nothing that makes text run backwards, in no format. A label of a token, a name in a request, a
+// file's name, a word on the command line.
 
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,7 +21,10 @@ import { suiteScope } from '../../support/scope.js';
 import { createSoftHsm, type SoftHsm } from '../../support/modules/softhsm.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
-/** C0, DEL, C1 (CSI), right-to-left override, isolate, line separator, and a tag beyond the first plane. */
+/**
+ * C0, DEL, C1 (CSI), right-to-left override, isolate, line separator, and a tag beyond the first
+ * plane.
+ */
 const EVIL = '\u001b[2Ja\u007f\u009b1mb\u202ec\u2066d\u2028e\u{e0041}';
 /** A file's name may have no slash, and SoftHSM's tool takes a label of 32 bytes. */
 const EVIL_LABEL = '\u009b2J\u202eevil\u2066';

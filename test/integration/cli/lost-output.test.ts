@@ -1,5 +1,6 @@
-// Output that is lost is a failure: every command of both programs with a full disk, or a reader that has left, at
-// the end of its standard output or its standard error; and a daemon whose standard error is gone.
+// Output that is lost is a failure: every command of both programs with a full disk, or a reader
+// that has left, at the end of its standard output or its standard error; and a daemon whose
+// standard error is gone.
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -40,7 +41,10 @@ interface Printing {
   readonly args: readonly string[];
   /** It prints nothing on standard output: what it makes are files. */
   readonly isSilent?: true;
-  /** All it says on standard error is what is under way: whoever does not hear that has lost nothing. */
+  /**
+   * All it says on standard error is what is under way: whoever does not hear that has lost
+   * nothing.
+   */
   readonly tellsProgress?: true;
   /** What each run needs anew. */
   readonly prepare?: (bed: Bed, run: string) => Promise<void> | void;
@@ -51,7 +55,9 @@ const CLIENT = '--config=@/claviger.toml';
 const TOKEN = ['--module-name=softhsm2', '--token=t', '--pin-source=file:@/pin'];
 const KEY_URI = 'pkcs11:token=t;object=k?module-name=softhsm2&pin-source=file:@/pin';
 
-/** Each command that prints, by its name in the help; in an order in which each can be run twice. */
+/**
+ * Each command that prints, by its name in the help; in an order in which each can be run twice.
+ */
 const COMMANDS: readonly (readonly [name: string, ...Printing[]])[] = [
   [
     'clavigerd',
@@ -186,7 +192,9 @@ operations = ["read"]
   return { hsm, token, folder, env: { ...hsm.env } };
 }
 
-/** Where a command's words go: `ok` is read by the test. A pipe without a reader is made of a FIFO. */
+/**
+ * Where a command's words go: `ok` is read by the test. A pipe without a reader is made of a FIFO.
+ */
 const NO_READER = 'exec 3<>"$0" 4>"$0" 3>&-; exec "$@"';
 const REDIRECTIONS = {
   ok: 'exec "$@"',
@@ -368,7 +376,10 @@ async function waitUntilGone(pid: number): Promise<void> {
   }
 }
 
-/** The commands of a program that have none below them, by what its help says; the program itself among them. */
+/**
+ * The commands of a program that have none below them, by what its help says; the program itself
+ * among them.
+ */
 async function commandsOf(program: Program, path: readonly string[] = []): Promise<string[]> {
   const { stdout } = await runCommand(process.execPath, [PROGRAMS[program], ...path, '--help']);
   const [, list = ''] = /^Commands:\n((?: .*\n)*)/m.exec(stdout) ?? [];

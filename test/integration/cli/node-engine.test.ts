@@ -1,4 +1,5 @@
-// A Node older than package.json names is refused by each program, before it loads what such a Node cannot run.
+// A Node older than package.json names is refused by each program, before it loads what such a Node
+// cannot run.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

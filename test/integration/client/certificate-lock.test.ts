@@ -1,4 +1,5 @@
-// Two runs of claviger for one certificate at once: the second leaves the first alone and says who that is.
+// Two runs of claviger for one certificate at once: the second leaves the first alone and says who
+// that is.
 
 import assert from 'node:assert/strict';
 import { appendFile, readdir } from 'node:fs/promises';

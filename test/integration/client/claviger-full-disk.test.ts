@@ -1,5 +1,5 @@
-// A disk that is full while a certificate is installed: the message names the file, the old certificate stays, and the
-// new one is not lost. A real, small file system.
+// A disk that is full while a certificate is installed: the message names the file, the old
+// certificate stays, and the new one is not lost. A real, small file system.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

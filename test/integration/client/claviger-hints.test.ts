@@ -1,5 +1,5 @@
-// What claviger advises where an authority, its connection or this machine's clock is at fault. Real TLS; an authority
-// that misbehaves.
+// What claviger advises where an authority, its connection or this machine's clock is at fault.
+// Real TLS; an authority that misbehaves.
 
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';

@@ -1,4 +1,5 @@
-// What an administrator gets wrong with claviger, and what is then said: the text, the hint and the exit status.
+// What an administrator gets wrong with claviger, and what is then said: the text, the hint and the
+// exit status.
 
 import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';

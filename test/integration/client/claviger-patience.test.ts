@@ -1,4 +1,5 @@
-// The ACME core against a server with a bad day: what passes is waited for, what was acted on is asked about.
+// The ACME core against a server with a bad day: what passes is waited for, what was acted on is
+// asked about.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';

@@ -1,4 +1,5 @@
-// Revocations that are remembered, keys that changed and files that are damaged: `claviger renew` against a real CA.
+// Revocations that are remembered, keys that changed and files that are damaged: `claviger renew`
+// against a real CA.
 
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';

@@ -1,5 +1,5 @@
-// What a run leaves behind for the next one: an order that is not finished, a key without its certificate, a certificate
-// that cannot be used.
+// What a run leaves behind for the next one: an order that is not finished, a key without its
+// certificate, a certificate that cannot be used.
 
 import assert from 'node:assert/strict';
 import { createPublicKey, X509Certificate } from 'node:crypto';

@@ -1,4 +1,5 @@
-// The client's end of the signing protocol against signers that are slow, wrong, gone or somebody else.
+// The client's end of the signing protocol against signers that are slow, wrong, gone or somebody
+// else.
 
 import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';

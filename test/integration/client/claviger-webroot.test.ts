@@ -1,4 +1,5 @@
-// http-01 through the web root of another user: one who swaps its folders under root's hands, and runs that were killed.
+// http-01 through the web root of another user: one who swaps its folders under root's hands, and
+// runs that were killed.
 
 import assert from 'node:assert/strict';
 import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
@@ -110,7 +111,8 @@ describe('a run with --webroot that was killed', () => {
       args: [CLAVIGER, ...args, `--webroot=${root}`],
       cwd: folder,
     });
-    // The authority has seen both answers: the next run finds the names authorized, and its order ready.
+    // The authority has seen both answers: the next run finds the names authorized, and its order
+    // ready.
     const isThere = (): Promise<boolean> =>
       readdir(answers).then(
         (names) =>

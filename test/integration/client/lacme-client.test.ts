@@ -1,4 +1,5 @@
-// Debian's lacme with clavigerd in place of lacme-accountd: over its socket, and started by lacme itself.
+// Debian's lacme with clavigerd in place of lacme-accountd: over its socket, and started by lacme
+// itself.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

@@ -1,4 +1,5 @@
-// Several accounts in one daemon: keys of a token, of files; one that is away, one that cannot be. Real tokens.
+// Several accounts in one daemon: keys of a token, of files; one that is away, one that cannot be.
+// Real tokens.
 
 import assert from 'node:assert/strict';
 import { stat, writeFile } from 'node:fs/promises';

@@ -1,5 +1,6 @@
-// Attacks on the live daemon, over its socket: whoever has the key ID, or a policy that lets it issue one name,
-// gets nothing else signed, and each attempt is on record. The tables are test/support/attack-*.ts.
+// Attacks on the live daemon, over its socket: whoever has the key ID, or a policy that lets it
+// issue one name, gets nothing else signed, and each attempt is on record. The tables are
+// test/support/attack-*.ts.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

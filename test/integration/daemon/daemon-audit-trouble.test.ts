@@ -1,5 +1,6 @@
-// The daemon when its audit log is removed, cannot be made anew, or cannot be opened anew after a rotation; and
-// when the file of its budgets is. It runs as a user who is not root, whom permissions stop.
+// The daemon when its audit log is removed, cannot be made anew, or cannot be opened anew after a
+// rotation; and when the file of its budgets is. It runs as a user who is not root, whom
+// permissions stop.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

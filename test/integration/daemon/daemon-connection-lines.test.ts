@@ -1,5 +1,6 @@
-// What the live daemon logs of clients that come and go, are too many, or ask a token that cannot sign: each is counted,
-// and none can fill the log. The real daemon, with a key in a file or a real token behind a module that misbehaves.
+// What the live daemon logs of clients that come and go, are too many, or ask a token that cannot
+// sign: each is counted, and none can fill the log. The real daemon, with a key in a file or a real
+// token behind a module that misbehaves.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

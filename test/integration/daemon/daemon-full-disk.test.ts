@@ -1,5 +1,6 @@
-// The daemon when the disk of its audit log, or of its budgets, is full: nothing is signed that could not be
-// written down, clients are told, and once there is room it signs again, without a restart.
+// The daemon when the disk of its audit log, or of its budgets, is full: nothing is signed that
+// could not be written down, clients are told, and once there is room it signs again, without a
+// restart.
 
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
@@ -44,7 +45,10 @@ async function askUntilRefused({ ask }: AskingClient): Promise<Answer[]> {
   return answers;
 }
 
-/** Asks until the disk is full, and then some more: each of these is told the same, and nothing else. */
+/**
+ * Asks until the disk is full, and then some more: each of these is told the same, and nothing
+ * else.
+ */
 async function askWhileFull(
   client: AskingClient,
   detail: string,
@@ -114,7 +118,8 @@ describe('a full disk of the audit log', () => {
       const answers = [...before, ...filling, ...refused, ...after];
       assert.deepEqual(hashesOnRecord(log), hashesOf(answers));
       const gaps = readRecords(log).filter(({ event }) => event === 'gap');
-      // The signature that was withheld and its failure, one for each refused later, the two others.
+      // The signature that was withheld and its failure, one for each refused later, the two
+      // others.
       const lost = 2 + REFUSED_WHILE_FULL + 2;
       assert.deepEqual(
         gaps.map(({ reason }) => reason),

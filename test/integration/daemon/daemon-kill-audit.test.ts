@@ -1,5 +1,6 @@
-// The audit log of a daemon that is killed while clients are served: after every restart the chain holds, and
-// every signature that a client has got has its record, with the hash of what was signed.
+// The audit log of a daemon that is killed while clients are served: after every restart the chain
+// holds, and every signature that a client has got has its record, with the hash of what was
+// signed.
 
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';

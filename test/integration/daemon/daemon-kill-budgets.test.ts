@@ -1,5 +1,6 @@
-// Budgets of a daemon that is killed 200 times while its clients ask: over all its lives they never get more
-// signatures than the budget, and what a kill wastes is what was being asked for at that moment.
+// Budgets of a daemon that is killed 200 times while its clients ask: over all its lives they never
+// get more signatures than the budget, and what a kill wastes is what was being asked for at that
+// moment.
 
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -128,7 +129,10 @@ async function killOneDaemon(scope: Scope): Promise<readonly Answer[]> {
   return answers;
 }
 
-/** The next life signs nothing more, every signature has its record, and there are no more of them than LIMIT. */
+/**
+ * The next life signs nothing more, every signature has its record, and there are no more of them
+ * than LIMIT.
+ */
 async function assertRecorded(
   scope: Scope,
   bed: SectionBed,

@@ -1,5 +1,6 @@
-// The live daemon when clients are refused as often as they can ask, over ever new connections: what it writes of
-// that, that every refusal is counted, and that a client of the same listener still gets its signatures.
+// The live daemon when clients are refused as often as they can ask, over ever new connections:
+// what it writes of that, that every refusal is counted, and that a client of the same listener
+// still gets its signatures.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
@@ -25,7 +26,10 @@ identifiers = ["*.example.org"]
 budgets = ["1 new-order per 1d"]
 `;
 
-/** Connects again and again, and asks for what is refused, until a time. @returns how often it was told so. */
+/**
+ * Connects again and again, and asks for what is refused, until a time. @returns how often it was
+ * told so.
+ */
 async function flood(socket: string, until: number, next: () => string): Promise<number> {
   let told = 0;
   while (Date.now() < until) {

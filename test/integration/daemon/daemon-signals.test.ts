@@ -1,5 +1,6 @@
-// Signals that reach the daemon before it serves anybody: while it waits for a lock that another holds for a
-// moment, with its audit log open already; and before it ends, when its audit log cannot be written any more.
+// Signals that reach the daemon before it serves anybody: while it waits for a lock that another
+// holds for a moment, with its audit log open already; and before it ends, when its audit log
+// cannot be written any more.
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';

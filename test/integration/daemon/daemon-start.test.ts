@@ -32,7 +32,10 @@ interface Failure {
   readonly hint?: RegExp;
 }
 
-/** Runs the daemon, which must end at once with that exit code, error and hint, and say nothing else. */
+/**
+ * Runs the daemon, which must end at once with that exit code, error and hint, and say nothing
+ * else.
+ */
 async function assertFails(
   args: readonly string[],
   { code, error, hint }: Failure,
@@ -130,7 +133,8 @@ describe('the PIN of clavigerd', () => {
   });
 });
 
-// Files that are missing, unreadable or too large are CONFIG_FILE; what is in them is CONFIG_INVALID.
+// Files that are missing, unreadable or too large are CONFIG_FILE; what is in them is
+// CONFIG_INVALID.
 describe('the configuration of clavigerd', () => {
   it('that is named must exist', async () => {
     await assertFails(['--config=/nonexistent/x.toml'], {

@@ -1,5 +1,5 @@
-// The whole daemon with a token behind a module that misbehaves: what its clients see of hangs, crashes,
-// wrong signatures, a token that is away, and touches that take long or never come.
+// The whole daemon with a token behind a module that misbehaves: what its clients see of hangs,
+// crashes, wrong signatures, a token that is away, and touches that take long or never come.
 
 import assert from 'node:assert/strict';
 import type { JsonWebKey } from 'node:crypto';
@@ -113,7 +113,8 @@ describe('daemon with a faulty token', () => {
     for (let count = 0; count < 3; count += 1) {
       clients.push(await connectClient(t, fixture));
     }
-    await clients[0]?.sign(); // the helper is there now, and each signature takes what the next line says
+    // the helper is there now, and each signature takes what the next line says
+    await clients[0]?.sign();
     fixture.setFaults('C_Sign sleep=1400');
     const replies = await Promise.all(clients.map(({ lines, request }) => lines.ask(request)));
     const [first, second, third] = replies;

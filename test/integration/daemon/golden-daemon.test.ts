@@ -1,5 +1,5 @@
-// The golden transcripts, run on the live daemon over its socket: whole, byte by byte, and cut in two
-// at every offset, many connections at once.
+// The golden transcripts, run on the live daemon over its socket: whole, byte by byte, and cut in
+// two at every offset, many connections at once.
 
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -55,7 +55,9 @@ async function runParallel(runs: readonly (() => Promise<void>)[]): Promise<void
   await Promise.all(Array.from({ length: PARALLEL }, worker));
 }
 
-/** Holds one conversation; gives what came after the greeting, and whether the daemon closed first. */
+/**
+ * Holds one conversation; gives what came after the greeting, and whether the daemon closed first.
+ */
 async function converse(
   path: string,
   transcript: Transcript,

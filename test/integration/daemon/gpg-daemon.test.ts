@@ -1,5 +1,5 @@
-// The daemon with an account key that gpg or openpgp.js decrypts at its start: it signs for clients, keeps
-// their input to itself, and says what is wrong when it cannot start.
+// The daemon with an account key that gpg or openpgp.js decrypts at its start: it signs for
+// clients, keeps their input to itself, and says what is wrong when it cannot start.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

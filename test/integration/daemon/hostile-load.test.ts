@@ -1,5 +1,6 @@
-// Clients that are many, or mean harm, and what the others of the same daemon feel of them: a little, whatever
-// is sent, over any number of connections. Latencies are compared with those of the same client at rest.
+// Clients that are many, or mean harm, and what the others of the same daemon feel of them: a
+// little, whatever is sent, over any number of connections. Latencies are compared with those of
+// the same client at rest.
 
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
@@ -178,7 +179,8 @@ describe('a slow token', () => {
       const reply = await client.ask(lines.read);
       const signed = bed.token.calls('C_Sign').length - before;
       assert.match(reply ?? '', /^[\w-]{86}$/);
-      // What was in hand, one of each of the two, its own, and what was begun before the reply was read.
+      // What was in hand, one of each of the two, its own, and what was begun before the reply was
+      // read.
       assert.ok(signed <= 5, `${signed} signatures`);
     }
   });

@@ -1,5 +1,6 @@
-// Several listeners of one daemon, each with its own rights: who gets in, what they may ask, how many they
-// are. And every way in which the daemon must not start with them. Real processes, real sockets.
+// Several listeners of one daemon, each with its own rights: who gets in, what they may ask, how
+// many they are. And every way in which the daemon must not start with them. Real processes, real
+// sockets.
 
 import assert from 'node:assert/strict';
 import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';

@@ -1,5 +1,6 @@
-// The audit log of the living daemon, rotated by logrotate with the configuration that is shipped, while clients sign.
-// systemd is not asked: it is told apart by `systemctl`, a stand-in of which signals the daemon.
+// The audit log of the living daemon, rotated by logrotate with the configuration that is shipped,
+// while clients sign. systemd is not asked: it is told apart by `systemctl`, a stand-in of which
+// signals the daemon.
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

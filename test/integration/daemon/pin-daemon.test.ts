@@ -1,5 +1,6 @@
-// The daemon whose PIN is refused, whose token is away, or whose PIN source is no plain file: it stays up, tries
-// a PIN once whatever restarts it, and goes on when the cause is mended. pkcs11-spy counts the logins.
+// The daemon whose PIN is refused, whose token is away, or whose PIN source is no plain file: it
+// stays up, tries a PIN once whatever restarts it, and goes on when the cause is mended. pkcs11-spy
+// counts the logins.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

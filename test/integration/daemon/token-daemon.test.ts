@@ -1,5 +1,5 @@
-// The whole daemon with a key in a token: its helper killed while signing, clients that wait meanwhile, and
-// a start with a PIN that the token refuses.
+// The whole daemon with a key in a token: its helper killed while signing, clients that wait
+// meanwhile, and a start with a PIN that the token refuses.
 
 import assert from 'node:assert/strict';
 import type { JsonWebKey } from 'node:crypto';

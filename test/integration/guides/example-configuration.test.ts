@@ -1,5 +1,5 @@
-// docs/examples/clavigerd.toml, as somebody copies it to /etc: right as it stands, with what it has commented out,
-// and in use from the registration of its account to a renewal.
+// docs/examples/clavigerd.toml, as somebody copies it to /etc: right as it stands, with what it has
+// commented out, and in use from the registration of its account to a renewal.
 
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -20,7 +20,9 @@ const EXAMPLE = join(ROOT, 'docs/examples/clavigerd.toml');
 
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org';
 
-/** As somebody without the service's credentials looks at it, with the log in a folder of the test. */
+/**
+ * As somebody without the service's credentials looks at it, with the log in a folder of the test.
+ */
 async function run(scope: Scope, text: string, args: readonly string[]): Promise<CommandResult> {
   const folder = await makeTempDir(scope);
   const config = join(folder, 'clavigerd.toml');

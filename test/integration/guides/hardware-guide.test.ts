@@ -1,5 +1,6 @@
-// docs/guides/keys-in-hardware.md from its own text: each command runs on the token it is about, and a daemon with the
-// configuration it ends with signs. A YubiKey and a TPM in software, and SoftHSM.
+// docs/guides/keys-in-hardware.md from its own text: each command runs on the token it is about,
+// and a daemon with the configuration it ends with signs. A YubiKey and a TPM in software, and
+// SoftHSM.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -22,7 +23,10 @@ const MANAGEMENT_KEY = '010203040506070801020304050607080102030405060708';
 
 type Changes = readonly (readonly [string, string])[];
 
-/** Runs each line of the sh blocks under a heading. Words in double quotes are one word; there is no shell. */
+/**
+ * Runs each line of the sh blocks under a heading. Words in double quotes are one word; there is no
+ * shell.
+ */
 async function runBlocks(
   heading: string,
   changes: Changes,

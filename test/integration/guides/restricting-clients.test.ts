@@ -1,6 +1,6 @@
-// The set-up of docs/guides/restricting-clients.md, from its own text: a daemon with an admin socket, one for the
-// group of the user that renews, and one that ssh forwards to a web server. Each client gets what is its own and
-// nothing of the others. Real users, sockets, sshd and CA.
+// The set-up of docs/guides/restricting-clients.md, from its own text: a daemon with an admin
+// socket, one for the group of the user that renews, and one that ssh forwards to a web server.
+// Each client gets what is its own and nothing of the others. Real users, sockets, sshd and CA.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

@@ -1,4 +1,5 @@
-// What the set-up would install on a bare machine, by its purpose: the demo gets what it uses and no more.
+// What the set-up would install on a bare machine, by its purpose: the demo gets what it uses and
+// no more.
 
 import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';
@@ -9,7 +10,10 @@ import { ROOT } from '../../support/programs.js';
 import type { Scope } from '../../support/scope.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
-/** As a user who cannot install, on a machine where dpkg knows no package: then it prints the commands. */
+/**
+ * As a user who cannot install, on a machine where dpkg knows no package: then it prints the
+ * commands.
+ */
 async function setUp(t: Scope, purpose: string): Promise<CommandResult> {
   const folder = await makeTempDir(t);
   await chmod(folder, 0o755);

@@ -1,5 +1,5 @@
-// The signer on another machine: claviger reaches clavigerd through a real sshd, in each of the three ways
-// the README gives, and gets a certificate.
+// The signer on another machine: claviger reaches clavigerd through a real sshd, in each of the
+// three ways the README gives, and gets a certificate.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

@@ -1,5 +1,5 @@
-// `clavigerd key generate`, `list` and `show` on SoftHSM: what they make, print and refuse. The commands that
-// change tokens otherwise are in key-provisioning.test.ts.
+// `clavigerd key generate`, `list` and `show` on SoftHSM: what they make, print and refuse. The
+// commands that change tokens otherwise are in key-provisioning.test.ts.
 
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';

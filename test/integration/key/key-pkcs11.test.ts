@@ -1,5 +1,5 @@
-// Account keys in SoftHSM tokens: each algorithm checked with node:crypto and openssl, and each wrong URI,
-// PIN, token and key of the configuration tried.
+// Account keys in SoftHSM tokens: each algorithm checked with node:crypto and openssl, and each
+// wrong URI, PIN, token and key of the configuration tried.
 
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';

@@ -1,4 +1,5 @@
-// `clavigerd key` where it changes tokens, on SoftHSM: initialise, import, delete, change the PIN; and `test`.
+// `clavigerd key` where it changes tokens, on SoftHSM: initialise, import, delete, change the PIN;
+// and `test`.
 
 import assert from 'node:assert/strict';
 import { createPrivateKey, randomBytes, type KeyObject } from 'node:crypto';

@@ -1,5 +1,6 @@
-// Token helpers under a module that misbehaves: hangs, crashes without end, tokens that are away, memory
-// that grows, touches that take long, and many clients at once. The keys' side; the daemon's is beside it.
+// Token helpers under a module that misbehaves: hangs, crashes without end, tokens that are away,
+// memory that grows, touches that take long, and many clients at once. The keys' side; the daemon's
+// is beside it.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

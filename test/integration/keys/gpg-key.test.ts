@@ -1,4 +1,5 @@
-// Account keys that the real gpg decrypts: every kind of message, and each way in which it must not end well.
+// Account keys that the real gpg decrypts: every kind of message, and each way in which it must not
+// end well.
 
 import assert from 'node:assert/strict';
 import { type KeyObject } from 'node:crypto';

@@ -1,5 +1,6 @@
-// Account keys that openpgp.js decrypts in this process: messages and secret keys of the real gpg and sq of this
-// machine, and of newer ones as test/fixtures/openpgp/make.sh made them; and each way in which it must fail.
+// Account keys that openpgp.js decrypts in this process: messages and secret keys of the real gpg
+// and sq of this machine, and of newer ones as test/fixtures/openpgp/make.sh made them; and each
+// way in which it must fail.
 
 import assert from 'node:assert/strict';
 import { createPublicKey, type KeyObject } from 'node:crypto';

@@ -1,5 +1,6 @@
-// The recovery ladder on a module that misbehaves on command: each failure of the table is provoked, and
-// cured by one rung only, so that the test sees which rung was taken, and that no lower one was skipped.
+// The recovery ladder on a module that misbehaves on command: each failure of the table is
+// provoked, and cured by one rung only, so that the test sees which rung was taken, and that no
+// lower one was skipped.
 
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';

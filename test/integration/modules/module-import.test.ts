@@ -1,5 +1,5 @@
-// `clavigerd key import` with modules other than SoftHSM: what they take signs, what they do not take leaves
-// nothing behind.
+// `clavigerd key import` with modules other than SoftHSM: what they take signs, what they do not
+// take leaves nothing behind.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// A module that cannot start in a process without a network, as under the shipped unit: the hint says what that may be,
-// and says it there alone. A real module and a real network namespace.
+// A module that cannot start in a process without a network, as under the shipped unit: the hint
+// says what that may be, and says it there alone. A real module and a real network namespace.
 
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';

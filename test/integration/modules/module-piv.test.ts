@@ -1,5 +1,5 @@
-// The matrix of modules: a virtual PIV card through OpenSC and through YKCS11. Its keys are made by the card:
-// neither module makes one for a user who has logged in with a PIN.
+// The matrix of modules: a virtual PIV card through OpenSC and through YKCS11. Its keys are made by
+// the card: neither module makes one for a user who has logged in with a PIN.
 
 import { describe, it } from 'node:test';
 import { plainly, type ModuleBed } from '../../support/modules/module-bed.js';

@@ -1,5 +1,6 @@
-// One latch for the daemon's user and for root, who looks after its token by commands: what root notes belongs to that
-// user, nothing there leads root elsewhere, and whoever cannot lock there makes no attempt.
+// One latch for the daemon's user and for root, who looks after its token by commands: what root
+// notes belongs to that user, nothing there leads root elsewhere, and whoever cannot lock there
+// makes no attempt.
 
 import assert from 'node:assert/strict';
 import {

@@ -1,5 +1,6 @@
-// Modules that print the PIN they get: pkcs11-spy, which writes to standard error where it has no file to
-// write to, and the faulty module. No PIN may reach a log or the standard error of our programs that way.
+// Modules that print the PIN they get: pkcs11-spy, which writes to standard error where it has no
+// file to write to, and the faulty module. No PIN may reach a log or the standard error of our
+// programs that way.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

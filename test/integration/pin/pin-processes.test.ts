@@ -1,5 +1,6 @@
-// Many processes and one token: daemons that serve one client each, the service, commands. They share one latch, so
-// that a PIN is tried once for all of them, and those with the right one wait for each other.
+// Many processes and one token: daemons that serve one client each, the service, commands. They
+// share one latch, so that a PIN is tried once for all of them, and those with the right one wait
+// for each other.
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -24,7 +25,10 @@ interface Fixture {
   readonly faulty: FaultyToken;
   readonly state: string;
   readonly setPin: (pin: string) => void;
-  /** `clavigerd --stdio` with one request; its answer is the second line, or the first where none is greeted. */
+  /**
+   * `clavigerd --stdio` with one request; its answer is the second line, or the first where none is
+   * greeted.
+   */
   readonly serveOne: () => Promise<CommandResult>;
   readonly keyTest: () => Promise<CommandResult>;
   readonly pinStatus: () => Promise<string>;

@@ -1,5 +1,5 @@
-// A token that counts wrong PINs and locks (opencryptoki's soft token, three tries), and what the daemon says and
-// does at each count. On SoftHSM a wrong PIN is never the last.
+// A token that counts wrong PINs and locks (opencryptoki's soft token, three tries), and what the
+// daemon says and does at each count. On SoftHSM a wrong PIN is never the last.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// `clavigerd policy test` and `explain` as programs: what comes in, what goes out, and with which exit status. That
-// the verdicts are the daemon's own is tested where they are made.
+// `clavigerd policy test` and `explain` as programs: what comes in, what goes out, and with which
+// exit status. That the verdicts are the daemon's own is tested where they are made.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// What claviger and lacme need of a policy, found out with Pebble: each gets its certificates under the tightest
-// policy for them, with and without key-ID-only mode, and is refused with one step less.
+// What claviger and lacme need of a policy, found out with Pebble: each gets its certificates under
+// the tightest policy for them, with and without key-ID-only mode, and is refused with one step
+// less.
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

@@ -1,5 +1,6 @@
-// A daemon that may have few open files: idle clients of one listener take none that another listener, a new token
-// helper or a log that is opened anew needs. The real daemon under RLIMIT_NOFILE, with a real token.
+// A daemon that may have few open files: idle clients of one listener take none that another
+// listener, a new token helper or a log that is opened anew needs. The real daemon under
+// RLIMIT_NOFILE, with a real token.
 
 import assert from 'node:assert/strict';
 import { existsSync, renameSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// What systemd may pass and what is served of it: listening UNIX stream sockets with a path, which are not open to
-// everybody. Everything else ends the start, and nothing overrides that. Real descriptors of every kind.
+// What systemd may pass and what is served of it: listening UNIX stream sockets with a path, which
+// are not open to everybody. Everything else ends the start, and nothing overrides that. Real
+// descriptors of every kind.
 
 import assert from 'node:assert/strict';
 import { chmod, mkdir, readFile } from 'node:fs/promises';

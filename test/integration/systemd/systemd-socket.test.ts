@@ -1,4 +1,5 @@
-// Socket activation for real: systemd-socket-activate makes the socket and passes it on, as systemd does.
+// Socket activation for real: systemd-socket-activate makes the socket and passes it on, as systemd
+// does.
 
 import assert from 'node:assert/strict';
 import type { JsonWebKey } from 'node:crypto';

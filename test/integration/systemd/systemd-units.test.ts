@@ -14,7 +14,10 @@ const PROGRAM = /^(ExecStart=)\/usr\/bin\/(clavigerd|claviger)\b/m;
 // systemd's scale goes from 0 (safe) to 10; in tenths, what the daemon must not exceed.
 const MAX_EXPOSURE_TENTHS = 15;
 
-/** Copies the units to a folder of their own, with stand-ins for programs that are not installed here. */
+/**
+ * Copies the units to a folder of their own, with stand-ins for programs that are not installed
+ * here.
+ */
 async function copyUnits(scope: Scope): Promise<string[]> {
   const folder = await makeTempDir(scope);
   const names = (await readdir(UNITS)).filter((name) => /\.(service|socket|timer)$/.test(name));

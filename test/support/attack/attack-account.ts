@@ -1,5 +1,5 @@
-// Attacks on the account: deactivation by its URL and whatever a CA may take for that, key change, contact
-// update, new account, other keys and key IDs, other servers. Used by test processes only.
+// Attacks on the account: deactivation by its URL and whatever a CA may take for that, key change,
+// contact update, new account, other keys and key IDs, other servers. Used by test processes only.
 
 import type { JsonObject } from '../../../src/lib/json/json-value.js';
 import {
@@ -276,7 +276,8 @@ function foreignPlaces(): readonly Attack[] {
         byPolicy: denied('issue.deny.servers', 'new-order', /https:\/\/evil\.example/),
       },
     ),
-    // The policy alone has no key ID to compare with; a CA takes the key for no other account than its own.
+    // The policy alone has no key ID to compare with; a CA takes the key for no other account than
+    // its own.
     ...[`${ORIGIN}/acct/2`, `${KID}/`, 'https://CA.EXAMPLE/acct/1', '1', `${KID}\u0000`].map(
       (kid) =>
         attack(`a foreign kid: ${JSON.stringify(kid)}`, line(header({ kid }), order(NAME)), {

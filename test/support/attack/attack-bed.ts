@@ -1,5 +1,6 @@
-// The live daemon under attack, and how an attack is made on it: once by a client that wants to know why, once
-// by one that does not. Every reply, every record of the audit log is looked at. Used by test processes only.
+// The live daemon under attack, and how an attack is made on it: once by a client that wants to
+// know why, once by one that does not. Every reply, every record of the audit log is looked at.
+// Used by test processes only.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -85,7 +86,10 @@ function tail(path: string): () => readonly AuditRecord[] {
   };
 }
 
-/** With `!errors`: the refusal says why, its record is there before it, and the connection still serves. */
+/**
+ * With `!errors`: the refusal says why, its record is there before it, and the connection still
+ * serves.
+ */
 export async function attackOpenly(
   scope: Scope,
   bed: AttackBed,
@@ -127,7 +131,10 @@ async function assertServes(
   assert.equal(records[0].sha256, hashOf(GOOD_LINE));
 }
 
-/** Without `!errors`: the connection closes, and a good request behind the attack is not signed either. */
+/**
+ * Without `!errors`: the connection closes, and a good request behind the attack is not signed
+ * either.
+ */
 export async function attackBlindly(
   bed: AttackBed,
   { bytes }: Attack,
@@ -163,7 +170,10 @@ export async function attackBlindly(
   assert.deepEqual(others, []);
 }
 
-/** By many connections at once: one record tells the first, and one all the others, whoever they were. */
+/**
+ * By many connections at once: one record tells the first, and one all the others, whoever they
+ * were.
+ */
 export async function attackTogether(
   bed: AttackBed,
   { bytes }: Attack,
@@ -178,7 +188,8 @@ export async function attackTogether(
   const records = await bed.takeDecisions(connections);
   const joined = records.filter(({ count }) => count !== undefined);
   const alone = records.length - joined.length;
-  assert.ok(alone === 1 || alone === 2, `${alone} by themselves`); // the signal may have come after the first
+  // the signal may have come after the first
+  assert.ok(alone === 1 || alone === 2, `${alone} by themselves`);
   assert.ok(joined.length < connections / 2, `${joined.length} records`);
   const hash = Buffer.from(hashOf(bytes.subarray(0, -2)), 'hex');
   for (const record of joined.filter(({ count = 1 }) => count > 1)) {

@@ -1,5 +1,6 @@
-// Attacks with the CSR of a finalize: other names than the order's, other keys, and whatever else a CA might put
-// into a certificate. Used by test processes only. In key-ID-only mode a CSR is not judged.
+// Attacks with the CSR of a finalize: other names than the order's, other keys, and whatever else a
+// CA might put into a certificate. Used by test processes only. In key-ID-only mode a CSR is not
+// judged.
 
 import { type KeyObject } from 'node:crypto';
 import {
@@ -81,7 +82,8 @@ export function csrAttacks(keys: SubjectKeys): readonly Attack[] {
   const url = `${ORIGIN}/order/1/finalize`;
   const signs = both(signed('finalize'));
   return [
-    // Legitimate: the name and nothing else, in any case; attributes that name no server are let pass.
+    // Legitimate: the name and nothing else, in any case; attributes that name no server are let
+    // pass.
     ...[good, capitals, organization].map((der, at) =>
       attack(
         `finalize: a good CSR, ${['as it is', 'with a common name', 'with an organization'][at] ?? ''}`,

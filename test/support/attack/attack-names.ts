@@ -1,5 +1,6 @@
-// Attacks with names: orders for more than is allowed, names and types that two readers may take for different
-// ones, dates, profiles, and requests about other people's certificates. Used by test processes only.
+// Attacks with names: orders for more than is allowed, names and types that two readers may take
+// for different ones, dates, profiles, and requests about other people's certificates. Used by test
+// processes only.
 
 import type { JsonObject } from '../../../src/lib/json/json-value.js';
 import {

@@ -1,5 +1,5 @@
-// Attacks by the form: algorithms and header members, JSON that two parsers read differently, base64url in other
-// spellings, lines that are none. Used by test processes only.
+// Attacks by the form: algorithms and header members, JSON that two parsers read differently,
+// base64url in other spellings, lines that are none. Used by test processes only.
 
 import { MAX_LINE_BYTES } from '../../../src/protocol/limits.js';
 import {

@@ -1,5 +1,5 @@
-// What an attack on the daemon is: bytes on its socket, and what has to come of them in each set-up. Used by
-// test processes only. The tables of attacks are in attack-*.ts beside this file.
+// What an attack on the daemon is: bytes on its socket, and what has to come of them in each
+// set-up. Used by test processes only. The tables of attacks are in attack-*.ts beside this file.
 
 import type { JsonObject } from '../../../src/lib/json/json-value.js';
 import type { Operation } from '../../../src/policy/operation.js';
@@ -16,7 +16,10 @@ export type Expected =
   | {
       readonly verdict: 'denied';
       readonly rule: string;
-      /** Undefined for what is none of the known operations, and where the header was enough to refuse it. */
+      /**
+       * Undefined for what is none of the known operations, and where the header was enough to
+       * refuse it.
+       */
       readonly operation: Operation | undefined;
       /** The payload was looked at; else the record says that it was not. */
       readonly isRead: boolean;
@@ -81,7 +84,10 @@ export function denied(rule: string, operation: Operation | undefined, reason = 
   return { verdict: 'denied', rule, operation, isRead: true, reason };
 }
 
-/** The header is judged first, as the cheapest: nobody looks at the payload then, nor says what it asked for. */
+/**
+ * The header is judged first, as the cheapest: nobody looks at the payload then, nor says what it
+ * asked for.
+ */
 export function byHeader(rule: 'algorithm' | 'own-key' | 'url', reason = /./): Expected {
   return { verdict: 'denied', rule, operation: undefined, isRead: false, reason };
 }
@@ -114,7 +120,10 @@ export function forbidden(operation: Operation): Outcomes {
   };
 }
 
-/** Refused by the policy. In key-ID-only mode it is signed: there, nobody said what may be asked for. */
+/**
+ * Refused by the policy. In key-ID-only mode it is signed: there, nobody said what may be asked
+ * for.
+ */
 export function forPolicy(setting: string, operation: Operation, reason = /./): Outcomes {
   return {
     byKeyId: signed(operation),

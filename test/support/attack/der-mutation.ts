@@ -1,5 +1,5 @@
-// Changes to a tree of DER elements that keep the lengths right, so that they reach deep into a parser.
-// Used by test processes only.
+// Changes to a tree of DER elements that keep the lengths right, so that they reach deep into a
+// parser. Used by test processes only.
 
 import fc from 'fast-check';
 import { decodeDer, encodeDer, type DerPart } from '../requests/der-builder.js';
@@ -54,7 +54,10 @@ export const anyMutations: fc.Arbitrary<readonly Mutation[]> = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 
-/** The tree with each change made to one of its elements; DER in an OCTET STRING belongs to the tree. */
+/**
+ * The tree with each change made to one of its elements; DER in an OCTET STRING belongs to the
+ * tree.
+ */
 export function mutated(part: DerPart, mutations: readonly Mutation[]): DerPart {
   const root = treeOf(part);
   for (const mutation of mutations) {

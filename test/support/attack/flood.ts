@@ -1,5 +1,5 @@
-// Many connections that send as much as they are let, and take what comes: clients of a listener that mean
-// harm, or are many. Used by test processes only.
+// Many connections that send as much as they are let, and take what comes: clients of a listener
+// that mean harm, or are many. Used by test processes only.
 
 import { connect, type Socket } from 'node:net';
 import { atEnd, type Scope } from '../scope.js';
@@ -21,7 +21,10 @@ export interface Flood {
   stop(): void;
 }
 
-/** Resolves when all are connected. Who is disconnected comes again, until it is stopped or the scope ends. */
+/**
+ * Resolves when all are connected. Who is disconnected comes again, until it is stopped or the
+ * scope ends.
+ */
 export async function startFlood(scope: Scope, options: FloodOptions): Promise<Flood> {
   const sockets = new Set<Socket>();
   let received = 0;

@@ -1,5 +1,5 @@
-// How many cases property tests try, and from which seed. Used by test processes only.
-// `npm test` tries the same few thousand each time. CLAVIGER_FUZZ_RUNS=20 tries twenty times as many;
+// How many cases property tests try, and from which seed. Used by test processes only. `npm test`
+// tries the same few thousand each time. CLAVIGER_FUZZ_RUNS=20 tries twenty times as many;
 // CLAVIGER_FUZZ_SEED sets another seed. fast-check prints the seed of a failure.
 
 const DEFAULT_SEED = 20_260_401;

@@ -1,5 +1,6 @@
-// A daemon with an honest client's listener and others whose clients mean harm, in front of one token that is as
-// slow as a test wants, and the requests that cost the most. Used by test processes only.
+// A daemon with an honest client's listener and others whose clients mean harm, in front of one
+// token that is as slow as a test wants, and the requests that cost the most. Used by test
+// processes only.
 
 import { makeCsrDer, makeSubjectKey } from '../requests/certificate-request.js';
 import { makeSectionBed, startInBed } from '../daemon/daemon-sections.js';

@@ -1,5 +1,6 @@
-// JSON.parse as another opinion on JSON. Used by test processes only. Some versions of Node (24.21 and 26.10) read a
-// text otherwise after they have read another one: there it is no opinion, and the simple reader is the only one.
+// JSON.parse as another opinion on JSON. Used by test processes only. Some versions of Node (24.21
+// and 26.10) read a text otherwise after they have read another one: there it is no opinion, and
+// the simple reader is the only one.
 
 /** False where a text that was read before changes what a later one is read as. */
 export const isJsonParseSound = ((): boolean => {
@@ -8,7 +9,9 @@ export const isJsonParseSound = ((): boolean => {
   return JSON.stringify(second) === '{"a":1,"b":2}';
 })();
 
-/** What JSON.parse says of a text, undefined when it is no JSON; `fallback` where it is not sound. */
+/**
+ * What JSON.parse says of a text, undefined when it is no JSON; `fallback` where it is not sound.
+ */
 export function platformReading(
   text: string,
   fallback: { readonly value: unknown } | undefined,

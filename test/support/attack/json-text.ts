@@ -1,4 +1,5 @@
-// JSON texts as a hostile writer makes them, and bytes with a few changes. Used by test processes only.
+// JSON texts as a hostile writer makes them, and bytes with a few changes. Used by test processes
+// only.
 
 import fc from 'fast-check';
 
@@ -141,7 +142,9 @@ export function mutatedBytes(bytes: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Buff
     });
 }
 
-/** Values that the strict reader takes when JSON.stringify has written them: no number but integers. */
+/**
+ * Values that the strict reader takes when JSON.stringify has written them: no number but integers.
+ */
 export const strictJsonValue: fc.Arbitrary<unknown> = fc.jsonValue().map(withIntegers);
 
 function withIntegers(value: unknown): unknown {

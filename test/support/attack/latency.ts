@@ -1,4 +1,5 @@
-// What a client that asks for one signature after another waits for each. Used by test processes only.
+// What a client that asks for one signature after another waits for each. Used by test processes
+// only.
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';

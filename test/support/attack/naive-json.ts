@@ -1,9 +1,12 @@
-// Another reader of JSON, slow and simple, by the letter of RFC 8259 and RFC 3629. Used by test processes only.
-// It shares nothing with the reader under test, not even the decoder of UTF-8.
+// Another reader of JSON, slow and simple, by the letter of RFC 8259 and RFC 3629. Used by test
+// processes only. It shares nothing with the reader under test, not even the decoder of UTF-8.
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** From what every reader holds for one number to what some hold for another; each kind has those before it. */
+/**
+ * From what every reader holds for one number to what some hold for another; each kind has those
+ * before it.
+ */
 const NUMBER_KINDS = ['integers', 'decimals', 'all'] as const;
 export type NumberKind = (typeof NUMBER_KINDS)[number];
 
@@ -18,7 +21,8 @@ export interface NaiveReading {
 
 /**
  * Reads JSON; undefined when it is to be refused.
- * @param isPatient the last of two members with one name counts, a BOM is nothing, and U+FFFD is for what is no Unicode
+ * @param isPatient the last of two members with one name counts, a BOM is nothing, and U+FFFD is
+ *   for what is no Unicode
  */
 export function naiveReading(bytes: Uint8Array, isPatient = false): NaiveReading | undefined {
   try {
@@ -189,7 +193,10 @@ class NaiveReader {
   }
 }
 
-/** Zero has no sign, integers are those that count in a double, and decimals have as many digits as a double keeps. */
+/**
+ * Zero has no sign, integers are those that count in a double, and decimals have as many digits as
+ * a double keeps.
+ */
 function kindOf(literal: string): NumberKind {
   if (/^-[0.]+$/.test(literal)) {
     return 'all';

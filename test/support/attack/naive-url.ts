@@ -1,10 +1,14 @@
-// Another reader of URLs, by the regular expression of RFC 3986, appendix B, and §3.2. Used by test processes only.
+// Another reader of URLs, by the regular expression of RFC 3986, appendix B, and §3.2. Used by test
+// processes only.
 
 const URL_PARTS = /^(?:([^:/?#]+):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s;
 const AUTHORITY_PARTS = /^(?:(.*)@)?(\[[^\]]*\]|[^:[\]]*)(?::([0-9]*))?$/s;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 };
 
-/** `scheme://host[:port]` in lower case without a default port, as the text stands: nothing is decoded. */
+/**
+ * `scheme://host[:port]` in lower case without a default port, as the text stands: nothing is
+ * decoded.
+ */
 export function naiveOrigin(text: string): string | undefined {
   const [, scheme = '', authority = ''] = URL_PARTS.exec(text) ?? [];
   const [, user, host = '', port = ''] = AUTHORITY_PARTS.exec(authority) ?? [];

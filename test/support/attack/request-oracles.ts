@@ -1,5 +1,6 @@
-// What others read in a certificate request or certificate: openssl, Node's binding to it, @peculiar/x509.
-// Used by test processes only. Names of types that they print in their own ways are left out.
+// What others read in a certificate request or certificate: openssl, Node's binding to it,
+// @peculiar/x509. Used by test processes only. Names of types that they print in their own ways are
+// left out.
 
 import assert from 'node:assert/strict';
 import 'reflect-metadata';
@@ -58,7 +59,9 @@ const PREFIXES: Readonly<Record<string, string>> = {
   'URI:': 'uri',
 };
 
-/** The names of a request as openssl prints them, or undefined when it finds the signature wrong. */
+/**
+ * The names of a request as openssl prints them, or undefined when it finds the signature wrong.
+ */
 export async function opensslNames(
   path: string,
   der: Uint8Array,
@@ -78,12 +81,15 @@ export async function opensslNames(
   return [...commonNames.map(nameOfCommonName), ...namesOfLine(line)];
 }
 
-/** The names of a certificate as Node prints them, or undefined when it, or its key, cannot be read. */
+/**
+ * The names of a certificate as Node prints them, or undefined when it, or its key, cannot be read.
+ */
 export function nodeNames(der: Uint8Array): readonly Name[] | undefined {
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(der);
-    // toLegacyObject() of a certificate with a key that OpenSSL does not read ends Node 24.21 by SIGSEGV.
+    // toLegacyObject() of a certificate with a key that OpenSSL does not read ends Node 24.21 by
+    // SIGSEGV.
     assert.ok(certificate.publicKey.asymmetricKeyType !== undefined);
   } catch {
     return undefined;
@@ -115,7 +121,10 @@ function unquoted(text: string): string {
   return String(value);
 }
 
-/** Node types each member as one string; it is a list when there are several, and an empty subject undefined. */
+/**
+ * Node types each member as one string; it is a list when there are several, and an empty subject
+ * undefined.
+ */
 function membersOf(value: unknown): ReadonlyMap<string, unknown> {
   return new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
 }

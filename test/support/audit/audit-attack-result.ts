@@ -1,5 +1,5 @@
-// What verification makes of changes to an audit log, and what of it is excused: the list of all that it cannot find.
-// Used by test processes only.
+// What verification makes of changes to an audit log, and what of it is excused: the list of all
+// that it cannot find. Used by test processes only.
 
 import { parseRecord } from '../../../src/audit/audit-record.js';
 import { contentsOf, judge, knownOf, type Attack, type Files } from './audit-attack.js';
@@ -42,9 +42,15 @@ export interface Passed {
   readonly tried: number;
   /** By what nothing was found. */
   readonly unexcused: readonly string[];
-  /** The same where the head is known, and the first record of the last file: they do not show what was retired or follows. */
+  /**
+   * The same where the head is known, and the first record of the last file: they do not show what
+   * was retired or follows.
+   */
   readonly unexcusedWithHead: readonly string[];
-  /** By what `show` and `summary` tell of records up to the last that were not written, or of one twice. */
+  /**
+   * By what `show` and `summary` tell of records up to the last that were not written, or of one
+   * twice.
+   */
   readonly untrue: readonly string[];
 }
 

@@ -1,5 +1,5 @@
-// Changes to the files of an audit log, one at a time: of every byte, every record, every file. And what the commands
-// would make of the changed files. Used by test processes only.
+// Changes to the files of an audit log, one at a time: of every byte, every record, every file. And
+// what the commands would make of the changed files. Used by test processes only.
 
 import { ChainVerifier, inChainOrder, type ChainReport } from '../../../src/audit/audit-chain.js';
 import { MAX_RECORD_BYTES, parseRecord } from '../../../src/audit/audit-record.js';
@@ -73,7 +73,8 @@ export function contentsOf(files: Files): Contents {
 const INSERTED = ['\0', '\n', ' ', '"', '0', '\u00ff'];
 
 /**
- * Bits of each byte flipped, each byte dropped, doubled, and with others before it; and at the end of each file.
+ * Bits of each byte flipped, each byte dropped, doubled, and with others before it; and at the end
+ * of each file.
  * @param flips of each byte: fewer than eight are other bits from byte to byte.
  */
 export function* byteAttacks(contents: Contents, flips = 8): Generator<Attack> {
@@ -144,7 +145,10 @@ export function* recordAttacks(files: Files): Generator<Attack> {
   }
 }
 
-/** At the end of each file a forged record that continues the chain, or half of it, without a line feed. */
+/**
+ * At the end of each file a forged record that continues the chain, or half of it, without a line
+ * feed.
+ */
 export function* openEndAttacks(files: Files): Generator<Attack> {
   const contents = contentsOf(files);
   for (const [file, lines] of files.entries()) {

@@ -1,4 +1,5 @@
-// Chains of audit records for tests, and what the verifier says of lines and files. Used by test processes only.
+// Chains of audit records for tests, and what the verifier says of lines and files. Used by test
+// processes only.
 
 import { readFileSync } from 'node:fs';
 import { ChainVerifier, EMPTY_CHAIN, type ChainReport } from '../../../src/audit/audit-chain.js';

@@ -1,6 +1,6 @@
-// A program that appends to an audit log: as fast as it can, until it is killed, or step by step on a full
-// disk. Started by tests; prints what it was promised to be written.
-// Usage: node audit-writer.js flood|full DIRECTORY durable|quick
+// A program that appends to an audit log: as fast as it can, until it is killed, or step by step on
+// a full disk. Started by tests; prints what it was promised to be written. Usage: node
+// audit-writer.js flood|full DIRECTORY durable|quick
 
 import { rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// A process that spends on a small file system while that is full and when it has room again. Run by the
-// ledger's integration test: budget-full-disk.js FOLDER. Prints one line of JSON.
+// A process that spends on a small file system while that is full and when it has room again. Run
+// by the ledger's integration test: budget-full-disk.js FOLDER. Prints one line of JSON.
 
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
-// A process that spends from budgets as fast as it can until it is killed, and tells each spend that was
-// acknowledged. Run by the ledger's integration tests: budget-spender.js DIRECTORY GENERATION [until-empty]
+// A process that spends from budgets as fast as it can until it is killed, and tells each spend
+// that was acknowledged. Run by the ledger's integration tests: budget-spender.js DIRECTORY
+// GENERATION [until-empty]
 
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

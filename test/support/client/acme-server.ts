@@ -1,5 +1,6 @@
 // An ACME server that misbehaves on request: what Pebble never does. Used by test processes only.
-// Without orders it follows RFC 8555 for http-01, but validates nothing and believes every signature.
+// Without orders it follows RFC 8555 for http-01, but validates nothing and believes every
+// signature.
 
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';

@@ -1,4 +1,5 @@
-// An ACME session in this process, with a software key in place of a signer. Used by test processes only.
+// An ACME session in this process, with a software key in place of a signer. Used by test processes
+// only.
 
 import type { AccountSigner } from '../../../src/acme/account-signer.js';
 import { AcmeHttp } from '../../../src/acme/transport/http.js';

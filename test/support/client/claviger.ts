@@ -30,7 +30,9 @@ export async function writeAccountKey(scope: Scope, algorithm: Algorithm): Promi
   return `file:${path}`;
 }
 
-/** Starts Debian's lacme-accountd; RSA keys only. With a key ID it gives out that, and not the key. */
+/**
+ * Starts Debian's lacme-accountd; RSA keys only. With a key ID it gives out that, and not the key.
+ */
 export async function startLacmeAccountd(
   scope: Scope,
   privkey: string,

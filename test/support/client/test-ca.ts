@@ -1,4 +1,5 @@
-// A certificate authority in memory that issues right and wrong certificates. Used by test processes only.
+// A certificate authority in memory that issues right and wrong certificates. Used by test
+// processes only.
 
 import 'reflect-metadata';
 import { createPublicKey, webcrypto, type KeyObject } from 'node:crypto';

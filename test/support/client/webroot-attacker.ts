@@ -1,5 +1,6 @@
-// A program for tests: the owner of a web root who swaps its folders for symbolic links as fast as he can, until he
-// is ended. Arguments: the web root, and the folder that he wants to have written to. Prints a dot for each hundred swaps.
+// A program for tests: the owner of a web root who swaps its folders for symbolic links as fast as
+// he can, until he is ended. Arguments: the web root, and the folder that he wants to have written
+// to. Prints a dot for each hundred swaps.
 
 import {
   mkdirSync,

@@ -1,5 +1,6 @@
-// Clients of the daemon that ask for one signature after the other, each time with other bytes, and note what came
-// of each. Used by test processes only. They live through a daemon that is killed while they ask.
+// Clients of the daemon that ask for one signature after the other, each time with other bytes, and
+// note what came of each. Used by test processes only. They live through a daemon that is killed
+// while they ask.
 
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { parsePublicJwk, publicKeyOfJwk } from '../../../src/jose/public-jwk.js';
@@ -39,7 +40,10 @@ export function makeInput(request: Partial<SigningRequest> = {}): string {
   return formatSigningInput({ alg: 'ES256', nonce, kid: ACCOUNT_URL, url: URL, ...request });
 }
 
-/** Connects to a daemon whose key is `key`, ES256, and has errors told. Default: the key of its greeting. */
+/**
+ * Connects to a daemon whose key is `key`, ES256, and has errors told. Default: the key of its
+ * greeting.
+ */
 export async function connectAskingClient(
   scope: Scope,
   socket: string,

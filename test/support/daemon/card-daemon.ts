@@ -1,5 +1,5 @@
-// The daemon with a key on a virtual card, started the way a service manager does: always with the same
-// configuration and the same state, however often. Used by test processes only.
+// The daemon with a key on a virtual card, started the way a service manager does: always with the
+// same configuration and the same state, however often. Used by test processes only.
 
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// The real daemon with a configuration of its own writing: sections, several sockets. Used by test processes
-// only. Nothing is added to the text but the paths it asks for.
+// The real daemon with a configuration of its own writing: sections, several sockets. Used by test
+// processes only. Nothing is added to the text but the paths it asks for.
 
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

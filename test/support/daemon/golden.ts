@@ -1,5 +1,5 @@
-// Golden protocol transcripts: what a client sends and what it must get, in test/golden/*.txt. Used by
-// the test of the pure session and by the test of the live daemon, which run the same files.
+// Golden protocol transcripts: what a client sends and what it must get, in test/golden/*.txt. Used
+// by the test of the pure session and by the test of the live daemon, which run the same files.
 //
 //   # comment                     keyid: URL                  runs with that key ID
 //   C: HEADER . PAYLOAD           a request; both are JSON, `raw:text` is taken as it is, no payload is empty

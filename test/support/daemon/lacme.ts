@@ -1,6 +1,6 @@
 // Debian's lacme, with a configuration of its own, against a test CA. Used by test processes only.
-// It has no badNonce retry at all, so a CA for it must not reject nonces on purpose. Privilege separation is
-// off: its unprivileged users could not read below the test's folder.
+// It has no badNonce retry at all, so a CA for it must not reject nonces on purpose. Privilege
+// separation is off: its unprivileged users could not read below the test's folder.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -96,7 +96,8 @@ function mainConfig({ server, caFile, httpPort, signer }: LacmeOptions): string[
     '[client]',
     ...noPrivilegeDrop,
     `server = ${server}`,
-    // SSL_verify=no would still verify the chain: the private CA is named to Perl's HTTP library instead.
+    // SSL_verify=no would still verify the chain: the private CA is named to Perl's HTTP library
+    // instead.
     `command = /usr/bin/env PERL_LWP_SSL_CA_FILE=${caFile} ${LACME_CLIENT}`,
     '[webserver]',
     ...noPrivilegeDrop,

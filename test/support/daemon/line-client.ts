@@ -1,5 +1,5 @@
-// A client of the signing daemon that knows nothing but lines, to say what a well-behaved one would not.
-// Used by test processes only; every read has a clock.
+// A client of the signing daemon that knows nothing but lines, to say what a well-behaved one would
+// not. Used by test processes only; every read has a clock.
 
 import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';

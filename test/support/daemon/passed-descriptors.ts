@@ -1,5 +1,6 @@
-// A daemon to which descriptors of any kind are passed, as systemd passes them. Used by test processes only.
-// Node can make few of these; perl, which every Debian has, makes them all and then becomes the daemon.
+// A daemon to which descriptors of any kind are passed, as systemd passes them. Used by test
+// processes only. Node can make few of these; perl, which every Debian has, makes them all and then
+// becomes the daemon.
 
 import { join } from 'node:path';
 import { startProcess, type RunningProcess } from '../process.js';
@@ -7,7 +8,10 @@ import { CLAVIGERD } from '../programs.js';
 import type { Scope } from '../scope.js';
 import type { SectionBed } from './daemon-sections.js';
 
-/** `web=stream:0660` makes a listening socket `web` with that mode in the folder, passed by that name. */
+/**
+ * `web=stream:0660` makes a listening socket `web` with that mode in the folder, passed by that
+ * name.
+ */
 export interface PassedDescriptor {
   readonly name: string;
   readonly kind:

@@ -1,5 +1,5 @@
-// The daemon where a small tmpfs is mounted for it alone: to fill, and to make room on again. Used by test
-// processes only, as root. The disk is gone with the daemon.
+// The daemon where a small tmpfs is mounted for it alone: to fill, and to make room on again. Used
+// by test processes only, as root. The disk is gone with the daemon.
 
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

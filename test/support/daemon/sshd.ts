@@ -1,5 +1,6 @@
-// A real sshd on a loopback port, with its own configuration, keys and clients' configuration.
-// Used by test processes only. Nothing of the machine's own ssh is read: no agent, no ~/.ssh, no /etc/ssh.
+// A real sshd on a loopback port, with its own configuration, keys and clients' configuration. Used
+// by test processes only. Nothing of the machine's own ssh is read: no agent, no ~/.ssh, no
+// /etc/ssh.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
@@ -15,8 +16,8 @@ export interface SshdOptions {
   /** An empty folder of the test. */
   readonly folder: string;
   /**
-   * The hosts that `ssh -F <config>` knows. All are this sshd; each has a client key of its own, with these
-   * options in authorized_keys (`restrict,command="..."`), or none for the empty string.
+   * The hosts that `ssh -F <config>` knows. All are this sshd; each has a client key of its own,
+   * with these options in authorized_keys (`restrict,command="..."`), or none for the empty string.
    */
   readonly hosts: Readonly<Record<string, string>>;
 }

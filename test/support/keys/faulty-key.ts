@@ -1,5 +1,5 @@
-// An account key in a token whose module misbehaves on command, opened in the test's own process as the daemon
-// opens it. Used by test processes only.
+// An account key in a token whose module misbehaves on command, opened in the test's own process as
+// the daemon opens it. Used by test processes only.
 
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';

@@ -1,5 +1,5 @@
-// GnuPG for a test: a home of its own with its own gpg-agent, which ends with the scope. Used by test
-// processes only. Passphrases are random, in files, and noted as secrets.
+// GnuPG for a test: a home of its own with its own gpg-agent, which ends with the scope. Used by
+// test processes only. Passphrases are random, in files, and noted as secrets.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// A SoftHSM token behind a module that misbehaves on command: test/fault-module/fault.c, which says what the
-// commands are. Built here, once for a test process. Used by test processes only.
+// A SoftHSM token behind a module that misbehaves on command: test/fault-module/fault.c, which says
+// what the commands are. Built here, once for a test process. Used by test processes only.
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

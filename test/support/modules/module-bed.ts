@@ -1,5 +1,5 @@
-// What the matrix of PKCS#11 modules needs to know of a module that is set up, whichever it is. Types and
-// namespaces of its own for modules with fixed paths. Used by test processes only.
+// What the matrix of PKCS#11 modules needs to know of a module that is set up, whichever it is.
+// Types and namespaces of its own for modules with fixed paths. Used by test processes only.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

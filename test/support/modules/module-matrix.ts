@@ -1,6 +1,7 @@
-// The tests of one row of the matrix of PKCS#11 modules: every key type, made or found in a token of the module,
-// signs, and node:crypto and openssl verify; or it is not offered, in just the way that docs/module-matrix.md says.
-// With MODULE_MATRIX_FOLDER set the row is written there instead of compared: `npm run matrix` sets it.
+// The tests of one row of the matrix of PKCS#11 modules: every key type, made or found in a token
+// of the module, signs, and node:crypto and openssl verify; or it is not offered, in just the way
+// that docs/module-matrix.md says. With MODULE_MATRIX_FOLDER set the row is written there instead
+// of compared: `npm run matrix` sets it.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -38,7 +39,10 @@ export interface MatrixCell {
   readonly run: () => Promise<void>;
 }
 
-/** The cells of a row, as tests for the file that calls this inside `describe`; the bed is set up before them. */
+/**
+ * The cells of a row, as tests for the file that calls this inside `describe`; the bed is set up
+ * before them.
+ */
 export function matrixCells({ moduleName, start, present = {} }: MatrixRow): MatrixCell[] {
   const scope = suiteScope();
   const expected = readMatrix().get(moduleName) ?? {};

@@ -1,4 +1,5 @@
-// A database of NSS, whose softokn is a PKCS#11 module, made by NSS's own certutil. Used by test processes only.
+// A database of NSS, whose softokn is a PKCS#11 module, made by NSS's own certutil. Used by test
+// processes only.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';

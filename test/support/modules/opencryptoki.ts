@@ -1,6 +1,7 @@
-// opencryptoki's soft token with a pkcsslotd of its own. Used by test processes only.
-// Its paths and its shared memory are fixed and one for each machine, so everything runs in mount and IPC
-// namespaces where those paths are empty; only what `inside` starts sees the token. That takes root.
+// opencryptoki's soft token with a pkcsslotd of its own. Used by test processes only. Its paths and
+// its shared memory are fixed and one for each machine, so everything runs in mount and IPC
+// namespaces where those paths are empty; only what `inside` starts sees the token. That takes
+// root.
 
 import { randomInt } from 'node:crypto';
 import { writePin, type ModuleBed } from './module-bed.js';

@@ -1,5 +1,5 @@
-// p11-kit between us and SoftHSM: a server that offers a token on a socket, for p11-kit-client.so, and the
-// proxy, which loads what p11-kit is configured for. Used by test processes only.
+// p11-kit between us and SoftHSM: a server that offers a token on a socket, for p11-kit-client.so,
+// and the proxy, which loads what p11-kit is configured for. Used by test processes only.
 
 import { join } from 'node:path';
 import { plainly, type ModuleBed } from './module-bed.js';

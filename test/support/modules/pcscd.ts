@@ -1,8 +1,8 @@
-// A pcscd with vsmartcard's virtual reader, for one test. Used by test processes only.
-// pcscd is one for each machine, so where the kernel lets us it runs in namespaces of its own: a /run/pcscd and
-// ports that nobody else sees, and a loopback that acknowledges at once (vpcd writes a length and then the
-// bytes, which costs 43 ms a command with delayed acknowledgements). Elsewhere it is the machine's only one,
-// slow, and tests that use it wait for each other.
+// A pcscd with vsmartcard's virtual reader, for one test. Used by test processes only. pcscd is one
+// for each machine, so where the kernel lets us it runs in namespaces of its own: a /run/pcscd and
+// ports that nobody else sees, and a loopback that acknowledges at once (vpcd writes a length and
+// then the bytes, which costs 43 ms a command with delayed acknowledgements). Elsewhere it is the
+// machine's only one, slow, and tests that use it wait for each other.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -106,7 +106,10 @@ function enterArgs(holder: RunningProcess): string[] {
   return ['--target', String(holder.pid), ...asRoot, '--mount', '--net'];
 }
 
-/** Undefined where we may not make namespaces: then the pcscd of this machine is ours until the scope ends. */
+/**
+ * Undefined where we may not make namespaces: then the pcscd of this machine is ours until the
+ * scope ends.
+ */
 async function holdNamespaces(scope: Scope, folder: string): Promise<RunningProcess | undefined> {
   mkdirSync(RUN_FOLDER, { recursive: true });
   if ((await runCommand('unshare', [...unshareArgs(), 'true'])).code !== 0) {

@@ -1,5 +1,6 @@
-// Virtual PIV cards in a virtual reader, as OpenSC and ykcs11 see them. Used by test processes only.
-// The cards live in a process of their own (test/piv-card), which takes commands on its standard input.
+// Virtual PIV cards in a virtual reader, as OpenSC and ykcs11 see them. Used by test processes
+// only. The cards live in a process of their own (test/piv-card), which takes commands on its
+// standard input.
 
 import { createPublicKey, randomBytes, randomInt, type KeyObject } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -20,8 +21,8 @@ const CARD_PROCESS = fileURLToPath(new URL('../../piv-card/main.js', import.meta
 const LIBRARIES = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 const REPLY_TIMEOUT_MS = 20_000;
 /**
- * From a pull to the next card, as fast as a hand may be: pcscd looks every 400 ms, and a card that was back
- * between two looks, after a reset that failed, is never seen again.
+ * From a pull to the next card, as fast as a hand may be: pcscd looks every 400 ms, and a card that
+ * was back between two looks, after a reset that failed, is never seen again.
  */
 const EXCHANGE_MS = 1_000;
 
@@ -68,7 +69,10 @@ export interface PivCardBed {
   ): Promise<PivCard>;
   /** Puts a card into a slot of the reader (0 or 1), and waits until pcscd sees it. */
   insert(card: PivCard, slot?: number): Promise<void>;
-  /** Pulls the card out. It is out at once; pcscd takes a while to notice, and `settled` waits for that. */
+  /**
+   * Pulls the card out. It is out at once; pcscd takes a while to notice, and `settled` waits for
+   * that.
+   */
   remove(slot?: number, settled?: boolean): Promise<void>;
 }
 

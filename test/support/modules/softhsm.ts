@@ -1,5 +1,6 @@
-// SoftHSM tokens for a test: a folder with its own configuration, tokens with random PINs, keys. Used by
-// test processes only. SoftHSM's tools run one after another: it races when two start on one store.
+// SoftHSM tokens for a test: a folder with its own configuration, tokens with random PINs, keys.
+// Used by test processes only. SoftHSM's tools run one after another: it races when two start on
+// one store.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// A TPM 2.0 in software (swtpm) with a token of tpm2-pkcs11 on it. Used by test processes only.
-// No resource manager: one process at a time, which has to finalize the module. What one that was killed
-// left in the TPM, `flush` removes.
+// A TPM 2.0 in software (swtpm) with a token of tpm2-pkcs11 on it. Used by test processes only. No
+// resource manager: one process at a time, which has to finalize the module. What one that was
+// killed left in the TPM, `flush` removes.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Certificate signing requests made by hand, with anything in them and a right signature. Used by test
-// processes only. What openssl would refuse to make is made here.
+// Certificate signing requests made by hand, with anything in them and a right signature. Used by
+// test processes only. What openssl would refuse to make is made here.
 
 import { createPublicKey, sign, type KeyObject } from 'node:crypto';
 import {

@@ -1,5 +1,6 @@
-// A client of the daemon that asks for signatures and says in one word what came of each. Used by test
-// processes only. A signature counts as one only when it verifies with the key of the greeting.
+// A client of the daemon that asks for signatures and says in one word what came of each. Used by
+// test processes only. A signature counts as one only when it verifies with the key of the
+// greeting.
 
 import type { JsonWebKey } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

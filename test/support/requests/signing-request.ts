@@ -1,5 +1,6 @@
-// Signature requests as an ACME client makes them, and the check of what comes back. Used by test processes only.
-// It shares no code with the programs under test: an error there must not cancel out here.
+// Signature requests as an ACME client makes them, and the check of what comes back. Used by test
+// processes only. It shares no code with the programs under test: an error there must not cancel
+// out here.
 
 import { type JsonWebKey, createPublicKey, verify } from 'node:crypto';
 
@@ -26,7 +27,10 @@ export function formatSigningInput(request: SigningRequest): string {
   return `${encode(header)}.${payload === undefined ? '' : encode(payload)}`;
 }
 
-/** True when `signature` (base64url, r||s for ES*, RFC 7518 §3.4) is the key's over the signing input. */
+/**
+ * True when `signature` (base64url, r||s for ES*, RFC 7518 §3.4) is the key's over the signing
+ * input.
+ */
 export function isSignatureOf(
   alg: string,
   jwk: JsonWebKey,

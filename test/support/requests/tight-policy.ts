@@ -1,5 +1,5 @@
-// Policies that are as tight as they can be for one certificate, and one daemon that holds several of them,
-// each on a socket of its own. Used by test processes only.
+// Policies that are as tight as they can be for one certificate, and one daemon that holds several
+// of them, each on a socket of its own. Used by test processes only.
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

@@ -1,5 +1,5 @@
-// Whatever is done to a log of six records of all kinds, in one file and in several: what verification does not find
-// is listed here, and nothing else.
+// Whatever is done to a log of six records of all kinds, in one file and in several: what
+// verification does not find is listed here, and nothing else.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

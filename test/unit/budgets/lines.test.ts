@@ -65,7 +65,8 @@ describe('a journal', () => {
       assert.equal(journal.isTorn, whole[length - 1] !== 0x0a);
       isWholeAt.set(length, journal.logs.length);
     }
-    // The count of a line is taken as soon as the line has told it, before its checksum and newline.
+    // The count of a line is taken as soon as the line has told it, before its checksum and
+    // newline.
     assert.equal(isWholeAt.get(whole.length - 1), 3);
     assert.equal(isWholeAt.get(whole.length - '0123456789abcdef"}\n'.length), 3);
     assert.equal(isWholeAt.get(whole.length - '"sum":"0123456789abcdef"}\n'.length), 2);

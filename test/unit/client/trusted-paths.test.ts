@@ -1,5 +1,5 @@
-// The client's keys, authorities and output folders: nobody else may be able to put others in their place.
-// Folders are given away here, as root.
+// The client's keys, authorities and output folders: nobody else may be able to put others in their
+// place. Folders are given away here, as root.
 
 import assert from 'node:assert/strict';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// One account key at several places: who signs, who takes over, who is never asked. The places are keys of this
-// process that fail as they are told to.
+// One account key at several places: who signs, who takes over, who is never asked. The places are
+// keys of this process that fail as they are told to.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

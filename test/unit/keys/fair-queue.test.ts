@@ -55,7 +55,8 @@ describe('FairQueue', () => {
         queue.push(clientOf('A/r/1'), 'new listener');
         const order = takeAll(queue);
         assert.ok(order.indexOf('new account') <= 2, 'after one of each other account');
-        // Of its own account's turns it gets the third at the latest, and other accounts have one between two.
+        // Of its own account's turns it gets the third at the latest, and other accounts have one
+        // between two.
         assert.ok(order.indexOf('new listener') <= 8);
       }),
     );

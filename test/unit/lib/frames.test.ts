@@ -1,4 +1,5 @@
-// Frames between a process and its child: whatever the cuts, whole bodies come out, and no more than fit.
+// Frames between a process and its child: whatever the cuts, whole bodies come out, and no more
+// than fit.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

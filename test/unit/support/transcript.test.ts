@@ -8,7 +8,10 @@ import { TRANSCRIPT_VARIABLE, searchSecrets } from '../../support/transcript.js'
 
 const SECRET = 'correct-horse-4711';
 
-/** Runs `source` in a process of its own that records into `folder`, after the support modules are loaded. */
+/**
+ * Runs `source` in a process of its own that records into `folder`, after the support modules are
+ * loaded.
+ */
 async function recordIn(folder: string, source: string): Promise<void> {
   const support = new URL('../../support/', import.meta.url).href;
   const program = `

@@ -1,5 +1,5 @@
-// Files that can take only a part of what is written: the end of a disk, here the limit of a file's size. In a process
-// of its own, which has that limit.
+// Files that can take only a part of what is written: the end of a disk, here the limit of a file's
+// size. In a process of its own, which has that limit.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

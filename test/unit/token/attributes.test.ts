@@ -1,4 +1,5 @@
-// What a token says of its objects: numbers in the byte order of the machine, and lists without an end.
+// What a token says of its objects: numbers in the byte order of the machine, and lists without an
+// end.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

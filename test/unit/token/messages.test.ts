@@ -1,4 +1,5 @@
-// Messages between daemon and token helper: both sides refuse what is not one, and repeat nothing of it.
+// Messages between daemon and token helper: both sides refuse what is not one, and repeat nothing
+// of it.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

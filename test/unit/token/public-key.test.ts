@@ -1,5 +1,5 @@
-// Where the public half of a key is found when the token has no public object and no certificate for it: in the
-// private object. Module calls are answered here, by a stand-in for the library.
+// Where the public half of a key is found when the token has no public object and no certificate
+// for it: in the private object. Module calls are answered here, by a stand-in for the library.
 
 import assert from 'node:assert/strict';
 import { type KeyObject } from 'node:crypto';

@@ -1,4 +1,5 @@
-// Requests as clients make them are read; what goes beyond a server's certificate is refused, and says why.
+// Requests as clients make them are read; what goes beyond a server's certificate is refused, and
+// says why.
 
 import assert from 'node:assert/strict';
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';

@@ -1,4 +1,5 @@
-// The audit log for people: every field in its place, and nothing that a client wrote reaches the terminal.
+// The audit log for people: every field in its place, and nothing that a client wrote reaches the
+// terminal.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,5 @@
-// Certificate requests signed by account keys: OpenSSL finds the signature right, and the name in it.
+// Certificate requests signed by account keys: OpenSSL finds the signature right, and the name in
+// it.
 
 import assert from 'node:assert/strict';
 import { type KeyObject } from 'node:crypto';

@@ -5,7 +5,10 @@ import type { AuditEntry } from '../../../../src/audit/audit-record.js';
 import type { Moment } from '../../../../src/lib/clock.js';
 import { RefusalJoins, type Refused } from '../../../../src/daemon/refusals/joins.js';
 
-/** Some time after the start, by both clocks. @param setMs by how much somebody has set the time meanwhile */
+/**
+ * Some time after the start, by both clocks. @param setMs by how much somebody has set the time
+ * meanwhile
+ */
 function at(ms: number, setMs = 0): Moment {
   const monotonicMs = 5000 + ms;
   return { wallMs: Date.parse('2026-11-22T10:00:00.000Z') + ms + setMs, monotonicMs };

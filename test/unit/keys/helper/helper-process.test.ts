@@ -1,5 +1,5 @@
-// A helper that lies, shouts, hangs or ends: what the daemon makes of it. Programs of this test stand in for
-// the helper here; the real one is tested in integration/token-helper.test.ts.
+// A helper that lies, shouts, hangs or ends: what the daemon makes of it. Programs of this test
+// stand in for the helper here; the real one is tested in integration/token-helper.test.ts.
 
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';

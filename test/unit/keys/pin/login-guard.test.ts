@@ -1,5 +1,5 @@
-// The rule of one attempt a source: restarts are new governors on the same state directory, and the token is
-// a function that counts.
+// The rule of one attempt a source: restarts are new governors on the same state directory, and the
+// token is a function that counts.
 
 import assert from 'node:assert/strict';
 import {

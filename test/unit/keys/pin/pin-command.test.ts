@@ -1,4 +1,5 @@
-// PINs and passphrases from programs: commands of ours, and pinentry, both one of ours and Debian's.
+// PINs and passphrases from programs: commands of ours, and pinentry, both one of ours and
+// Debian's.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// The pkcs11: URI: what RFC 7512 allows and we understand, each way to get it wrong, and no PIN shown.
+// The pkcs11: URI: what RFC 7512 allows and we understand, each way to get it wrong, and no PIN
+// shown.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -35,7 +35,8 @@ describe('SoftwareSigner', () => {
 
   it('serves listeners in turn, though the threads take work as it comes', async () => {
     const signer = new SoftwareSigner('RS256', makeKey('RS256').privateKey);
-    // The order in which work is handed to the threads: which of them is done first is the system's matter.
+    // The order in which work is handed to the threads: which of them is done first is the system's
+    // matter.
     const begun: string[] = [];
     const ask = (path: string): Promise<Buffer> => {
       const onBegin = (): void => {

@@ -1,4 +1,5 @@
-// Files with secrets: read when only their owner can, refused otherwise. Files are given away here, as root.
+// Files with secrets: read when only their owner can, refused otherwise. Files are given away here,
+// as root.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

@@ -1,4 +1,5 @@
-// The way to what is trusted: each directory and symbolic link, its owner and mode. Files are given away here, as root.
+// The way to what is trusted: each directory and symbolic link, its owner and mode. Files are given
+// away here, as root.
 
 import assert from 'node:assert/strict';
 import {
