@@ -36,6 +36,7 @@ export class BudgetGate {
     }
     const { charge, waitMs } = exhausted;
     return {
+      policy,
       rule: `${policy}.budgets`,
       reason:
         `policy '${policy}' allows "${charge.text}", which is used up; ` +

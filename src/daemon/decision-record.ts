@@ -50,6 +50,8 @@ export interface SigningCourse {
 export interface Reason {
   readonly rule: string;
   readonly reason: string;
+  /** The named policy whose setting `rule` is. */
+  readonly policy?: string;
 }
 
 export class DecisionRecord {

@@ -84,9 +84,9 @@ export class SigningService {
     const request = { connection, input, decision };
     const { verdict } = decision;
     if (verdict.kind === 'denied') {
-      const { rule, reason: detail } = verdict;
+      const { policy: name, rule, reason: detail } = verdict;
       const operation = decision.request?.operation;
-      const refusal = { code: 'denied', detail, rule, operation } as const;
+      const refusal = { code: 'denied', detail, policy: name, rule, operation } as const;
       return refused(refusal, record.denied(request, verdict));
     }
     if (verdict.kind === 'failed') {
@@ -129,9 +129,9 @@ export class SigningService {
     if (request.decision.budgets.length > 0) {
       const exhausted = await budgets.charge(request.decision);
       if (exhausted !== undefined) {
-        const { rule, reason: detail } = exhausted;
+        const { policy, rule, reason: detail } = exhausted;
         const operation = request.decision.request?.operation;
-        const refusal = { code: 'rate-limited', detail, rule, operation } as const;
+        const refusal = { code: 'rate-limited', detail, policy, rule, operation } as const;
         return refused(refusal, record.rateLimited(request, exhausted));
       }
       if (peer.isGone?.() === true) {

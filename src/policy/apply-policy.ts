@@ -98,7 +98,7 @@ function firstDenial<Question extends ContentQuestion>(
 }
 
 function deniedBy({ name }: NamedPolicy, setting: string, problem: string): Verdict {
-  return denied(`${name}.${setting}`, `policy '${name}' ${problem}`);
+  return { ...denied(`${name}.${setting}`, `policy '${name}' ${problem}`), policy: name };
 }
 
 function checkOperation(

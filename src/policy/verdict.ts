@@ -2,9 +2,17 @@
 
 export type Verdict =
   | { readonly kind: 'approved'; readonly rule: string }
-  | { readonly kind: 'denied'; readonly rule: string; readonly reason: string }
+  | Denial
   /** Our own trouble while deciding: refused like `denied`, logged as an error. */
   | { readonly kind: 'failed'; readonly error: unknown };
+
+export interface Denial {
+  readonly kind: 'denied';
+  readonly rule: string;
+  readonly reason: string;
+  /** The named policy whose setting `rule` is; undefined where a rule of every policy refuses. */
+  readonly policy?: string;
+}
 
 /** Where every decision starts. */
 export const NO_RULE: Verdict = {
@@ -13,6 +21,6 @@ export const NO_RULE: Verdict = {
   reason: 'no rule allows the request',
 };
 
-export function denied(rule: string, reason: string): Verdict {
+export function denied(rule: string, reason: string): Denial {
   return { kind: 'denied', rule, reason };
 }

@@ -175,11 +175,11 @@ function parseRefusal(json: string): AppError {
   const code = textMember(object, 'code') ?? 'unknown';
   const detail = printable(textMember(object, 'detail') ?? 'no reason given', 300);
   const rule = textMember(object, 'rule');
-  const isNamed = rule !== undefined && detail.startsWith('policy ');
-  // "the signer's policy 'web' does not allow new-order for mail.example.net"
-  const message = isNamed
-    ? `the signer's ${detail}`
-    : `signer: refused to sign${operationIn(object)} (${printable(code, 50)}): ${detail}`;
+  // Of a policy `detail` says: "policy 'web' does not allow new-order for mail.example.net".
+  const message =
+    textMember(object, 'policy') === undefined
+      ? `signer: refused to sign${operationIn(object)} (${printable(code, 50)}): ${detail}`
+      : `the signer's ${detail}`;
   const hint = hintFor(code);
   const told = rule === undefined ? hint : `${hint}; the rule is ${printable(rule, 100)}`;
   return new AppError('PROTO_REFUSED', message, { hint: told });

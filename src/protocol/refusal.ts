@@ -22,12 +22,14 @@ export interface Refusal {
   readonly code: RefusalCode;
   /** A sentence for people, without anything secret. */
   readonly detail: string;
+  /** The named policy that refuses, where it is one: `detail` then begins with it. */
+  readonly policy?: string | undefined;
   /** Which rule refuses, and what: of `denied` and `rate-limited`. */
   readonly rule?: string | undefined;
   readonly operation?: string | undefined;
 }
 
 /** One line of ASCII: `detail` may hold names as the client wrote them. */
-export function formatRefusal({ code, detail, rule, operation }: Refusal): string {
-  return `${ERROR_PREFIX}${formatAsciiJson({ code, detail, rule, operation })}`;
+export function formatRefusal({ code, detail, policy, rule, operation }: Refusal): string {
+  return `${ERROR_PREFIX}${formatAsciiJson({ code, detail, policy, rule, operation })}`;
 }

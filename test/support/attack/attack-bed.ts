@@ -248,7 +248,12 @@ function refusalOf(expected: Expected): Record<string, unknown> {
     return { code: expected.verdict };
   }
   const { rule, operation } = expected;
-  return { code: 'denied', rule, ...(operation === undefined ? {} : { operation }) };
+  const [policy, ...setting] = rule.split('.');
+  return {
+    ...{ code: 'denied', rule },
+    ...(setting.length === 0 ? {} : { policy }),
+    ...(operation === undefined ? {} : { operation }),
+  };
 }
 
 /** The record says what was decided, and why. */

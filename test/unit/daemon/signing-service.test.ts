@@ -11,16 +11,27 @@ import { DecisionRecord, type DecidedRequest } from '../../../src/daemon/decisio
 import { SigningService, type SigningOutcome } from '../../../src/daemon/signing-service.js';
 import type { Refusal } from '../../../src/protocol/refusal.js';
 import { Log } from '../../../src/sys/log.js';
+import { BudgetLedger } from '../../../src/budgets/ledger.js';
+import { systemClock } from '../../../src/lib/clock.js';
+import { parseNamedPolicy, type NamedPolicy } from '../../../src/policy/named-policy.js';
+import type { PolicySettings } from '../../../src/policy/policy-settings.js';
+import { suiteScope } from '../../support/scope.js';
+import { makeTempDir } from '../../support/temp-dir.js';
 import { clientOf } from '../../support/daemon/clients.js';
 import { accountKeyOf, makeKey } from '../../support/keys/keys.js';
 import { formatSigningInput } from '../../support/requests/signing-request.js';
 
+const scope = suiteScope();
 const key = makeKey('ES256');
 const LINE = Buffer.from(
   formatSigningInput({ alg: 'ES256', kid: 'https://ca.example/a/1', url: 'https://ca.example/o' }),
 );
 
-function newService(change: Partial<AccountKey>): { service: SigningService; log: () => string } {
+function newService(
+  change: Partial<AccountKey>,
+  policy: { readonly named?: NamedPolicy; readonly ledger?: BudgetLedger } = {},
+): { service: SigningService; log: () => string } {
+  const decisionScope = { ...SCOPE, policy: policy.named?.name };
   let stderr = '';
   const log = new Log({
     program: 'p',
@@ -40,11 +51,11 @@ function newService(change: Partial<AccountKey>): { service: SigningService; log
       jwk: jwkOfKey(key.publicKey),
       keyId: undefined,
       allowHttpOnLoopback: false,
-      named: undefined,
+      named: policy.named,
       now: Date.now,
     },
-    record: new DecisionRecord(log, undefined, SCOPE),
-    budgets: new BudgetGate(undefined, SCOPE),
+    record: new DecisionRecord(log, undefined, decisionScope),
+    budgets: new BudgetGate(policy.ledger, decisionScope),
   });
   return { service, log: () => stderr };
 }
@@ -57,6 +68,12 @@ function admit(service: SigningService): DecidedRequest {
 
 const PEER = { client: clientOf('1') };
 const SCOPE = { account: 'default', listener: 'main', policy: undefined };
+
+const REFUSED_BY_BUDGET = { code: 'rate-limited', policy: 'web', rule: 'web.budgets' };
+
+function newPolicy(settings: PolicySettings): NamedPolicy {
+  return parseNamedPolicy('web', settings, ({ key, problem }) => assert.fail(`${key}: ${problem}`));
+}
 
 function refusalIn(outcome: SigningOutcome): Promise<Refusal> {
   assert.ok(outcome.kind === 'refused', outcome.kind);
@@ -126,6 +143,30 @@ describe('SigningService', () => {
       detail: 'the PIN of the token is locked',
     });
     assert.match(log(), /code=TOKEN_PIN_LOCKED reason="token \\"x\\": PIN is locked"/);
+  });
+
+  it('names the policy that refuses, beside the rule', async () => {
+    const { service } = newService({}, { named: newPolicy({ operations: ['new-order'] }) });
+    const admission = service.admit(LINE, '1');
+    assert.equal(admission.kind, 'refused');
+    assert.deepEqual(await admission.told, {
+      code: 'denied',
+      detail: "policy 'web' does not allow read",
+      policy: 'web',
+      rule: 'web.operations',
+      operation: 'read',
+    });
+  });
+
+  it('names the policy whose budget is used up', async (t) => {
+    const directory = await makeTempDir(scope);
+    const ledger = BudgetLedger.open({ directory, clock: systemClock, monotonicNow: Date.now });
+    t.after(() => ledger.close());
+    const named = newPolicy({ operations: ['read'], budgets: ['1 read per 1d'] });
+    const { service } = newService({}, { named, ledger });
+    assert.equal((await service.sign(admit(service), PEER)).kind, 'signature');
+    const { code, policy, rule } = await refusalIn(await service.sign(admit(service), PEER));
+    assert.deepEqual({ code, policy, rule }, REFUSED_BY_BUDGET);
   });
 
   it('survives a key that throws what is no error', async () => {

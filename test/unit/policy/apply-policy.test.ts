@@ -374,6 +374,7 @@ describe('a request that carries names', () => {
       kind: 'denied',
       rule: 'web.identifiers',
       reason: "policy 'web' does not allow new-order without a name",
+      policy: 'web',
     });
   });
 });

@@ -133,6 +133,21 @@ describe('a reply', () => {
     assert.match(event.error.message, /denied.*not this/);
   });
 
+  it('names the policy that refuses by its member, whatever the sentence begins with', () => {
+    const session = ready(['errors']);
+    const messageOf = (members: string): string => {
+      session.formatRequest('a', 'b');
+      const [event] = receive(
+        session,
+        `!error {"code":"denied","detail":"policy 'a' b"${members}}\r\n`,
+      );
+      assert.equal(event?.kind, 'refusal');
+      return event.error.message;
+    };
+    assert.equal(messageOf(',"policy":"a"'), "the signer's policy 'a' b");
+    assert.equal(messageOf(',"rule":"a.b"'), "signer: refused to sign (denied): policy 'a' b");
+  });
+
   it('may be a refusal in words nobody knows yet', () => {
     const session = ready(['errors']);
     session.formatRequest('YQ', '');

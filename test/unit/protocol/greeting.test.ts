@@ -39,6 +39,20 @@ describe('formatRefusal', () => {
     assert.match(text, /^!error \{"code":"denied",/);
   });
 
+  it('names the policy beside its rule, and not where no policy refuses', () => {
+    const denied = {
+      code: 'denied',
+      detail: "policy 'web' does not",
+      rule: 'web.operations',
+    } as const;
+    assert.equal(
+      formatRefusal({ ...denied, policy: 'web', operation: 'read' }),
+      `!error {"code":"denied","detail":"policy 'web' does not","policy":"web",` +
+        '"rule":"web.operations","operation":"read"}',
+    );
+    assert.doesNotMatch(formatRefusal(denied), /"policy":/);
+  });
+
   it('is ASCII, or a low byte of a name could end the line and begin another', () => {
     const detail = 'for \u010d\u010aAAAA \u3002 \u{1f600} \ud800';
     const text = formatRefusal({ code: 'denied', detail, rule: 'web.identifiers' });
