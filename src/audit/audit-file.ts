@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { AppError, messageOf } from '../lib/errors.js';
 import { lockFile } from '../sys/files/file-lock.js';
 import { assertPrivateDirectory } from '../sys/files/safe-path.js';
+import { effectiveUserId } from '../sys/user.js';
 import { MAX_RECORD_BYTES } from './audit-record.js';
 
 const WRITABLE_BY_OTHERS = 0o022;
@@ -47,7 +48,7 @@ export class AuditFile {
    *   another process writes it.
    */
   constructor(path: string, isDurable: boolean) {
-    const userId = process.geteuid?.() ?? 0;
+    const userId = effectiveUserId();
     assertPrivateDirectory(dirname(path), userId);
     const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
     // Not blocking: a FIFO at the path must not hold the start up.

@@ -18,6 +18,7 @@ import { promisify } from 'node:util';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { replaceFiles } from '../sys/files/atomic-file.js';
 import { openUnwritableByOthers } from '../sys/files/safe-path.js';
+import { effectiveUserId } from '../sys/user.js';
 import type { CountLog } from './counts.js';
 import { formatCounts, formatJournal, parseJournal, type Journal } from './lines.js';
 
@@ -165,7 +166,7 @@ function removeTemporaryFiles(path: string): void {
 function readIfThere(path: string): Buffer | undefined {
   let fd: number;
   try {
-    fd = openUnwritableByOthers(path, process.geteuid?.() ?? 0);
+    fd = openUnwritableByOthers(path, effectiveUserId());
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') {
       return undefined;

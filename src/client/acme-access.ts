@@ -11,6 +11,7 @@ import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { pathTrouble } from '../sys/files/path-trouble.js';
 import { assertUnwritableByOthers } from '../sys/files/safe-path.js';
+import { effectiveUserId } from '../sys/user.js';
 import type { ClientState } from './state/client-state.js';
 import { readBoundedFile } from './install/bounded-file.js';
 import { SharedSigner } from './signer/shared-signer.js';
@@ -128,7 +129,7 @@ export async function readBundle(path: string): Promise<string> {
   let text: string;
   try {
     const check = (stats: Stats): void => {
-      assertUnwritableByOthers(path, stats, process.geteuid?.() ?? 0);
+      assertUnwritableByOthers(path, stats, effectiveUserId());
     };
     text = (await readBoundedFile(path, MAX_BUNDLE_BYTES, check)).toString('latin1');
   } catch (error) {

@@ -21,10 +21,16 @@ export function formatTable(
   const widths = head.map((_, column) =>
     cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
   );
-  return cells.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return cells.map((row) => formatRow(row, widths));
+}
+
+/**
+ * One line of a table whose widths are known beforehand: for rows that are printed as they come.
+ * @param cells escaped already; a longer one moves the rest of its line
+ */
+export function formatRow(cells: readonly string[], widths: readonly number[]): string {
+  return cells
+    .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    .join('  ')
+    .trimEnd();
 }

@@ -21,6 +21,7 @@ import { callToken, pkcs11FailureOf } from './pkcs11-failure.js';
 import { signInput } from './signing.js';
 import { noNetworkHint } from './network-reach.js';
 import { listTokens, selectToken } from './tokens.js';
+import { effectiveUserId } from '../sys/user.js';
 
 const DONE: HelperResult = { kind: 'done' };
 
@@ -236,7 +237,7 @@ function initialise(lib: pkcs11js.PKCS11, { parameters, configuration }: ModuleQ
     });
   } catch (error) {
     const { name } = pkcs11FailureOf(error);
-    const user = `user ID ${process.geteuid?.() ?? 0}`;
+    const user = `user ID ${effectiveUserId()}`;
     const place = configuration === undefined ? '' : `: ${configuration}`;
     throw new TokenError('TOKEN_MODULE', `module: C_Initialize: ${name ?? messageOf(error)}`, {
       hint: `the configuration of the module is missing or not readable for ${user}${place}${noNetworkHint()}`,

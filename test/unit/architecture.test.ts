@@ -34,10 +34,10 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'config/client': ['lib', 'config'],
   policy: ['lib', 'lib/json', 'jose', 'x509'],
   sys: ['lib', 'sys/files'],
-  'sys/files': ['lib'],
+  'sys/files': ['lib', 'sys/user.ts'],
   budgets: ['lib', 'lib/json', 'sys', 'sys/files', 'policy'],
   audit: ['lib', 'lib/json', 'sys', 'sys/files'],
-  token: ['lib', 'lib/json', 'jose', 'token/admin'],
+  token: ['lib', 'lib/json', 'jose', 'sys/user.ts', 'token/admin'],
   'token/admin': ['lib', 'jose', 'token'],
   'keys/pkcs11': ['lib', 'lib/json', 'sys', 'sys/files', 'token/messages.ts'],
   'keys/pin': [
@@ -169,6 +169,11 @@ const GLOBAL_DOORS: readonly Door[] = [
     name: 'standard output and error, past the ways out of src/cli/terminal/standard-*.ts',
     opens: /^process\.(stdout|stderr)$/,
     allowed: /^src\/cli\/daemon\/serve\.ts$/, // the one client of --stdio
+  },
+  {
+    name: 'the user this runs as',
+    opens: /^process\.gete?uid$/,
+    allowed: /^src\/sys\/user\.ts$/,
   },
   { name: 'console', opens: /^console\./, allowed: /^$/ },
 ];

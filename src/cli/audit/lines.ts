@@ -3,13 +3,15 @@
 
 import type { AuditRecord } from '../../audit/audit-record.js';
 import { printable } from '../../lib/printable.js';
+import { formatRow } from '../../lib/table.js';
 
 /** More than a record can hold. */
 const MAX_FIELD_CHARACTERS = 1024 * 1024;
 /**
  * Enough for most; a longer field moves the rest of its line. Nothing is read ahead to know better.
  */
-const WIDTHS = { time: 24, client: 12, operation: 16, names: 28, verdict: 12 };
+const WIDTHS: readonly number[] = [24, 12, 16, 28, 12];
+const HEAD = ['TIME (UTC)', 'CLIENT', 'OPERATION', 'NAMES', 'VERDICT', 'WAIT + KEY'];
 
 /** `2026-11-22T01:33:39.123Z  web/3  new-order  dns:www.example.org  signed  0.12 + 34.50 ms` */
 export function formatRecordLine(record: AuditRecord): string {
@@ -18,29 +20,23 @@ export function formatRecordLine(record: AuditRecord): string {
 
 /** What the columns of `formatRecordLine` are. */
 export function formatHeadLine(): string {
-  return [
-    'TIME (UTC)'.padEnd(WIDTHS.time),
-    'CLIENT'.padEnd(WIDTHS.client),
-    'OPERATION'.padEnd(WIDTHS.operation),
-    'NAMES'.padEnd(WIDTHS.names),
-    'VERDICT'.padEnd(WIDTHS.verdict),
-    'WAIT + KEY',
-  ].join('  ');
+  return formatRow(HEAD, WIDTHS);
 }
 
 function formatDecision(record: AuditRecord): string {
-  const line = [
-    record.time.padEnd(WIDTHS.time),
-    clientOf(record).padEnd(WIDTHS.client),
-    shown(record.operation).padEnd(WIDTHS.operation),
-    shown(joinNames(record)).padEnd(WIDTHS.names),
-    shown(joinVerdict(record)).padEnd(WIDTHS.verdict),
+  const cells = [
+    record.time,
+    clientOf(record),
+    shown(record.operation),
+    shown(joinNames(record)),
+    shown(joinVerdict(record)),
     latencyOf(record),
-  ].join('  ');
+  ];
+  const line = formatRow(cells, WIDTHS);
   const why = [decisiveOf(record), record.reason, spanOf(record)].filter(
     (part) => part !== undefined,
   );
-  return why.length === 0 ? line.trimEnd() : `${line.trimEnd()}  (${why.map(shown).join(': ')})`;
+  return why.length === 0 ? line : `${line}  (${why.map(shown).join(': ')})`;
 }
 
 function joinNames({ identifiers = [], 'name-count': nameCount }: AuditRecord): string {
@@ -73,7 +69,7 @@ function decisiveOf({ verdict, rule, code }: AuditRecord): string | undefined {
 
 function formatEvent({ time, event, reason }: AuditRecord): string {
   const words = reason === undefined ? [event] : [event, shown(reason)];
-  return `${time.padEnd(WIDTHS.time)}  -- ${words.join(': ')}`;
+  return formatRow([time, `-- ${words.join(': ')}`], WIDTHS);
 }
 
 /** The daemon puts the listener before the number where there are several: it is shown once. */

@@ -9,6 +9,7 @@ import { systemCodeOf } from '../../lib/errors.js';
 import { Log } from '../../sys/log.js';
 import { assertPassedSockets, servedSockets } from '../../sys/passed-sockets.js';
 import { isJournal, takePassedSockets, type PassedSocket } from '../../sys/systemd.js';
+import { effectiveUserId } from '../../sys/user.js';
 import { loadDaemonConfig, type DaemonConfig } from './config.js';
 import { DaemonStderr } from './daemon-stderr.js';
 import { formatEffectiveConfig } from './effective-config.js';
@@ -44,7 +45,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const loaded = loadDaemonConfig(options, isKnown ? start : undefined);
   const { config } = loaded;
   if (all.length > 0) {
-    assertPassedSockets(all, process.geteuid?.() ?? 0);
+    assertPassedSockets(all, effectiveUserId());
   }
   if (isCheck) {
     return await check(config);
@@ -147,7 +148,7 @@ async function serveWith(
   const serving = import('../../daemon/daemon.js'); // loads while the keys are being opened
   try {
     const { runDaemon, runStdio } = await serving;
-    const userId = process.geteuid?.() ?? 0;
+    const userId = effectiveUserId();
     const daemon = { config, policies, accounts, log, audit, refusals, ledger, userId, stopped };
     await (start.kind === 'stdio'
       ? runStdio(daemon, process.stdin, process.stdout)

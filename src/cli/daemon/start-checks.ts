@@ -10,6 +10,7 @@ import { checkKeyReplica } from '../../keys/key-check.js';
 import { systemCodeOf } from '../../lib/errors.js';
 import { pathTrouble } from '../../sys/files/path-trouble.js';
 import { assertPrivateDirectory, assertSocketPath } from '../../sys/files/safe-path.js';
+import { effectiveUserId } from '../../sys/user.js';
 
 export interface StartFindings {
   /** Each would end the start. */
@@ -42,7 +43,7 @@ export async function checkStart(config: ClavigerdConfig): Promise<StartFindings
   for (const { place } of config.listeners) {
     if (place.kind === 'socket') {
       await attempt(() => {
-        assertSocketPath(place.path, userId());
+        assertSocketPath(place.path, effectiveUserId());
       });
     }
   }
@@ -57,7 +58,7 @@ function checkFolders({ logfile, auditLog, stateDirectory }: ClavigerdConfig): v
     assertWritableFile('log file', logfile);
   }
   if (auditLog !== undefined) {
-    assertPrivateDirectory(dirname(auditLog), userId());
+    assertPrivateDirectory(dirname(auditLog), effectiveUserId());
     assertWritableFile('audit log', auditLog);
   }
   if (stateDirectory !== '') {
@@ -68,7 +69,7 @@ function checkFolders({ logfile, auditLog, stateDirectory }: ClavigerdConfig): v
 /** One that is not there is made by the start, with the folders above it. */
 function checkStateDirectory(path: string): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) {
-    assertPrivateDirectory(path, userId());
+    assertPrivateDirectory(path, effectiveUserId());
     return;
   }
   let above = dirname(path);
@@ -100,8 +101,4 @@ function assertAccess(what: string, path: string, access: number): void {
 
 function keyContext({ pinSource, pinentryCommand, gpgCommand, openpgpKey }: AccountConfig) {
   return { env: process.env, pinSource, pinentry: pinentryCommand, gpg: gpgCommand, openpgpKey };
-}
-
-function userId(): number {
-  return process.geteuid?.() ?? 0;
 }

@@ -1,12 +1,12 @@
 // Has a person confirm what cannot be undone: the label of the key is typed on the terminal, or
 // repeated by a script in an option. Reads /dev/tty, so that no pipe answers by accident.
 
-import { openSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
+import { openTerminal } from '../../sys/terminal.js';
 
-const TERMINAL = '/dev/tty';
 const ANSWER_TIMEOUT_MS = 120_000;
 const MAX_ANSWER_CHARS = 1024;
 
@@ -32,7 +32,7 @@ export async function confirmName(
 }
 
 async function askLine(question: string): Promise<string> {
-  const fd = openTerminal();
+  const fd = openTerminalToConfirm();
   const terminal = new ReadStream(fd);
   try {
     writeSync(fd, `${printable(question)}: `);
@@ -42,9 +42,9 @@ async function askLine(question: string): Promise<string> {
   }
 }
 
-function openTerminal(): number {
+function openTerminalToConfirm(): number {
   try {
-    return openSync(TERMINAL, 'r+');
+    return openTerminal();
   } catch (error) {
     throw new AppError('KEY_UNCONFIRMED', 'key: not deleted: no terminal to confirm it at', {
       hint: 'a script repeats the label: --yes-delete LABEL',

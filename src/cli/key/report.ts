@@ -11,6 +11,7 @@ import {
 import { formatPkcs11Uri, type Pkcs11Uri } from '../../keys/pkcs11/uri.js';
 import type { PrivateHalf, TokenContents, TokenKey } from '../../keys/admin/token-admin.js';
 import { printable } from '../../lib/printable.js';
+import { formatTable } from '../../lib/table.js';
 import { formatOpenSshKey } from './openssh.js';
 
 export interface KeyReport {
@@ -55,6 +56,8 @@ const PRIVATE_HALF: Readonly<Record<PrivateHalf, string>> = {
 };
 
 const COLUMNS = ['TOKEN', 'SERIAL', 'KEY', 'ID', 'TYPE', 'SEEN'] as const;
+/** A label of PKCS#11 has 32 bytes, and an ID mostly fewer. */
+const MAX_CELL_CHARACTERS = 64;
 
 export function reportOfKey(jwk: PublicJwk, uri: string): KeyReport {
   const key = publicKeyOfJwk(jwk);
@@ -134,28 +137,23 @@ export function formatTokenTable(tokens: readonly TokenReport[]): string {
   if (rows.length === 0) {
     return 'no token\n';
   }
-  const cells = [[...COLUMNS], ...rows.map((row) => row.map((cell) => printable(cell, 64)))];
-  const widths = COLUMNS.map((_, column) =>
-    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
-  );
-  return cells
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
-    .map((line) => `${line.trimEnd()}\n`)
+  return formatTable(COLUMNS, rows, MAX_CELL_CHARACTERS)
+    .map((line) => `${line}\n`)
     .join('');
 }
 
 function rowsOfToken(token: TokenReport): string[][] {
   if (!token.initialized) {
-    return [['(not initialised)', token.serial || '-', '-', '-', '-', '-']];
+    return [['(not initialised)', token.serial, '', '', '', '']];
   }
   if (token.keys.length === 0) {
-    return [[token.token, token.serial, '-', '-', '-', '-']];
+    return [[token.token, token.serial, '', '', '', '']];
   }
   return token.keys.map((key) => [
     token.token,
     token.serial,
-    key.label || '-',
-    key.id || '-',
+    key.label,
+    key.id,
     key.type,
     key.hasPrivate ? 'private' : 'public',
   ]);

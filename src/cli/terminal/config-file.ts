@@ -6,6 +6,7 @@ import { MAX_CONFIG_BYTES } from '../../config/toml-settings.js';
 import { AppError, systemCodeOf } from '../../lib/errors.js';
 import { pathTrouble } from '../../sys/files/path-trouble.js';
 import { openUnwritableByOthers } from '../../sys/files/safe-path.js';
+import { effectiveUserId } from '../../sys/user.js';
 
 const NEWLINE = 0x0a;
 
@@ -57,7 +58,7 @@ function defaultOrNamed(
 }
 
 function readBounded(path: string): string {
-  const fd = openUnwritableByOthers(path, process.geteuid?.() ?? 0);
+  const fd = openUnwritableByOthers(path, effectiveUserId());
   try {
     const bytes = Buffer.alloc(MAX_CONFIG_BYTES + 1);
     let length = 0;

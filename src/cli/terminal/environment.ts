@@ -1,15 +1,15 @@
 // What the command line programs take from the process around them, read once: user, directories.
 // The rest of the code gets it as parameters.
 
-import { userInfo } from 'node:os';
 import type { SpecifierEnvironment } from '../../config/specifiers.js';
 import { findGroupName } from '../../sys/group.js';
+import { effectiveUserId, userEntry } from '../../sys/user.js';
 
 /**
  * The process's user and variables, for %-specifiers. A user without a database entry has no name.
  */
 export function readSpecifierEnvironment(env: NodeJS.ProcessEnv): SpecifierEnvironment {
-  const uid = process.geteuid?.() ?? 0;
+  const uid = effectiveUserId();
   const gid = process.getegid?.() ?? 0;
   const user = userEntry();
   return {
@@ -20,14 +20,6 @@ export function readSpecifierEnvironment(env: NodeJS.ProcessEnv): SpecifierEnvir
     homeDirectory: user?.homedir,
     variables: env,
   };
-}
-
-function userEntry(): { username: string; homedir: string } | undefined {
-  try {
-    return userInfo();
-  } catch {
-    return undefined; // a bare user ID, in a container for instance
-  }
 }
 
 /** The first of the folders systemd made for the service by StateDirectory= (systemd.exec(5)). */

@@ -1,15 +1,15 @@
 // Asks for a PIN or passphrase on the terminal, without echo. Both the daemon's start and the key
 // commands use it; never while serving. Reads /dev/tty, so that --stdio and pipes stay untouched.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import type { SecretPrompt } from '../../keys/key-context.js';
 import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import { Secret } from '../../lib/secret.js';
+import { openTerminal } from '../../sys/terminal.js';
 import { Interrupted } from './interrupted.js';
 
-const TERMINAL = '/dev/tty';
 const PROMPT_TIMEOUT_MS = 120_000;
 const MAX_SECRET_BYTES = 1024;
 
@@ -21,7 +21,7 @@ const ERASE_LINE = 0x15;
 /** A prompt on the controlling terminal, or undefined when this process has none. */
 export function terminalPrompt(): SecretPrompt | undefined {
   try {
-    closeSync(openSync(TERMINAL, 'r+'));
+    closeSync(openTerminal());
   } catch {
     return undefined;
   }
@@ -38,7 +38,7 @@ function askInTurn(question: string): Promise<Secret> {
 }
 
 function askOnTerminal(question: string): Promise<Secret> {
-  const fd = openSync(TERMINAL, 'r+');
+  const fd = openTerminal();
   const terminal = new ReadStream(fd);
   terminal.setRawMode(true);
   writeSync(fd, `${printable(question)}: `);

@@ -9,6 +9,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { isChallengeToken } from '../../acme/challenge.js';
 import { AppError, isAppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { openForeignDirectory, type HeldDirectory } from '../../sys/files/held-directory.js';
+import { effectiveUserId } from '../../sys/user.js';
 import type { AnswerPublisher } from './answer-publisher.js';
 
 const FILE_MODE = 0o644;
@@ -53,7 +54,7 @@ export async function openWebroot(webroot: string): Promise<AnswerPublisher> {
 
 async function openRoot(webroot: string): Promise<HeldDirectory> {
   try {
-    return await openForeignDirectory(webroot, process.geteuid?.() ?? 0);
+    return await openForeignDirectory(webroot, effectiveUserId());
   } catch (error) {
     if (isAppError(error)) {
       throw new AppError('CLIENT_CHALLENGE', `webroot: ${error.message}`, { hint: error.hint });
@@ -147,7 +148,7 @@ async function isLeftover(folder: HeldDirectory, token: string, content: string)
   const wanted = Buffer.from(content);
   try {
     const found = await folder.look(token);
-    if (!found.isFile() || found.uid !== process.geteuid?.() || found.size > wanted.length) {
+    if (!found.isFile() || found.uid !== effectiveUserId() || found.size > wanted.length) {
       return false;
     }
     await using file = await folder.read(token);

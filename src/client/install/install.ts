@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { replaceFiles, type NewFile } from '../../sys/files/atomic-file.js';
 import { assertUnreplaceable } from '../../sys/files/safe-path.js';
+import { effectiveUserId } from '../../sys/user.js';
 import { assertRoom, roomHint } from './disk-room.js';
 import { readBoundedFile } from './bounded-file.js';
 
@@ -59,7 +60,7 @@ async function assertWritableFolder(path: string): Promise<void> {
     });
   }
   // Its owner could lead us to another folder between one file and the next.
-  assertUnreplaceable(directory, process.geteuid?.() ?? 0);
+  assertUnreplaceable(directory, effectiveUserId());
 }
 
 async function assertDistinct(paths: readonly string[]): Promise<void> {
@@ -136,6 +137,6 @@ async function likeExisting(file: NewFile): Promise<NewFile> {
 
 /** Root gives a file to anybody, others to a group of theirs. */
 function mayGiveTo({ uid, gid }: Stats): boolean {
-  const userId = process.geteuid?.();
+  const userId = effectiveUserId();
   return userId === 0 || (uid === userId && process.getgroups?.().includes(gid) === true);
 }

@@ -8,6 +8,7 @@ import { lstat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isAppError, systemCodeOf } from '../../lib/errors.js';
 import { replaceFiles, type NewFile } from '../../sys/files/atomic-file.js';
+import { effectiveUserId } from '../../sys/user.js';
 import { readServerKey } from './server-key.js';
 
 const PRIVATE_MODE = 0o600;
@@ -37,7 +38,7 @@ export async function readPendingKey(
   const path = pendingKeyPath(target);
   try {
     const stats = await lstat(path);
-    const isOurs = stats.isFile() && stats.uid === process.geteuid?.();
+    const isOurs = stats.isFile() && stats.uid === effectiveUserId();
     if (!isOurs || (stats.mode & PERMISSIONS) !== PRIVATE_MODE) {
       return undefined;
     }

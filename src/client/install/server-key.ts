@@ -9,6 +9,7 @@ import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import type { NewFile } from '../../sys/files/atomic-file.js';
 import { pathTrouble } from '../../sys/files/path-trouble.js';
 import { assertOpenedThere } from '../../sys/files/safe-path.js';
+import { effectiveUserId } from '../../sys/user.js';
 import { readBoundedFile } from './bounded-file.js';
 
 const MAX_KEY_BYTES = 64 * 1024;
@@ -116,7 +117,7 @@ async function readPrivateFile(path: string): Promise<Buffer | undefined> {
   try {
     return await readBoundedFile(path, MAX_KEY_BYTES, (stats) => {
       assertPrivate(path, stats);
-      assertOpenedThere(path, stats, process.geteuid?.() ?? 0);
+      assertOpenedThere(path, stats, effectiveUserId());
     });
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') {

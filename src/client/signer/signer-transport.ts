@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { assertSignerSocket, MAX_SOCKET_PATH_BYTES } from '../../sys/files/safe-path.js';
+import { effectiveUserId } from '../../sys/user.js';
 
 /**
  * Any right to read or write for everybody; execute rights mean nothing on a socket. Its group may
@@ -65,7 +66,7 @@ function assertNobodyElses(path: string): void {
     throw new AppError('SYS_SOCKET', `${path}: the path is over ${MAX_SOCKET_PATH_BYTES} bytes`);
   }
   try {
-    assertSignerSocket(path, process.geteuid?.() ?? 0);
+    assertSignerSocket(path, effectiveUserId());
     const stats = statSync(path);
     if (!stats.isSocket()) {
       throw new AppError('SYS_SOCKET', `${path}: is not a socket`);

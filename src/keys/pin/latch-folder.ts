@@ -20,6 +20,7 @@ import { systemReason } from '../../lib/system-reason.js';
 import { replaceFiles } from '../../sys/files/atomic-file.js';
 import { isHeldByAnother, waitForLock, type LockWait } from '../../sys/files/file-lock.js';
 import { openStateFolder, type StateFolder } from '../../sys/files/state-folder.js';
+import { effectiveUserId } from '../../sys/user.js';
 import { formatLatch, parseLatch, type PinLatch } from './latch.js';
 
 const FOLDER = 'pin-latches';
@@ -54,7 +55,7 @@ export class LatchFolder {
     }
     const path = join(stateDirectory, FOLDER);
     return attempt(() => {
-      const folder = openStateFolder(path, { make, userId: process.geteuid?.() ?? 0 });
+      const folder = openStateFolder(path, { make, userId: effectiveUserId() });
       return folder === undefined ? undefined : new LatchFolder(folder);
     });
   }
@@ -142,7 +143,7 @@ export class LatchFolder {
   }
 
   get #isOfAnother(): boolean {
-    return this.#folder.owner.uid !== (process.geteuid?.() ?? 0);
+    return this.#folder.owner.uid !== effectiveUserId();
   }
 
   /** A lock file is never removed: two processes could then lock two files of one name. */

@@ -6,6 +6,7 @@ import { basename } from 'node:path';
 import { AppError, isAppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import type { GeneratedKeyType, ModuleQuirks } from '../../token/messages.js';
 import { openUnwritableByOthers } from '../../sys/files/safe-path.js';
+import { effectiveUserId } from '../../sys/user.js';
 import { libraryPaths, moduleProfiles, type ModuleProfile } from './module-profile.js';
 import type { Pkcs11Uri } from './uri.js';
 
@@ -161,7 +162,7 @@ function isFile(path: string): boolean {
 function assertModuleFile(path: string): void {
   try {
     if (statSync(path).isFile()) {
-      closeSync(openUnwritableByOthers(path, process.geteuid?.() ?? 0));
+      closeSync(openUnwritableByOthers(path, effectiveUserId()));
       return;
     }
   } catch (error) {

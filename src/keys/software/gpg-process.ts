@@ -3,11 +3,10 @@
 // wiped.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { AppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import { locateProgram } from '../../sys/program.js';
+import { terminalPath } from '../../sys/terminal.js';
 import { gpgEnvironment } from '../pin/gpg-environment.js';
 import type { KeyLog } from '../key-context.js';
 import { WipedOutput } from '../pin/wiped-output.js';
@@ -109,19 +108,6 @@ function logLines(child: ChildProcess, log: KeyLog): readonly string[] {
     onLine(pending);
   });
   return lines;
-}
-
-/**
- * The terminal of whoever started the daemon: gpg looks for it at its standard input, which is not
- * ours to give.
- */
-function terminalPath(): string | undefined {
-  const fd = [0, 1, 2].find((standard) => isatty(standard));
-  try {
-    return fd === undefined ? undefined : readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return undefined;
-  }
 }
 
 function failure(run: GpgRun, problem: string): AppError {

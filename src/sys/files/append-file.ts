@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { AppError, systemCodeOf } from '../../lib/errors.js';
 import { pathTrouble } from './path-trouble.js';
 import { assertPrivateDirectory, assertUnwritableByOthers } from './safe-path.js';
+import { effectiveUserId } from '../user.js';
 
 const CREATED_MODE = 0o600;
 
@@ -19,7 +20,7 @@ const CREATED_MODE = 0o600;
  *   attempt
  */
 export function openLogFile(path: string, what: string): number {
-  const userId = process.geteuid?.() ?? 0;
+  const userId = effectiveUserId();
   assertFolder(path, what, userId);
   const fd = open(path, what);
   try {

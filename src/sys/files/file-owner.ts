@@ -2,7 +2,7 @@
 // are written. Any process, for hints alone.
 
 import type { Stats } from 'node:fs';
-import { userInfo } from 'node:os';
+import { effectiveUserId, userName } from '../user.js';
 
 type Owner = Pick<Stats, 'uid'>;
 
@@ -10,13 +10,13 @@ type Owner = Pick<Stats, 'uid'>;
  * Makes a secret this user's alone. A plain chmod of root's file would shut a service's user out.
  */
 export function privateFileAdvice(path: string, { uid }: Owner): string {
-  const isOwn = uid === process.geteuid?.();
+  const isOwn = uid === effectiveUserId();
   return isOwn ? `chmod 0600 ${path}` : `chown ${userName()} ${path} && chmod 0600 ${path}`;
 }
 
 /** For a file of a third user: mostly, root looks at what is a service's. */
 export function foreignOwnerAdvice({ uid }: Owner): string | undefined {
-  return process.geteuid?.() === 0
+  return effectiveUserId() === 0
     ? `if the daemon runs as user ID ${uid}, run this as that user too, with the same file named by --config`
     : undefined;
 }
@@ -27,20 +27,4 @@ export function sharedFolderAdvice(directory: string): string {
     `${directory} stays as it is: name a folder that is for this alone, below /run, /var/lib or /etc; ` +
     `to make one: install -d -m 0700 -o ${userName()} FOLDER`
   );
-}
-
-/** `clavigerd (user ID 999)`, for people. */
-export function currentUser(): string {
-  const id = String(process.geteuid?.() ?? 0);
-  const name = userName();
-  return name === id ? `user ID ${id}` : `${name} (user ID ${id})`;
-}
-
-/** The name of the user this runs as, or the number where there is none. */
-export function userName(): string {
-  try {
-    return userInfo({ encoding: 'utf8' }).username;
-  } catch {
-    return String(process.geteuid?.() ?? 0); // without an entry in the user database
-  }
 }

@@ -5,7 +5,8 @@ import { accessSync, constants, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AppError, systemCodeOf } from '../../lib/errors.js';
 import { systemReason } from '../../lib/system-reason.js';
-import { currentUser, sharedFolderAdvice } from './file-owner.js';
+import { currentUser } from '../user.js';
+import { sharedFolderAdvice } from './file-owner.js';
 
 /** The next start fails over these as well, until somebody changes the path or what is there. */
 const LASTING: ReadonlySet<string> = new Set([

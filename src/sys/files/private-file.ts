@@ -5,9 +5,10 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { AppError, isAppError, messageOf } from '../../lib/errors.js';
-import { foreignOwnerAdvice, privateFileAdvice, userName } from './file-owner.js';
+import { foreignOwnerAdvice, privateFileAdvice } from './file-owner.js';
 import { pathTrouble } from './path-trouble.js';
 import { assertOpenedThere } from './safe-path.js';
+import { effectiveUserId, userName } from '../user.js';
 
 /** Keys and PINs are far smaller; anything larger is not one. */
 const MAX_PRIVATE_FILE_BYTES = 64 * 1024;
@@ -90,7 +91,7 @@ function assertUnwritable(path: string, what: string, stats: Stats): void {
 }
 
 function assertOwner(path: string, what: string, stats: Stats): void {
-  const userId = process.geteuid?.() ?? 0;
+  const userId = effectiveUserId();
   if (stats.uid !== 0 && stats.uid !== userId) {
     throw new AppError(
       'SYS_UNSAFE_PATH',
@@ -102,7 +103,7 @@ function assertOwner(path: string, what: string, stats: Stats): void {
 
 function assertPath(path: string, what: string, stats: Stats): void {
   try {
-    assertOpenedThere(path, stats, process.geteuid?.() ?? 0);
+    assertOpenedThere(path, stats, effectiveUserId());
   } catch (error) {
     throw isAppError(error)
       ? new AppError(error.code, `${what}: ${path}: ${error.message}`, { hint: error.hint })

@@ -15,7 +15,8 @@ import {
 } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
-import { foreignOwnerAdvice, sharedFolderAdvice, userName } from './file-owner.js';
+import { userName } from '../user.js';
+import { foreignOwnerAdvice, sharedFolderAdvice } from './file-owner.js';
 import { pathTrouble } from './path-trouble.js';
 
 /** sockaddr_un holds 108 bytes with the NUL; Node cuts a longer path silently. */

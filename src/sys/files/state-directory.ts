@@ -4,6 +4,7 @@
 import { mkdirSync } from 'node:fs';
 import { pathTrouble } from './path-trouble.js';
 import { assertPrivateDirectory } from './safe-path.js';
+import { effectiveUserId } from '../user.js';
 
 /**
  * Makes the folder unless it is there, and checks it.
@@ -18,5 +19,5 @@ export function prepareStateDirectory(path: string): void {
       'the setting state-directory names another one; a systemd unit needs StateDirectory=';
     throw pathTrouble('state directory', path, error, hint);
   }
-  assertPrivateDirectory(path, process.geteuid?.() ?? 0);
+  assertPrivateDirectory(path, effectiveUserId());
 }
