@@ -6,7 +6,7 @@ import { closeSync, constants, fdatasync, fdatasyncSync, fstatSync, fsyncSync } 
 import { ftruncateSync, openSync, readSync, statSync, writeSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError, asAppError } from '../lib/errors.js';
 import { lockFile } from '../sys/files/file-lock.js';
 import { assertPrivateDirectory } from '../sys/files/safe-path.js';
 import { effectiveUserId } from '../sys/user.js';
@@ -157,7 +157,7 @@ export class AuditFile {
       } catch {
         // Tried again before the next write.
       }
-      throw failure(error);
+      throw asAppError(error, 'AUDIT_WRITE', 'audit log');
     }
   }
 
@@ -196,7 +196,7 @@ export class AuditFile {
   #startSync(): Promise<void> {
     this.#next = undefined;
     const done = fdatasyncAsync(this.#fd).catch((error: unknown) => {
-      throw failure(error);
+      throw asAppError(error, 'AUDIT_WRITE', 'audit log');
     });
     this.#running = done.catch(() => undefined);
     return done;
@@ -254,12 +254,6 @@ function attempt<T>(run: () => T): T {
   try {
     return run();
   } catch (error) {
-    throw failure(error);
+    throw asAppError(error, 'AUDIT_WRITE', 'audit log');
   }
-}
-
-function failure(error: unknown): AppError {
-  return error instanceof AppError
-    ? error
-    : new AppError('AUDIT_WRITE', `audit log: ${messageOf(error)}`, { cause: error });
 }

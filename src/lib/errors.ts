@@ -28,6 +28,28 @@ export function isAppError(error: unknown, code?: ErrorCode): error is AppError 
 }
 
 /**
+ * Anything that can be thrown as an `AppError`: what is one stays as it is.
+ * @param code of the new error
+ * @param subject of its message, where the thrown one names none
+ */
+export function asAppError(error: unknown, code: ErrorCode, subject?: string): AppError {
+  if (isAppError(error)) {
+    return error;
+  }
+  const problem = messageOf(error);
+  const message = subject === undefined ? problem : `${subject}: ${problem}`;
+  return new AppError(code, message, { cause: error });
+}
+
+/** The same error with another message or another hint; the first one becomes its cause. */
+export function rephrase(
+  error: AppError,
+  { message = error.message, hint = error.hint }: { message?: string; hint?: string },
+): AppError {
+  return new AppError(error.code, message, { hint, cause: error });
+}
+
+/**
  * The first line of an error's hint: for a log, where an event is a line. A table may follow in the
  * hint itself.
  */

@@ -3,6 +3,7 @@
 // refused unless a policy says how far they may reach.
 
 import { isJsonObject, jsonMember, type JsonObject } from '../lib/json/json-value.js';
+import { parseDateTime } from '../lib/date-time.js';
 import { formatDuration } from '../lib/duration.js';
 
 export interface ValidityLimits {
@@ -14,25 +15,6 @@ export interface ValidityLimits {
 
 /** Clocks of client and signer may differ by this. */
 export const CLOCK_TOLERANCE_MS = 300_000;
-
-/** RFC 3339 §5.6, in capitals, and without leap seconds, which Date does not know. */
-const DATE_TIME =
-  /^(\d{4})-(\d{2})-(\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
-
-/** Milliseconds since 1970 of an RFC 3339 date and time; undefined for anything else. */
-export function parseDateTime(text: string): number | undefined {
-  const [matched, year, month, day] = DATE_TIME.exec(text) ?? [];
-  if (matched === undefined) {
-    return undefined;
-  }
-  // Date.parse takes the 30th of February for the 2nd of March.
-  const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
-  if (Number(month) < 1 || Number(month) > 12 || Number(day) < 1 || Number(day) > daysInMonth) {
-    return undefined;
-  }
-  const ms = Date.parse(text);
-  return Number.isFinite(ms) ? ms : undefined;
-}
 
 /** Why the dates of an order are not allowed, as the end of a sentence; undefined when they are. */
 export function validityProblem(

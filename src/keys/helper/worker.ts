@@ -4,7 +4,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { systemClock } from '../../lib/clock.js';
-import { AppError, messageOf } from '../../lib/errors.js';
+import { AppError, asAppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import type { Client } from '../account-key.js';
 import { Breaker } from './breaker.js';
@@ -226,7 +226,7 @@ export class HelperWorker {
 
   #leaveService(error: unknown): void {
     const { log } = this.#options;
-    const outage = asOutage(error);
+    const outage = asAppError(error, 'TOKEN_FAILED');
     log(
       // Another reason is news: after "no token" the card of somebody else may have been put in.
       this.#outage?.message === outage.message ? 'debug' : 'error',
@@ -259,10 +259,4 @@ export class HelperWorker {
       this.#supervisor.retire();
     }
   }
-}
-
-function asOutage(error: unknown): AppError {
-  return error instanceof AppError
-    ? error
-    : new AppError('TOKEN_FAILED', messageOf(error), { cause: error });
 }

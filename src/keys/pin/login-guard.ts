@@ -6,13 +6,13 @@
 // it.
 
 import type { Clock } from '../../lib/clock.js';
-import { AppError, isAppError, messageOf } from '../../lib/errors.js';
+import { AppError, asAppError, isAppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import type { Secret } from '../../lib/secret.js';
 import type { TokenInfo } from '../../token/messages.js';
 import type { KeyLog } from '../key-context.js';
 import { LoginPause } from './login-pause.js';
-import { asPinError, assertLoginIsSafe, isPinRefusal, isUnusedTry } from './pin-refusal.js';
+import { assertLoginIsSafe, isPinRefusal, isUnusedTry } from './pin-refusal.js';
 import type { LoginAttempts } from './login-attempts.js';
 import {
   errorOfLatch,
@@ -80,7 +80,7 @@ export class LoginGuard {
       }
       return undefined;
     } catch (error) {
-      return asPinError(error);
+      return asAppError(error, 'KEY_PIN', 'PIN');
     }
   }
 
@@ -233,7 +233,7 @@ export class LoginGuard {
     try {
       assertLoginIsSafe(token);
     } catch (error) {
-      this.#pause.begin(asPinError(error));
+      this.#pause.begin(asAppError(error, 'KEY_PIN', 'PIN'));
       throw error;
     }
   }
@@ -262,7 +262,7 @@ export class LoginGuard {
     try {
       return await this.#keeper.pinOf(token);
     } catch (error) {
-      this.#pause.begin(asPinError(error));
+      this.#pause.begin(asAppError(error, 'KEY_PIN', 'PIN'));
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 // Decides when a PIN must not be sent, and what a refused one means. Pure; used in the daemon.
 // A token counts wrong PINs and locks; a program that tries again uses the owner's tries up.
 
-import { AppError, isAppError, messageOf } from '../../lib/errors.js';
+import { AppError, isAppError } from '../../lib/errors.js';
 import type { TokenInfo } from '../../token/messages.js';
 
 const UNLOCK_HINT =
@@ -26,13 +26,6 @@ export function assertLoginIsSafe(token: Pick<TokenInfo, 'label' | 'pinState'>):
       },
     );
   }
-}
-
-/** What goes wrong on the way to a PIN, with a code. */
-export function asPinError(error: unknown): AppError {
-  return error instanceof AppError
-    ? error
-    : new AppError('KEY_PIN', `PIN: ${messageOf(error)}`, { cause: error });
 }
 
 /** True when the token refused the PIN itself: the same PIN must not be sent again. */

@@ -3,7 +3,7 @@
 
 import { closeSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { AppError, isAppError, messageOf, systemCodeOf } from '../../lib/errors.js';
+import { AppError, isAppError, messageOf, rephrase, systemCodeOf } from '../../lib/errors.js';
 import type { GeneratedKeyType, ModuleQuirks } from '../../token/messages.js';
 import { openUnwritableByOthers } from '../../sys/files/safe-path.js';
 import { effectiveUserId } from '../../sys/user.js';
@@ -167,7 +167,7 @@ function assertModuleFile(path: string): void {
     }
   } catch (error) {
     if (isAppError(error)) {
-      throw new AppError(error.code, `module: ${error.message}`, { hint: error.hint });
+      throw rephrase(error, { message: `module: ${error.message}` });
     }
     const problem = systemCodeOf(error) === 'ENOENT' ? 'there is no such file' : messageOf(error);
     throw new AppError('TOKEN_MODULE', `module: ${path}: ${problem}`, { cause: error });

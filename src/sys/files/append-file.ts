@@ -3,7 +3,7 @@
 
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
-import { AppError, systemCodeOf } from '../../lib/errors.js';
+import { AppError, isAppError, rephrase, systemCodeOf } from '../../lib/errors.js';
 import { pathTrouble } from './path-trouble.js';
 import { assertPrivateDirectory, assertUnwritableByOthers } from './safe-path.js';
 import { effectiveUserId } from '../user.js';
@@ -31,7 +31,7 @@ export function openLogFile(path: string, what: string): number {
     return fd;
   } catch (error) {
     closeSync(fd);
-    throw error instanceof AppError ? withSubject(error, what) : error;
+    throw isAppError(error) ? rephrase(error, { message: `${what}: ${error.message}` }) : error;
   }
 }
 
@@ -40,7 +40,7 @@ function assertFolder(path: string, what: string, userId: number): void {
     assertPrivateDirectory(dirname(path), userId);
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'SYS_UNSAFE_PATH') {
-      throw error instanceof AppError ? withSubject(error, what) : error;
+      throw isAppError(error) ? rephrase(error, { message: `${what}: ${error.message}` }) : error;
     }
     const hint = 'make the folder, for the user this runs as (a systemd unit has LogsDirectory=)';
     throw pathTrouble(what, path, error.cause, hint);
@@ -66,8 +66,4 @@ function open(path: string, what: string): number {
 /** /dev/null may be written by everybody, and nobody can put another device there. */
 function isDevice(stats: Stats, userId: number): boolean {
   return stats.isCharacterDevice() && (stats.uid === 0 || stats.uid === userId);
-}
-
-function withSubject(error: AppError, what: string): AppError {
-  return new AppError(error.code, `${what}: ${error.message}`, { hint: error.hint, cause: error });
 }

@@ -4,7 +4,7 @@
 // at its path.
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
-import { AppError, isAppError, messageOf } from '../../lib/errors.js';
+import { AppError, isAppError, messageOf, rephrase } from '../../lib/errors.js';
 import { foreignOwnerAdvice, privateFileAdvice } from './file-owner.js';
 import { pathTrouble } from './path-trouble.js';
 import { assertOpenedThere } from './safe-path.js';
@@ -106,7 +106,7 @@ function assertPath(path: string, what: string, stats: Stats): void {
     assertOpenedThere(path, stats, effectiveUserId());
   } catch (error) {
     throw isAppError(error)
-      ? new AppError(error.code, `${what}: ${path}: ${error.message}`, { hint: error.hint })
+      ? rephrase(error, { message: `${what}: ${path}: ${error.message}` })
       : new AppError('SYS_FILE', `${what}: ${messageOf(error)}`, { cause: error });
   }
 }

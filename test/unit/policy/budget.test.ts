@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { chargesOf, parseBudget } from '../../../src/policy/budget.js';
-import { formatDuration, parseDuration } from '../../../src/lib/duration.js';
 import type { ClassifiedRequest, Operation } from '../../../src/policy/operation.js';
 import type { Identifier } from '../../../src/x509/identifier.js';
 import { appErrorOf } from '../../support/app-error.js';
@@ -17,41 +16,6 @@ function request(operation: Operation, ...identifiers: Identifier[]): Classified
 function keysOf(text: string, asked: ClassifiedRequest, scope = SCOPE): readonly string[] {
   return chargesOf([parseBudget(text)], asked, scope).map(({ key }) => key);
 }
-
-describe('a duration', () => {
-  for (const [text, ms, words] of [
-    ['10s', 10_000, '10 seconds'],
-    ['90s', 90_000, '90 seconds'],
-    ['30m', 1_800_000, '30 minutes'],
-    ['1h', 3_600_000, '1 hour'],
-    ['24h', 86_400_000, '1 day'],
-    ['90d', 7_776_000_000, '90 days'],
-  ] as const) {
-    it(`${text} is ${words}`, () => {
-      assert.equal(parseDuration(text), ms);
-      assert.equal(formatDuration(ms), words);
-    });
-  }
-
-  for (const text of [
-    '',
-    '0s',
-    '1',
-    'd',
-    '1w',
-    '1.5h',
-    '-1d',
-    '1 d',
-    '01d',
-    '1d12h',
-    '3661d',
-    '1D',
-  ]) {
-    it(`is not ${JSON.stringify(text)}`, () => {
-      assert.equal(parseDuration(text), undefined);
-    });
-  }
-});
 
 describe('parseBudget', () => {
   it('reads what is counted, in which time and for whom', () => {
