@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { parseSigningInput, peekUrl, type SigningInput } from '../jose/signing-input.js';
 import { verifySignature } from '../jose/signature.js';
-import type { AccountKey, SignContext, Client } from '../keys/account-key.js';
+import type { AccountKey, Client, KeySignature } from '../keys/account-key.js';
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import type { LineError } from '../lib/line-splitter.js';
@@ -119,7 +119,7 @@ export class SigningService {
 
   /** The client is gone: what it still waits for need not be signed. */
   forget(client: Client): void {
-    this.#options.key.forget?.(client);
+    this.#options.key.cancel(client);
   }
 
   async #chargeAndSign(request: DecidedRequest, peer: Peer): Promise<SigningOutcome> {
@@ -138,27 +138,21 @@ export class SigningService {
         throw new AppError('KEY_CANCELLED', 'the client is gone');
       }
     }
-    let begun = performance.now();
-    const signContext: SignContext = {
-      client: peer.client,
-      onNotice: peer.onNotice,
-      onBegin: () => {
-        begun = performance.now();
-      },
-    };
-    const signature = await key.sign(request.input.bytes, signContext);
-    const times = { queueMs: begun - asked, tokenMs: performance.now() - begun };
+    const { client, onNotice } = peer;
+    const signature = await key.sign(request.input.bytes, { client, onNotice });
+    const { beganAt } = signature;
+    const times = { queueMs: beganAt - asked, tokenMs: performance.now() - beganAt };
     const isAlone = this.#queued === 1;
     this.#assertVerifies(request.input.bytes, signature);
     await record.signed(request, { ...times, isAlone });
-    return { kind: 'signature', signature: encodeBase64Url(signature) };
+    return { kind: 'signature', signature: encodeBase64Url(signature.bytes) };
   }
 
   /** A wrong key or a faulty token never answers a client. */
-  #assertVerifies(input: Buffer, signature: Buffer): void {
+  #assertVerifies(input: Buffer, signature: KeySignature): void {
     const { key } = this.#options;
-    if (!verifySignature(key.algorithm, key.publicKey, input, signature)) {
-      key.distrust?.(signature);
+    if (!verifySignature(key.algorithm, key.publicKey, input, signature.bytes)) {
+      signature.reject();
       throw new AppError('KEY_BAD_SIGNATURE', 'the signature does not verify with the public key', {
         hint: 'the token is faulty, or its key is not the one whose public key was read',
       });

@@ -1,4 +1,5 @@
-// The one face every account key shows to the signing service, wherever the key lives.
+// What every account key offers to the signing service, wherever the key is kept, and what a key in
+// a token offers beyond that. Runs in clavigerd; `clavigerd key` uses it too. Pure.
 
 import type { KeyObject } from 'node:crypto';
 import type { Algorithm } from '../jose/algorithms.js';
@@ -6,29 +7,34 @@ import type { PublicJwk } from '../jose/public-jwk.js';
 import { AppError } from '../lib/errors.js';
 
 /**
- * Who waits for work: accounts take turns, within one its listeners, within one of those its
- * connections.
+ * Who waits for a signature. Accounts take turns; within one account its listeners do, and within
+ * one listener its connections.
  */
 export interface Client {
   readonly account: string;
   readonly listener: string;
-  /** One in the whole daemon. */
+  /** Unique in the whole daemon. */
   readonly connection: string;
 }
 
-/** Who asks for a signature, for keys that many wait for. */
+/** Who asks for a signature. */
 export interface SignContext {
   readonly client: Client;
-  /** Told once when the signature takes long: a person may have to touch the token. */
+  /** Called once when the signature takes long: a person may have to touch the token. */
   readonly onNotice?: (() => void) | undefined;
-  /**
-   * Told when the key comes to the request, once an attempt; a key that nobody waits for may never
-   * tell.
-   */
-  readonly onBegin?: (() => void) | undefined;
 }
 
-/** The key cannot be asked now, and has not seen the request: another key may be asked instead. */
+/** A signature, not yet verified. */
+export interface KeySignature {
+  /** In JWS form: RSA PKCS #1 v1.5, ES* the concatenation of r and s (RFC 7518 §3.4). */
+  readonly bytes: Buffer;
+  /** When the key began with the attempt that succeeded, by `performance.now()`, milliseconds. */
+  readonly beganAt: number;
+  /** Reports that it does not verify: a token helper that made it is replaced. */
+  reject(): void;
+}
+
+/** The key cannot be used now and has not seen the request: another key may be tried instead. */
 export class UnsentError extends AppError {
   constructor(reason: AppError) {
     super(reason.code, reason.message, { hint: reason.hint, cause: reason });
@@ -40,34 +46,32 @@ export interface AccountKey {
   readonly algorithm: Algorithm;
   readonly jwk: PublicJwk;
   readonly publicKey: KeyObject;
-  /** For the log and `--check`: where the key is, without any secret. */
+  /** Where the key is, for the log and `--check`; holds no secret. */
   readonly description: string;
 
   /**
-   * Signs the bytes of a JWS signing input; gives the signature in JWS form (RSA: PKCS #1 v1.5,
-   * ES*: r‖s). The caller verifies it before it goes anywhere.
+   * Signs the bytes of a JWS signing input. The caller verifies the signature before anybody else
+   * gets it.
    * @throws AppError KEY_* or TOKEN_*; UnsentError
    */
-  sign(input: Buffer, signContext?: SignContext): Promise<Buffer>;
+  sign(input: Buffer, signContext?: SignContext): Promise<KeySignature>;
 
-  /**
-   * False while every request is answered with an error at once; absent for a key that is always
-   * there.
-   */
-  readonly isAvailable?: boolean;
+  /** Drops the requests of a client that has disconnected, as far as they have not been signed. */
+  cancel(client: Client): void;
 
-  /** Makes ready to sign, where that takes something. @throws AppError KEY_* or TOKEN_* */
-  wake?(): Promise<void>;
-
-  /** The client is gone: what it still waits for need not be signed. */
-  forget?(client: Client): void;
-
-  /**
-   * Told that a signature of this key, as `sign` gave it, does not verify: what made it is
-   * replaced.
-   */
-  distrust?(signature: Buffer): void;
-
-  /** Lets go of the key: ends helper processes, drops sessions. Safe to call twice. */
+  /** Ends helper processes and wipes the PIN, where the key has any. Safe to call twice. */
   close(): Promise<void>;
+}
+
+/** A key in a token, which may be away, locked or out of order while the daemon runs. */
+export interface TokenAccountKey extends AccountKey {
+  /** False while every request is answered with an error at once. */
+  readonly isAvailable: boolean;
+
+  /** Starts a helper and logs in, unless that is done. @throws AppError KEY_* or TOKEN_* */
+  wake(): Promise<void>;
+}
+
+export function isTokenKey(key: AccountKey): key is TokenAccountKey {
+  return 'wake' in key;
 }

@@ -8,7 +8,13 @@ import { jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
 import type { Clock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { UnsentError, type AccountKey, type SignContext, type Client } from './account-key.js';
+import {
+  UnsentError,
+  type AccountKey,
+  type Client,
+  type KeySignature,
+  type SignContext,
+} from './account-key.js';
 import type { KeyLog } from './key-context.js';
 import { KeyReplica, type KeySource } from './key-replica.js';
 import { mayPass } from './token-trouble.js';
@@ -122,7 +128,6 @@ class FailoverKey implements AccountKey {
   readonly #reference: AccountKey;
   readonly #places: readonly KeyReplica[];
   readonly #options: FailoverKeyOptions;
-  readonly #originOf = new WeakMap<Buffer, AccountKey>();
   #current: KeyReplica | undefined;
   #closed = false;
 
@@ -136,11 +141,7 @@ class FailoverKey implements AccountKey {
     this.description = places.map(({ description }) => description).join(', ');
   }
 
-  get isAvailable(): boolean {
-    return this.#places.some((place) => place.isUsable);
-  }
-
-  async sign(input: Buffer, signContext?: SignContext): Promise<Buffer> {
+  async sign(input: Buffer, signContext?: SignContext): Promise<KeySignature> {
     this.#wakeOthers();
     const usable = this.#places.filter((place) => place.isUsable);
     // Where none is known to work, each is asked: it says best itself what is wrong with it.
@@ -159,14 +160,10 @@ class FailoverKey implements AccountKey {
     throw failure ?? new AppError('TOKEN_ABSENT', 'account key: at none of its places');
   }
 
-  forget(client: Client): void {
+  cancel(client: Client): void {
     for (const { key } of this.#places) {
-      key?.forget?.(client);
+      key?.cancel(client);
     }
-  }
-
-  distrust(signature: Buffer): void {
-    this.#originOf.get(signature)?.distrust?.(signature);
   }
 
   async close(): Promise<void> {
@@ -178,10 +175,9 @@ class FailoverKey implements AccountKey {
     place: KeyReplica,
     input: Buffer,
     signContext: SignContext | undefined,
-  ): Promise<Buffer> {
+  ): Promise<KeySignature> {
     const key = place.key ?? this.#reference;
     const signature = await key.sign(input, signContext);
-    this.#originOf.set(signature, key);
     place.failedAt = undefined;
     if (this.#current !== place) {
       this.#current = place;

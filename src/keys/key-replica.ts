@@ -2,7 +2,7 @@
 // failover-key.ts.
 
 import { AppError } from '../lib/errors.js';
-import type { AccountKey } from './account-key.js';
+import { isTokenKey, type AccountKey } from './account-key.js';
 
 /** A setting that names the key at one place. */
 export interface KeySource {
@@ -32,8 +32,8 @@ export class KeyReplica {
   async wake(): Promise<AccountKey> {
     if (this.key === undefined) {
       this.key = await this.#open();
-    } else {
-      await this.key.wake?.();
+    } else if (isTokenKey(this.key)) {
+      await this.key.wake();
     }
     return this.key;
   }
@@ -51,7 +51,9 @@ export class KeyReplica {
 
   /** True when it may be asked to sign. */
   get isUsable(): boolean {
-    return this.isKnown && this.key?.isAvailable !== false && this.failedAt === undefined;
+    const { key } = this;
+    const isThere = key !== undefined && (!isTokenKey(key) || key.isAvailable);
+    return isThere && this.isKnown && this.failedAt === undefined;
   }
 
   async close(): Promise<void> {

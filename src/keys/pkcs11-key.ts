@@ -3,7 +3,7 @@
 
 import { algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';
-import type { AccountKey, Client } from './account-key.js';
+import type { Client, TokenAccountKey } from './account-key.js';
 import type { KeyContext } from './key-context.js';
 import { resolveModule, type Pkcs11Module } from './pkcs11/module-path.js';
 import { isPinTrouble } from './pin/pin-refusal.js';
@@ -12,14 +12,12 @@ import { readPublicHalf } from './public-half.js';
 import { isAskedOnTerminal, tokenLoginGuard } from './pin/token-pin.js';
 import { TokenPool } from './helper/pool.js';
 
-/** Asks for commands, which have no clients. */
+/** The client of a command of `clavigerd key`, which signs for itself. */
 const NOBODY: Client = { account: '', listener: '', connection: '' };
 
-export interface Pkcs11Key extends AccountKey {
+export interface Pkcs11Key extends TokenAccountKey {
   /** Process IDs of the token helpers that run. */
   readonly helperPids: readonly number[];
-  /** False while every request is answered with an error at once. */
-  readonly isAvailable: boolean;
 }
 
 /**
@@ -56,11 +54,8 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
       },
       wake: () => pool.start().then(() => undefined),
       sign: (input, signContext = { client: NOBODY }) => pool.sign(input, signContext),
-      forget: (client) => {
-        pool.forget(client);
-      },
-      distrust: (signature) => {
-        pool.distrust(signature);
+      cancel: (client) => {
+        pool.cancel(client);
       },
       close: () => pool.close(),
     };

@@ -51,7 +51,7 @@ async function runCell({ uri, id, type, generate }: CellOptions): Promise<CellRe
       );
       const signatures: string[] = [];
       for (const input of inputs) {
-        signatures.push((await key.sign(Buffer.from(input))).toString('base64url'));
+        signatures.push((await key.sign(Buffer.from(input))).bytes.toString('base64url'));
       }
       return {
         type,

@@ -44,7 +44,7 @@ export async function createRequest(key: AccountKey, dnsName: string): Promise<s
     key.publicKey.export({ format: 'der', type: 'spki' }),
     element(ATTRIBUTES, alternativeName(dnsName)),
   );
-  const signature = x509Signature(key, await key.sign(info));
+  const signature = x509Signature(key, (await key.sign(info)).bytes);
   const bits = bitString(signature);
   return pem(element(DER.SEQUENCE, info, identifier, bits));
 }

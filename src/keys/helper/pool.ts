@@ -3,7 +3,7 @@
 
 import { DEFAULT_TOKEN_TIMEOUT_MS } from '../key-context.js';
 import { AppError } from '../../lib/errors.js';
-import { UnsentError, type SignContext, type Client } from '../account-key.js';
+import { UnsentError, type Client, type KeySignature, type SignContext } from '../account-key.js';
 import { FairQueue } from '../fair-queue.js';
 import { HelperWorker, type HelperWorkerOptions, type SigningJob } from './worker.js';
 import type { LoginGuard } from '../pin/login-guard.js';
@@ -31,8 +31,6 @@ export class TokenPool {
   readonly #login: TokenLogin;
   readonly #workers: readonly HelperWorker[];
   readonly #queue = new FairQueue<SigningJob>();
-  /** Which worker a signature is of, as long as anybody has it. */
-  readonly #originOf = new WeakMap<Buffer, HelperWorker>();
   #closed = false;
 
   constructor(options: TokenPoolOptions) {
@@ -80,27 +78,22 @@ export class TokenPool {
    * Signs the bytes of a JWS signing input, in JWS form.
    * @throws AppError TOKEN_*; UnsentError when the token has not seen the request
    */
-  sign(input: Buffer, { client, onNotice, onBegin }: SignContext): Promise<Buffer> {
+  sign(input: Buffer, { client, onNotice }: SignContext): Promise<KeySignature> {
     return new Promise((resolve, reject) => {
-      this.#queue.push(client, { client, input, resolve, reject, onNotice, onBegin, wanted: true });
+      this.#queue.push(client, { client, input, resolve, reject, onNotice, wanted: true });
       this.#pump();
     });
   }
 
-  /** The client is gone: what it asked for is not signed, as far as that can be helped. */
-  forget(client: Client): void {
+  /** Drops the requests of a client that has disconnected, as far as they have not been signed. */
+  cancel(client: Client): void {
     const gone = new AppError('KEY_CANCELLED', 'the client is gone');
     for (const job of this.#queue.remove(client)) {
       job.reject(gone);
     }
     for (const worker of this.#workers) {
-      worker.forget(client);
+      worker.cancel(client);
     }
-  }
-
-  /** A signature of ours did not verify: the helper it came from is replaced. */
-  distrust(signature: Buffer): void {
-    this.#originOf.get(signature)?.distrust();
   }
 
   /** Ends the helpers and wipes the PIN. */
@@ -127,7 +120,7 @@ export class TokenPool {
         this.#callForHelp();
         return;
       }
-      void worker.run(this.#traced(job, worker));
+      void worker.run(job);
     }
   }
 
@@ -147,16 +140,6 @@ export class TokenPool {
   #callForHelp(): void {
     const idle = this.#workers.find((worker) => !worker.isActive && worker.outage === undefined);
     void idle?.warmUp();
-  }
-
-  #traced(job: SigningJob, worker: HelperWorker): SigningJob {
-    const { resolve } = job;
-    return Object.assign(job, {
-      resolve: (signature: Buffer) => {
-        this.#originOf.set(signature, worker);
-        resolve(signature);
-      },
-    });
   }
 
   /** Why nothing can be signed now, if so. */

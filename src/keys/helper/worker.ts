@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { systemClock } from '../../lib/clock.js';
 import { AppError, asAppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
-import type { Client } from '../account-key.js';
+import type { Client, KeySignature } from '../account-key.js';
 import { Breaker } from './breaker.js';
 import { readResidentBytes } from './memory.js';
 import { decideRecovery } from './recovery-table.js';
@@ -29,12 +29,10 @@ export interface HelperWorkerOptions extends Omit<TokenSupervisorOptions, 'onLos
 export interface SigningJob {
   readonly client: Client;
   readonly input: Buffer;
-  readonly resolve: (signature: Buffer) => void;
+  readonly resolve: (signature: KeySignature) => void;
   readonly reject: (error: unknown) => void;
-  /** Told once when the signature takes long: a person may have to touch the token. */
+  /** Called once when the signature takes long: a person may have to touch the token. */
   readonly onNotice: (() => void) | undefined;
-  /** Told when the token comes to it, once an attempt. */
-  readonly onBegin: (() => void) | undefined;
   /** False once the client is gone. */
   wanted: boolean;
 }
@@ -137,7 +135,7 @@ export class HelperWorker {
     this.#inHand.add(held);
     let failure: unknown;
     try {
-      const signature = await this.#supervisor.sign(job.input, {
+      const bytes = await this.#supervisor.sign(job.input, {
         onBegin: () => {
           this.#watch(held);
         },
@@ -145,7 +143,13 @@ export class HelperWorker {
       });
       this.#lastDurationMs = performance.now() - held.beganAt;
       this.#breaker.succeed();
-      job.resolve(signature);
+      job.resolve({
+        bytes,
+        beganAt: held.beganAt,
+        reject: () => {
+          this.#distrust();
+        },
+      });
     } catch (error) {
       job.reject(error);
       if (job.wanted) {
@@ -162,22 +166,13 @@ export class HelperWorker {
     this.#options.onChange();
   }
 
-  /** The client is gone: a helper that waits for somebody's finger on its behalf is given up. */
-  forget({ connection }: Client): void {
+  /** The client has disconnected: stop waiting for a touch of the token on its behalf. */
+  cancel({ connection }: Client): void {
     for (const held of this.#inHand) {
       if (held.job.client.connection === connection) {
         held.job.wanted = false;
         this.#giveUpIfLate(held);
       }
-    }
-  }
-
-  /** Its helper signed wrongly: it does not sign again. */
-  distrust(): void {
-    this.#breaker.strike();
-    this.#supervisor.kill();
-    if (this.#breaker.isOpen) {
-      this.#leaveService(new AppError('TOKEN_FAILED', 'token: its signatures do not verify'));
     }
   }
 
@@ -187,9 +182,17 @@ export class HelperWorker {
     return this.#supervisor.close();
   }
 
+  /** The helper has made a signature that does not verify: it is replaced. */
+  #distrust(): void {
+    this.#breaker.strike();
+    this.#supervisor.kill();
+    if (this.#breaker.isOpen) {
+      this.#leaveService(new AppError('TOKEN_FAILED', 'token: its signatures do not verify'));
+    }
+  }
+
   #watch(held: JobInHand): void {
     held.beganAt = performance.now();
-    held.job.onBegin?.();
     clearTimeout(held.noticeTimer);
     if (held.isLate) {
       return; // told already; this is another attempt

@@ -19,8 +19,8 @@ export function softwareAccountKey(privateKey: KeyObject, description: string): 
     publicKey: createPublicKey(privateKey),
     description,
     sign: (input, signContext) => signer.sign(input, signContext),
-    forget: (client) => {
-      signer.forget(client);
+    cancel: (client) => {
+      signer.cancel(client);
     },
     close: () => Promise.resolve(),
   };

@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import type { Algorithm } from '../../jose/algorithms.js';
 import { signWithKey, signWithKeySync } from '../../jose/signature.js';
 import { AppError } from '../../lib/errors.js';
-import type { SignContext, Client } from '../account-key.js';
+import type { Client, KeySignature, SignContext } from '../account-key.js';
 import { FairQueue } from '../fair-queue.js';
 
 /** How long the pool is used after requests came together. */
@@ -27,33 +27,41 @@ interface Job {
 export class SoftwareSigner {
   readonly #algorithm: Algorithm;
   readonly #privateKey: KeyObject;
+  readonly #now: () => number;
   readonly #queue = new FairQueue<Job>();
   #inPool = 0;
   #callsOfTurn = 0;
   #togetherUntil = 0;
 
-  constructor(algorithm: Algorithm, privateKey: KeyObject) {
+  /** @param now a steady clock, milliseconds; default `performance.now` */
+  constructor(
+    algorithm: Algorithm,
+    privateKey: KeyObject,
+    now: () => number = performance.now.bind(performance),
+  ) {
     this.#algorithm = algorithm;
     this.#privateKey = privateKey;
+    this.#now = now;
   }
 
-  /** Signs a JWS signing input; gives the signature in JWS form. @throws AppError KEY_CANCELLED */
-  async sign(input: Buffer, signContext?: SignContext): Promise<Buffer> {
+  /** Signs a JWS signing input. @throws AppError KEY_CANCELLED */
+  async sign(input: Buffer, signContext?: SignContext): Promise<KeySignature> {
     if (signContext === undefined || !this.#comeTogether()) {
-      return signWithKeySync(this.#algorithm, this.#privateKey, input);
+      const beganAt = this.#now();
+      return newSignature(signWithKeySync(this.#algorithm, this.#privateKey, input), beganAt);
     }
     await this.#turnOf(signContext.client);
-    signContext.onBegin?.();
+    const beganAt = this.#now();
     try {
-      return await signWithKey(this.#algorithm, this.#privateKey, input);
+      return newSignature(await signWithKey(this.#algorithm, this.#privateKey, input), beganAt);
     } finally {
       this.#inPool -= 1;
       this.#queue.shift()?.begin();
     }
   }
 
-  /** What a client still waits for is not signed. */
-  forget(client: Client): void {
+  /** Drops the requests of a client that has disconnected, as far as they have not begun. */
+  cancel(client: Client): void {
     const gone = new AppError('KEY_CANCELLED', 'the client is gone');
     for (const { cancel } of this.#queue.remove(client)) {
       cancel(gone);
@@ -86,10 +94,19 @@ export class SoftwareSigner {
       });
     }
     this.#callsOfTurn += 1;
-    const now = performance.now();
+    const now = this.#now();
     if (this.#callsOfTurn > 1 || this.#inPool > 0) {
       this.#togetherUntil = now + TOGETHER_MS;
     }
     return now < this.#togetherUntil;
   }
+}
+
+function newSignature(bytes: Buffer, beganAt: number): KeySignature {
+  return { bytes, beganAt, reject: doNothing };
+}
+
+/** A key of this process has no helper to replace. */
+function doNothing(): void {
+  return undefined;
 }

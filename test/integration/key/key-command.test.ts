@@ -88,7 +88,12 @@ describe('clavigerd key', () => {
         stateDirectory: stateDirectoryOfTest,
       });
       assert.ok(
-        verifySignature(account.algorithm, account.publicKey, INPUT, await account.sign(INPUT)),
+        verifySignature(
+          account.algorithm,
+          account.publicKey,
+          INPUT,
+          (await account.sign(INPUT)).bytes,
+        ),
       );
       await account.close();
       assert.deepEqual(

@@ -84,7 +84,7 @@ describe('account key in a token', () => {
       await withKey(hsm.uri(token, { label, id }), async (key) => {
         assert.equal(key.algorithm, algorithm);
         for (let count = 0; count < 3; count++) {
-          const signature = await key.sign(INPUT);
+          const signature = (await key.sign(INPUT)).bytes;
           assert.ok(verifySignature(key.algorithm, key.publicKey, INPUT, signature));
           assert.ok(await opensslVerifies(hsm.folder, { ...key, input: INPUT, signature }));
         }
@@ -102,7 +102,7 @@ describe('account key in a token', () => {
     ]) {
       await withKey(`pkcs11:${path}${query}`, async (key) => {
         assert.equal(key.algorithm, 'ES256');
-        assert.equal((await key.sign(INPUT)).length, 64);
+        assert.equal((await key.sign(INPUT)).bytes.length, 64);
       });
     }
   });
@@ -124,7 +124,7 @@ describe('account key in a token', () => {
     );
     await withKey(hsm.uri(token, { label: 'careful' }), async (key) => {
       for (const input of [INPUT, Buffer.from('a'), Buffer.from('b')]) {
-        assert.ok(verifySignature('ES256', key.publicKey, input, await key.sign(input)));
+        assert.ok(verifySignature('ES256', key.publicKey, input, (await key.sign(input)).bytes));
       }
     });
   });
@@ -134,7 +134,7 @@ describe('account key in a token', () => {
     await hsm.tool(token, ...pair, '--usage-sign', '--allowed-mechanisms', 'SHA256-RSA-PKCS');
     await withKey(hsm.uri(token, { label: 'hashed' }), async (key) => {
       const input = Buffer.alloc(20_000, 'x');
-      assert.ok(verifySignature('RS256', key.publicKey, input, await key.sign(input)));
+      assert.ok(verifySignature('RS256', key.publicKey, input, (await key.sign(input)).bytes));
     });
   });
 
@@ -151,7 +151,7 @@ describe('account key in a token', () => {
       const inputs = Array.from({ length: 200 }, (_, at) => Buffer.from(`${at}.payload`));
       const signatures = await Promise.all(inputs.map((input) => key.sign(input)));
       for (const [at, input] of inputs.entries()) {
-        const signature = signatures[at] ?? Buffer.alloc(0);
+        const signature = signatures[at]?.bytes ?? Buffer.alloc(0);
         assert.ok(verifySignature(key.algorithm, key.publicKey, input, signature), `request ${at}`);
       }
     });
@@ -181,7 +181,7 @@ describe('account key in a token', () => {
     ] as const) {
       const context = { ...contextOf(), env, log, prompt, pinSource };
       const key = await openAccountKey(`${uri}${suffix}`, context);
-      assert.equal((await key.sign(INPUT)).length, 64);
+      assert.equal((await key.sign(INPUT)).bytes.length, 64);
       assert.ok(!key.description.includes(token.pin));
       await key.close();
     }
@@ -231,7 +231,7 @@ describe('account key in a token', () => {
     assert.match(error.hint ?? '', new RegExp(first.serial));
     assert.match(error.hint ?? '', new RegExp(second.serial));
     const key = await openAccountKey(uri, context);
-    assert.equal((await key.sign(INPUT)).length, 64);
+    assert.equal((await key.sign(INPUT)).bytes.length, 64);
     await key.close();
   });
 
@@ -258,7 +258,7 @@ describe('account key in a token', () => {
     );
     await withKey(hsm.uri(token, { label: 'cert' }), async (key) => {
       assert.deepEqual(key.jwk, jwkOfKey(publicKey));
-      assert.ok(verifySignature('ES256', publicKey, INPUT, await key.sign(INPUT)));
+      assert.ok(verifySignature('ES256', publicKey, INPUT, (await key.sign(INPUT)).bytes));
     });
   });
 
@@ -273,7 +273,7 @@ describe('account key in a token', () => {
       env: { ...other.env },
     });
     assert.notDeepEqual(key.jwk, jwkOfKey(publicKey));
-    assert.ok(verifySignature('RS256', key.publicKey, INPUT, await key.sign(INPUT)));
+    assert.ok(verifySignature('RS256', key.publicKey, INPUT, (await key.sign(INPUT)).bytes));
     await key.close();
   });
 

@@ -117,7 +117,7 @@ describe('clavigerd key, where it changes tokens', () => {
         log: () => undefined,
         stateDirectory: stateDirectoryOfTest,
       });
-      const signature = await account.sign(INPUT);
+      const signature = (await account.sign(INPUT)).bytes;
       assert.ok(verifySignature('EdDSA', account.publicKey, INPUT, signature));
       await account.close();
 
@@ -174,7 +174,7 @@ describe('clavigerd key, where it changes tokens', () => {
           stateDirectory: stateDirectoryOfTest,
         });
         assert.equal(jwkThumbprint(account.jwk), jwkThumbprint(jwkOfKey(privateKey)));
-        const signature = await account.sign(INPUT);
+        const signature = (await account.sign(INPUT)).bytes;
         assert.ok(verifySignature(account.algorithm, account.publicKey, INPUT, signature));
         await account.close();
         const objects = await hsm.tool(token, '--list-objects', '--type', 'privkey');

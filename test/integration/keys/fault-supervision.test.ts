@@ -247,7 +247,7 @@ describe('the queue', () => {
     const dropped = [1, 2, 3].map(() =>
       appErrorOf(() => fixture.key.sign(INPUT, { client: clientOf('b') }), 'KEY_CANCELLED'),
     );
-    fixture.key.forget?.(clientOf('b'));
+    fixture.key.cancel(clientOf('b'));
     await Promise.all(dropped);
     await kept;
     assert.equal(fixture.calls('C_Sign').length, 1);
@@ -278,7 +278,7 @@ describe('a touch', () => {
     const asked = fixture.key.sign(INPUT, { client: clientOf('gone'), onNotice: forget });
     const other = assertSigns(fixture);
     await noticed;
-    fixture.key.forget?.(clientOf('gone'));
+    fixture.key.cancel(clientOf('gone'));
     await assert.rejects(asked);
     await other;
     assert.ok(fixture.key.isAvailable);
@@ -288,7 +288,7 @@ describe('a touch', () => {
     const fixture = await openKey(t, { touchNoticeMs: 200 });
     fixture.setFaults('C_Sign hang process');
     const asked = assert.rejects(fixture.key.sign(INPUT, { client: clientOf('gone') }));
-    fixture.key.forget?.(clientOf('gone'));
+    fixture.key.cancel(clientOf('gone'));
     await asked;
     await assertSigns(fixture);
   });
@@ -316,8 +316,8 @@ describe('a helper that signed wrongly', () => {
     const [before] = fixture.key.helperPids;
     fixture.setFaults('C_Sign corrupt process');
     const signature = await fixture.key.sign(INPUT);
-    assert.ok(!verifySignature('ES256', fixture.key.publicKey, INPUT, signature));
-    fixture.key.distrust?.(signature);
+    assert.ok(!verifySignature('ES256', fixture.key.publicKey, INPUT, signature.bytes));
+    signature.reject();
     await assertSigns(fixture);
     assert.notEqual(fixture.key.helperPids[0], before);
   });
@@ -327,7 +327,7 @@ describe('a helper that signed wrongly', () => {
     fixture.setFaults('C_Sign corrupt');
     for (let count = 0; fixture.key.isAvailable; count += 1) {
       assert.ok(count < 10);
-      fixture.key.distrust?.(await fixture.key.sign(INPUT));
+      (await fixture.key.sign(INPUT)).reject();
     }
     await assert.rejects(fixture.key.sign(INPUT), UnsentError);
   });

@@ -69,7 +69,9 @@ describe('gpg key', () => {
 
   async function assertOpens(path: string, publicKey: KeyObject, opening: Opening): Promise<void> {
     const opened = await openGpgKey(path, contextOf(opening));
-    assert.ok(verifySignature(opened.algorithm, publicKey, INPUT, await opened.sign(INPUT)));
+    assert.ok(
+      verifySignature(opened.algorithm, publicKey, INPUT, (await opened.sign(INPUT)).bytes),
+    );
     assert.deepEqual(opened.jwk, jwkOfKey(publicKey));
     assert.equal(opened.description, `gpg:${path}`);
     await opened.close();

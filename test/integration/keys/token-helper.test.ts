@@ -77,7 +77,7 @@ function pidOf(key: Pkcs11Key): number {
 }
 
 async function assertSigns(key: Pkcs11Key): Promise<void> {
-  assert.ok(verifySignature(key.algorithm, key.publicKey, INPUT, await key.sign(INPUT)));
+  assert.ok(verifySignature(key.algorithm, key.publicKey, INPUT, (await key.sign(INPUT)).bytes));
 }
 
 /** A process that ended is gone here, even while nobody has asked for its exit status. */
@@ -136,7 +136,7 @@ describe('token helper killed', () => {
       assert.ok(failed.length <= 1, `${failed.length} failed`);
       for (const result of results) {
         if (result.status === 'fulfilled') {
-          assert.ok(verifySignature('RS256', key.publicKey, INPUT, result.value));
+          assert.ok(verifySignature('RS256', key.publicKey, INPUT, result.value.bytes));
         }
       }
     }

@@ -44,5 +44,5 @@ export async function openKey(
 }
 
 export async function assertSigns({ key }: FaultyKey): Promise<void> {
-  assert.ok(verifySignature(key.algorithm, key.publicKey, INPUT, await key.sign(INPUT)));
+  assert.ok(verifySignature(key.algorithm, key.publicKey, INPUT, (await key.sign(INPUT)).bytes));
 }

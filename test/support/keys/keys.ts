@@ -4,7 +4,7 @@ import { type KeyObject } from 'node:crypto';
 import { algorithmOfKey, type Algorithm } from '../../../src/jose/algorithms.js';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { signWithKey } from '../../../src/jose/signature.js';
-import type { AccountKey } from '../../../src/keys/account-key.js';
+import type { AccountKey, KeySignature } from '../../../src/keys/account-key.js';
 import { recordPrivateKey } from '../transcript.js';
 import { makeKeyPair } from '../key-pair.js';
 
@@ -45,7 +45,13 @@ export function accountKeyOf({ privateKey, publicKey }: TestKey): AccountKey {
     jwk: jwkOfKey(publicKey),
     publicKey,
     description: 'test key',
-    sign: (input) => signWithKey(algorithm, privateKey, input),
+    sign: async (input) => signatureOf(await signWithKey(algorithm, privateKey, input)),
+    cancel: () => undefined,
     close: () => Promise.resolve(),
   };
+}
+
+/** A signature as a key returns it. */
+export function signatureOf(bytes: Buffer, reject: () => void = () => undefined): KeySignature {
+  return { bytes, beganAt: 0, reject };
 }

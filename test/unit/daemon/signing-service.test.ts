@@ -18,7 +18,7 @@ import type { PolicySettings } from '../../../src/policy/policy-settings.js';
 import { suiteScope } from '../../support/scope.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 import { clientOf } from '../../support/daemon/clients.js';
-import { accountKeyOf, makeKey } from '../../support/keys/keys.js';
+import { accountKeyOf, makeKey, signatureOf } from '../../support/keys/keys.js';
 import { formatSigningInput } from '../../support/requests/signing-request.js';
 
 const scope = suiteScope();
@@ -85,8 +85,8 @@ describe('SigningService', () => {
   for (const [name, sign] of [
     ['of another key', (input: Buffer) => other.sign(input)],
     ['over other bytes', () => accountKeyOf(key).sign(Buffer.from('other'))],
-    ['of a wrong length', () => Promise.resolve(Buffer.alloc(70, 1))],
-    ['of nothing', () => Promise.resolve(Buffer.alloc(0))],
+    ['of a wrong length', () => Promise.resolve(signatureOf(Buffer.alloc(70, 1)))],
+    ['of nothing', () => Promise.resolve(signatureOf(Buffer.alloc(0)))],
   ] as const) {
     it(`never lets a signature ${name} out`, async () => {
       const { service, log } = newService({ sign });
@@ -97,22 +97,34 @@ describe('SigningService', () => {
     });
   }
 
-  it('tells the key of a signature that does not verify, and of clients that are gone', async () => {
-    const told: unknown[] = [];
-    const bad = Buffer.alloc(64, 1);
+  it('rejects a signature that does not verify, and no other', async () => {
+    for (const [isGood, expected] of [
+      [false, 1],
+      [true, 0],
+    ] as const) {
+      let rejections = 0;
+      const { service } = newService({
+        sign: async (input) => {
+          const { bytes } = await accountKeyOf(key).sign(input);
+          return signatureOf(isGood ? bytes : Buffer.alloc(64, 1), () => {
+            rejections += 1;
+          });
+        },
+      });
+      await service.sign(admit(service), PEER);
+      assert.equal(rejections, expected);
+    }
+  });
+
+  it('has the key cancel what a client that is gone still waits for', () => {
+    const cancelled: string[] = [];
     const { service } = newService({
-      sign: () => Promise.resolve(bad),
-      distrust: (signature) => {
-        told.push(signature);
-      },
-      forget: ({ connection }) => {
-        told.push(connection);
+      cancel: ({ connection }) => {
+        cancelled.push(connection);
       },
     });
-    await service.sign(admit(service), PEER);
-    assert.equal(told[0], bad, 'the very buffer');
     service.forget(PEER.client);
-    assert.deepEqual(told.slice(1), [PEER.client.connection]);
+    assert.deepEqual(cancelled, [PEER.client.connection]);
   });
 
   it('refuses as busy what has no place in the queue, unless there is another reason', async () => {

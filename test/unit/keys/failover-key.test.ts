@@ -5,13 +5,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { verifySignature } from '../../../src/jose/signature.js';
-import { UnsentError, type AccountKey } from '../../../src/keys/account-key.js';
+import {
+  UnsentError,
+  type AccountKey,
+  type TokenAccountKey,
+} from '../../../src/keys/account-key.js';
 import { openFailoverKey } from '../../../src/keys/failover-key.js';
 import type { KeySource } from '../../../src/keys/key-replica.js';
 import type { ErrorCode } from '../../../src/lib/error-codes.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { appErrorOf } from '../../support/app-error.js';
-import { accountKeyOf, makeKey, type TestKey } from '../../support/keys/keys.js';
+import { clientOf } from '../../support/daemon/clients.js';
+import { accountKeyOf, makeKey, signatureOf, type TestKey } from '../../support/keys/keys.js';
 
 const INPUT = Buffer.from('protected.payload');
 const KEY = makeKey('ES256');
@@ -25,14 +30,15 @@ class FakePlace implements KeySource {
   opened = 0;
   signed = 0;
   closed = 0;
-  readonly distrusted: Buffer[] = [];
+  cancelled = 0;
+  rejected = 0;
 
   constructor(description: string, key = KEY) {
     this.description = description;
     this.#key = key;
   }
 
-  readonly open = (): Promise<AccountKey> => {
+  readonly open = (): Promise<TokenAccountKey> => {
     if (this.trouble !== undefined) {
       return Promise.reject(this.trouble);
     }
@@ -51,10 +57,13 @@ class FakePlace implements KeySource {
           throw this.trouble;
         }
         this.signed += 1;
-        return key.sign(input);
+        const { bytes } = await key.sign(input);
+        return signatureOf(bytes, () => {
+          this.rejected += 1;
+        });
       },
-      distrust: (signature: Buffer) => {
-        this.distrusted.push(signature);
+      cancel: () => {
+        this.cancelled += 1;
       },
       close: () => {
         this.closed += 1;
@@ -101,7 +110,7 @@ describe('key at several places', () => {
     const { one, two, open } = makeFixture();
     const key = await open();
     for (let count = 0; count < 3; count++) {
-      assert.ok(verifySignature('ES256', key.publicKey, INPUT, await key.sign(INPUT)));
+      assert.ok(verifySignature('ES256', key.publicKey, INPUT, (await key.sign(INPUT)).bytes));
     }
     assert.deepEqual([one.signed, two.signed], [3, 0]);
     await key.close();
@@ -220,11 +229,17 @@ describe('key at several places', () => {
     await appErrorOf(open, 'TOKEN_MODULE');
   });
 
-  it('tells the place a bad signature came from', async () => {
+  it('passes the rejection of a signature to the place that made it', async () => {
     const { one, two, open } = makeFixture();
     const key = await open();
-    const signature = await key.sign(INPUT);
-    key.distrust?.(signature);
-    assert.deepEqual([one.distrusted.length, two.distrusted.length], [1, 0]);
+    (await key.sign(INPUT)).reject();
+    assert.deepEqual([one.rejected, two.rejected], [1, 0]);
+  });
+
+  it('has every place drop the requests of a client that is gone', async () => {
+    const { one, two, open } = makeFixture();
+    const key = await open();
+    key.cancel(clientOf('1'));
+    assert.deepEqual([one.cancelled, two.cancelled], [1, 1]);
   });
 });
