@@ -3,10 +3,10 @@
 // helper runs native code it does not trust.
 
 import * as v from 'valibot';
-import { ERROR_CODES } from '../lib/error-codes.js';
-import { AppError, messageOf, type AppErrorOptions } from '../lib/errors.js';
+import { AppError } from '../lib/errors.js';
 import { parseStrictJson } from '../lib/json/strict-json.js';
 import { ADMIN_REQUESTS, ADMIN_RESULTS } from './admin/messages.js';
+import { errorResult } from './token-error.js';
 
 /** Longest PIN, label or other text in a message, in UTF-16 units. */
 const MAX_TEXT = 1024;
@@ -148,15 +148,6 @@ const keyInfo = v.strictObject({
   jwk: v.optional(v.unknown()),
 });
 
-const error = v.strictObject({
-  code: v.picklist(ERROR_CODES.token),
-  /** `CKR_...`, where a call into the module failed: the recovery table knows it. */
-  returnValue: v.optional(v.pipe(text, v.regex(/^CKR_\w+$/))),
-  message: v.pipe(v.string(), v.maxLength(4 * MAX_TEXT)),
-  /** Lines; a table of what there is may be among them. */
-  hint: v.optional(v.pipe(v.string(), v.maxLength(4 * MAX_TEXT))),
-});
-
 const result = v.variant('kind', [
   v.strictObject({ kind: v.literal('done') }),
   v.strictObject({ kind: v.literal('token'), token: tokenInfo }),
@@ -172,7 +163,7 @@ const result = v.variant('kind', [
     more: v.boolean(),
   }),
   v.strictObject({ kind: v.literal('signature'), signature: base64 }),
-  v.strictObject({ kind: v.literal('error'), error }),
+  errorResult,
   ...ADMIN_RESULTS,
 ]);
 
@@ -190,7 +181,6 @@ export type AdminRequest = v.InferOutput<(typeof ADMIN_REQUESTS)[number]>;
 export type HelperResult = v.InferOutput<typeof result>;
 export type TokenInfo = v.InferOutput<typeof tokenInfo>;
 export type KeyInfo = v.InferOutput<typeof keyInfo>;
-export type TokenErrorCode = (typeof ERROR_CODES.token)[number];
 
 /** What a selector may name; one that is not named matches anything. */
 export const SELECTED_ATTRIBUTES = [
@@ -262,46 +252,4 @@ function parse<T extends v.GenericSchema>(schema: T, body: Buffer, what: string)
     throw new AppError('TOKEN_HELPER', `token helper: ${what} is malformed at ${path}`);
   }
   return parsed.output;
-}
-
-/** A failure of a token; where a call into the module failed, with what it returned. */
-export class TokenError extends AppError {
-  /** `CKR_...` */
-  readonly returnValue: string | undefined;
-
-  constructor(
-    code: TokenErrorCode,
-    message: string,
-    options: AppErrorOptions & { returnValue?: string | undefined } = {},
-  ) {
-    super(code, message, options);
-    this.returnValue = options.returnValue;
-  }
-}
-
-/** The error a reply carries, as the daemon throws it. */
-export function errorOfResult(failure: v.InferOutput<typeof error>): TokenError {
-  const { code, message, hint, returnValue } = failure;
-  return new TokenError(code, message, { hint, returnValue });
-}
-
-/**
- * Any failure inside the helper as the result that tells it; texts are cut to what a frame may
- * hold.
- */
-export function formatErrorResult(failure: unknown): HelperResult {
-  const known = failure instanceof AppError ? failure : undefined;
-  const code = ERROR_CODES.token.find((candidate) => candidate === known?.code) ?? 'TOKEN_FAILED';
-  const message = cut(messageOf(failure));
-  const hint = known?.hint === undefined ? undefined : cut(known.hint);
-  const returnValue = failure instanceof TokenError ? failure.returnValue : undefined;
-  return { kind: 'error', error: { code, message, hint, returnValue } };
-}
-
-/**
- * To what a message may hold, and never through a character: half of one is no JSON that is taken.
- */
-function cut(text: string): string {
-  const whole = text.replace(/\p{Surrogate}/gu, '\ufffd');
-  return whole.slice(0, 4 * MAX_TEXT).replace(/[\ud800-\udbff]$/, '');
 }

@@ -2,7 +2,7 @@
 // what each return value of PKCS#11 means for the daemon.
 
 import { AppError, messageOf } from '../lib/errors.js';
-import { TokenError, type TokenErrorCode } from './messages.js';
+import { TokenError, type TokenErrorCode } from './token-error.js';
 
 /** C_FindObjects and three others throw a plain Error with this text instead of a Pkcs11Error. */
 const PLAIN_FORM = /(CKR_\w+):(\d+)/;

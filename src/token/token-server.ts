@@ -6,9 +6,7 @@ import { AppError, messageOf } from '../lib/errors.js';
 import type { OpenToken } from './attributes.js';
 import { selectPrivateKey, type PrivateKey } from './keys.js';
 import {
-  formatErrorResult,
   KEYS_PER_PAGE,
-  TokenError,
   type AdminRequest,
   type HelperRequest,
   type HelperResult,
@@ -18,6 +16,7 @@ import {
   type TokenSelector,
 } from './messages.js';
 import { callToken, pkcs11FailureOf } from './pkcs11-failure.js';
+import { formatErrorResult, TokenError } from './token-error.js';
 import { signInput } from './signing.js';
 import { noNetworkHint } from './network-reach.js';
 import { listTokens, selectToken } from './tokens.js';
@@ -140,7 +139,8 @@ export class TokenServer {
       const { name } = pkcs11FailureOf(error);
       // ykcs11 says CKR_ARGUMENTS_BAD to a PIN of a length it does not like.
       if (name === 'CKR_ARGUMENTS_BAD') {
-        throw new AppError('TOKEN_PIN_INCORRECT', `token: C_Login: ${name}`, { cause: error });
+        const message = `token: C_Login: ${name}`;
+        throw new TokenError('TOKEN_PIN_INCORRECT', message, { returnValue: name, cause: error });
       }
       if (name !== 'CKR_USER_ALREADY_LOGGED_IN') {
         callToken('C_Login', () => {

@@ -46,11 +46,13 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'sys',
     'sys/files',
     'token/messages.ts',
+    'token/token-error.ts',
     'keys/key-context.ts',
     'keys/pkcs11',
   ],
   'keys/helper': [
-    ...['lib', 'sys', 'sys/files', 'token/messages.ts', 'keys/pkcs11', 'keys/pin'],
+    ...['lib', 'sys', 'sys/files', 'token/messages.ts', 'token/token-error.ts'],
+    ...['keys/pkcs11', 'keys/pin'],
     ...['keys/key-context.ts', 'keys/account-key.ts', 'keys/fair-queue.ts'],
   ],
   'keys/software': [
@@ -62,7 +64,16 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['keys/pkcs11', 'keys/pin', 'keys/helper', 'keys/software'],
   ],
   'keys/admin': [
-    ...['lib', 'jose', 'token/messages.ts', 'keys', 'keys/pkcs11', 'keys/pin', 'keys/helper'],
+    ...[
+      'lib',
+      'jose',
+      'token/messages.ts',
+      'token/token-error.ts',
+      'keys',
+      'keys/pkcs11',
+      'keys/pin',
+      'keys/helper',
+    ],
   ],
   daemon: [
     ...[

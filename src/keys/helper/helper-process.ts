@@ -8,13 +8,13 @@ import { AppError } from '../../lib/errors.js';
 import { formatFrame, FrameSplitter } from '../../lib/frames.js';
 import { programFile } from '../../sys/package-files.js';
 import {
-  errorOfResult,
   formatMessage,
   holdsSecret,
   parseReply,
   type HelperRequest,
   type HelperResult,
 } from '../../token/messages.js';
+import { errorOfResult } from '../../token/token-error.js';
 import { helperEnvironment } from '../pkcs11/helper-environment.js';
 import { captureOutput, type CapturedOutput } from './output.js';
 import type { KeyLog } from '../key-context.js';
@@ -183,7 +183,7 @@ export class HelperProcess {
         this.#pending.shift();
         this.#beginNext();
         if (result.kind === 'error') {
-          request.reject(errorOfResult(result.error));
+          request.reject(errorOfResult(result));
         } else {
           request.resolve(result);
         }

@@ -3,7 +3,7 @@
 // that a session knew, object handles above all, outlives a rung.
 
 import type { KeySelector, TokenSelector } from '../../token/messages.js';
-import { TokenError } from '../../token/messages.js';
+import { returnValueOf } from '../../token/token-error.js';
 import { AppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import type { KeyLog } from '../key-context.js';
@@ -280,8 +280,6 @@ function isStep(remedy: Remedy): remedy is Step {
 
 /** What the recovery table is asked about. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof TokenError) {
-    return { code: error.code, returnValue: error.returnValue };
-  }
-  return { code: error instanceof AppError ? error.code : 'TOKEN_FAILED' };
+  const code = error instanceof AppError ? error.code : 'TOKEN_FAILED';
+  return { code, returnValue: returnValueOf(error) };
 }

@@ -13,6 +13,7 @@ import { describeObject } from './inventory.js';
 import { CKK_EC_EDWARDS } from '../mechanisms.js';
 import type { KeyInfo } from '../messages.js';
 import { callToken } from '../pkcs11-failure.js';
+import { TokenError } from '../token-error.js';
 
 interface ImportedKey extends KeyNames {
   /** PKCS #8 in DER, base64. */
@@ -75,9 +76,10 @@ function create({ lib, handle }: OpenToken, template: pkcs11js.Template): pkcs11
   try {
     return callToken('C_CreateObject', () => lib.C_CreateObject(handle, template));
   } catch (error) {
-    throw error instanceof AppError && error.code === 'TOKEN_FAILED'
-      ? new AppError(error.code, error.message, {
+    throw error instanceof TokenError && error.code === 'TOKEN_FAILED'
+      ? new TokenError('TOKEN_FAILED', error.message, {
           hint: 'not every token takes a key from outside, or every type of key: `clavigerd key generate` makes one inside',
+          returnValue: error.returnValue,
           cause: error,
         })
       : error;

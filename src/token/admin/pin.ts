@@ -6,6 +6,7 @@ import pkcs11js from 'pkcs11js';
 import { AppError } from '../../lib/errors.js';
 import type { OpenToken } from '../attributes.js';
 import { callToken, pkcs11FailureOf } from '../pkcs11-failure.js';
+import { TokenError } from '../token-error.js';
 
 /** Return values with which tokens refuse a new PIN, not the old one. */
 const NEW_PIN_REFUSALS: ReadonlySet<string | undefined> = new Set([
@@ -49,10 +50,15 @@ function setPin(what: string, call: () => void): void {
   } catch (error) {
     const { name } = pkcs11FailureOf(error);
     if (NEW_PIN_REFUSALS.has(name)) {
-      throw new AppError('TOKEN_FAILED', `token: it refuses the new PIN (${what}: ${name ?? ''})`, {
-        hint: 'the PIN is unchanged; the token has rules for the length or the characters of a PIN',
-        cause: error,
-      });
+      throw new TokenError(
+        'TOKEN_FAILED',
+        `token: it refuses the new PIN (${what}: ${name ?? ''})`,
+        {
+          hint: 'the PIN is unchanged; the token has rules for the length or the characters of a PIN',
+          returnValue: name,
+          cause: error,
+        },
+      );
     }
     callToken(what, () => {
       throw error;

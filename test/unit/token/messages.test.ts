@@ -6,8 +6,6 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { AppError } from '../../../src/lib/errors.js';
 import {
-  errorOfResult,
-  formatErrorResult,
   formatMessage,
   isMatchingToken,
   parseReply,
@@ -122,22 +120,6 @@ describe('token messages', () => {
         }
       }),
     );
-  });
-
-  it('carry errors of tokens, and make others TOKEN_FAILED', () => {
-    const carried = (error: unknown): AppError => {
-      const result = formatErrorResult(error);
-      assert.equal(result.kind, 'error');
-      return errorOfResult(result.error);
-    };
-    const locked = carried(new AppError('TOKEN_PIN_LOCKED', 'locked', { hint: 'unlock' }));
-    assert.deepEqual(
-      [locked.code, locked.message, locked.hint],
-      ['TOKEN_PIN_LOCKED', 'locked', 'unlock'],
-    );
-    assert.equal(carried(new AppError('JOSE_JWK', 'jwk')).code, 'TOKEN_FAILED');
-    assert.equal(carried(new TypeError('oops')).message, 'oops');
-    assert.ok(carried(new Error('x'.repeat(100_000))).message.length < 10_000);
   });
 });
 

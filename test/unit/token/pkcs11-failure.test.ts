@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ErrorCode } from '../../../src/lib/error-codes.js';
 import { callToken, pkcs11FailureOf } from '../../../src/token/pkcs11-failure.js';
+import { returnValueOf } from '../../../src/token/token-error.js';
 import { appErrorOf } from '../../support/app-error.js';
 
 function wrapped(name: string, code: number): Error {
@@ -54,6 +55,7 @@ describe('failures of pkcs11js', () => {
         throw wrapped(name, 0xa0);
       };
       const error = await appErrorOf(() => callToken('C_Sign', call), code);
+      assert.equal(returnValueOf(error), name);
       assert.equal(error.message, `token: C_Sign: ${name} (0xa0)`);
     });
   }
