@@ -3,7 +3,14 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { REVOCATION_REASONS } from '../acme/revocation.js';
-import { KEY_TYPES } from '../config/client/schema.js';
+import {
+  DEFAULT_CLAVIGER_CONFIG_PATH,
+  DEFAULT_CLIENT_STATE_DIRECTORY,
+  DEFAULT_TIMEOUT_S,
+} from '../config/client/config.js';
+import { DEFAULT_KEY_TYPE, KEY_TYPES } from '../config/client/schema.js';
+import { DEFAULT_SOCKET_PATH } from '../config/default-socket.js';
+import { DEFAULT_LISTEN } from '../config/listen-address.js';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
 import { runClient, type ClientOptions, type ClientTask } from './client/run.js';
 import {
@@ -46,19 +53,24 @@ type Settle = (task: ClientTask) => void;
 
 function addCommonOptions(command: Command): Command {
   return command
-    .option('--config <file>', 'configuration file (default: %E/claviger/claviger.toml)')
+    .option('--config <file>', `configuration file (default: ${DEFAULT_CLAVIGER_CONFIG_PATH})`)
     .option('--server <url>', "the CA's ACME directory (default: Let's Encrypt)")
     .option('--server-ca-file <file>', 'trust these authorities for the HTTPS connection to it')
     .addOption(
-      new Option('--socket <path>', "the signer's UNIX socket (default: %t/S.claviger)").conflicts(
-        'signerCommand',
-      ),
+      new Option(
+        '--socket <path>',
+        `the signer's UNIX socket (default: ${DEFAULT_SOCKET_PATH})`,
+      ).conflicts('signerCommand'),
     )
     .option('--signer-command <command>', 'talk to the signer over this command instead; no shell')
-    .option('--timeout <seconds>', 'most time for one certificate (default: 300)', wholeNumber)
+    .option(
+      '--timeout <seconds>',
+      `most time for one certificate (default: ${DEFAULT_TIMEOUT_S})`,
+      wholeNumber,
+    )
     .option(
       '--state-directory <directory>',
-      'where to remember unfinished orders (default: %S/claviger-client)',
+      `where to remember unfinished orders (default: ${DEFAULT_CLIENT_STATE_DIRECTORY})`,
     )
     .option('-q, --quiet', 'tell errors and warnings only')
     .option('--debug', 'tell each request, its status, its time, and what is tried again')
@@ -99,15 +111,18 @@ function addIssueCommand(program: Command, settle: Settle): void {
     .argument('<names...>', 'what the certificate is for')
     .option('--key <file>', "the certificate's private key; made when the file is absent")
     .addOption(
-      new Option('--key-type <type>', 'type of a new key (default: p256)').choices(KEY_TYPES),
+      new Option('--key-type <type>', `type of a new key (default: ${DEFAULT_KEY_TYPE})`).choices(
+        KEY_TYPES,
+      ),
     )
     .option('--cert <file>', 'where to put the certificate')
     .option('--chain <file>', 'where to put the intermediate certificates')
     .option('--fullchain <file>', 'where to put both, the certificate first')
     .addOption(
-      new Option('--listen <address:port>', 'answer http-01 there (default: :80)').conflicts(
-        'webroot',
-      ),
+      new Option(
+        '--listen <address:port>',
+        `answer http-01 there (default: ${DEFAULT_LISTEN})`,
+      ).conflicts('webroot'),
     )
     .option('--webroot <directory>', 'or have a running web server answer from its document root')
     .option('--ca-file <file>', 'the issued chain must lead to one of these authorities')

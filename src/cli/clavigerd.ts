@@ -2,6 +2,8 @@
 // below gets process.argv, process.env and the exit code from here.
 
 import { Command, CommanderError, Option } from 'commander';
+import { DEFAULT_CONFIG_PATH } from '../config/daemon/config.js';
+import { DEFAULT_SOCKET_PATH } from '../config/default-socket.js';
 import { SPECIFIER_MEANINGS } from '../config/specifiers.js';
 import { EXIT_OK, EXIT_USAGE, reportFailure, withLostOutput } from './terminal/failure.js';
 import { serve, type ServeOptions } from './daemon/serve.js';
@@ -43,9 +45,9 @@ const COMMANDS = ['key', 'pin', 'audit', 'policy', 'help'] as const;
 function newProgram(setExitCode: (code: number) => void): Command {
   const program = new Command('clavigerd')
     .description('Signing daemon for an ACME account key')
-    .option('--config <file>', 'configuration file (default: %E/claviger/clavigerd.toml)')
+    .option('--config <file>', `configuration file (default: ${DEFAULT_CONFIG_PATH})`)
     .option('--privkey <key>', 'the account key: pkcs11:..., file:PATH, gpg:PATH or openpgp:PATH')
-    .option('--socket <path>', 'UNIX socket to bind (default: %t/S.claviger)')
+    .option('--socket <path>', `UNIX socket to bind (default: ${DEFAULT_SOCKET_PATH})`)
     .addOption(
       new Option('--stdio', 'serve one client on standard input and output').conflicts('socket'),
     )

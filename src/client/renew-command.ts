@@ -41,7 +41,7 @@ export async function renewCommand(context: ClientContext, options: RenewOptions
       hint: 'add a [[certificate]] section to claviger.toml, see claviger.toml(5)',
     });
   }
-  const list = chosen(parseAllNames(certificates), options.names);
+  const list = chosen(certificates.map(workOf), options.names);
   return await withSigner(context, async (signer) => {
     let failures = 0;
     for (const work of list) {
@@ -58,22 +58,9 @@ export async function renewCommand(context: ClientContext, options: RenewOptions
   });
 }
 
-/** Names that can be none are told before the first order, all of them. */
-function parseAllNames(certificates: readonly CertificateConfig[]): readonly Work[] {
-  const problems: string[] = [];
-  const list = certificates.flatMap((certificate, at): Work[] => {
-    try {
-      const identifiers = parseIdentifiers(certificate.names);
-      return [{ certificate, identifiers, name: identifiers[0]?.value ?? '' }];
-    } catch (error) {
-      problems.push(`certificate ${at + 1}: ${messageOf(error)}`);
-      return [];
-    }
-  });
-  if (problems.length > 0) {
-    throw new AppError('CONFIG_INVALID', problems.join('\n'));
-  }
-  return list;
+function workOf(certificate: CertificateConfig): Work {
+  const identifiers = parseIdentifiers(certificate.names);
+  return { certificate, identifiers, name: identifiers[0]?.value ?? '' };
 }
 
 /** @throws AppError CONFIG_USAGE for a name that no section has */

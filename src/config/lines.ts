@@ -1,5 +1,5 @@
-// Finds the line of a configuration file that sets a key. Pure.
-// TOML parsers do not tell, and a guess one line off helps still: this is for error messages alone.
+// Finds the line of a configuration file that sets a key. Pure; for error messages alone: the TOML
+// parser keeps no lines, and a message that is one line off is still of use.
 
 type Path = readonly string[];
 

@@ -47,8 +47,8 @@ export class ProblemList {
     }
   }
 
-  #format(told: ConfigProblem & { line: number | undefined }): string {
-    const { key, line, problem, isOption = false } = told;
+  #format(located: ConfigProblem & { line: number | undefined }): string {
+    const { key, line, problem, isOption = false } = located;
     if (isOption) {
       return `command line: --${key ?? ''}: ${problem}`;
     }
@@ -57,7 +57,7 @@ export class ProblemList {
   }
 }
 
-/** Of these the second part is a name, whatever it looks like. */
+/** Of these sections the second part of a key is a name, even where it looks like a number. */
 const NAMED_SECTIONS: ReadonlySet<string> = new Set(['account', 'policy']);
 
 /** A key as people count: `listen.0.mode` is `listen 1: mode`, `contact.1` is `contact 2`. */

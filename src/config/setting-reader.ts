@@ -1,6 +1,6 @@
-// Single settings of a file and of the command line to values. What is wrong with one is noted,
-// where it was written, and the others are read all the same, so that every problem is told at
-// once. Pure.
+// Reads the values of single settings, for clavigerd.toml and claviger.toml and for the options that
+// stand in their place. Pure. A wrong value goes to the list of problems with the place where it is
+// written, and reading goes on: the user sees every problem at once.
 
 import { assertProgramName, splitCommand } from '../lib/command-words.js';
 import { AppError, messageOf } from '../lib/errors.js';
@@ -10,6 +10,13 @@ import { checkSettings, type SettingsSchema } from './toml-settings.js';
 import type { InferOutput } from 'valibot';
 
 export type Command = readonly [string, ...string[]];
+
+export interface StateDirectoryPlaces {
+  readonly named: string | undefined;
+  /** STATE_DIRECTORY of systemd.exec(5). */
+  readonly ofService: string | undefined;
+  readonly fallback: string;
+}
 
 /** Reads the values of one section; `''` for the top of the file. */
 export class SettingReader {
@@ -37,30 +44,23 @@ export class SettingReader {
     return new SettingReader(this.#problems, this.#specifiers, this.#options, path);
   }
 
-  /** Notes what is wrong with the section itself. */
+  /** Adds a problem of the section itself. */
   refuseSection(problem: string): void {
     this.#problems.add({ key: this.#section.slice(0, -1), problem });
   }
 
-  /**
-   * Notes what is wrong with a setting of the section, or with the option that stands in its place.
-   */
+  /** Adds a problem of a setting of the section, or of the option that stands in its place. */
   refuse(key: string, problem: string): void {
     const isOption = this.#section === '' && this.#options.has(key);
     this.#problems.add({ key: `${this.#section}${key}`, problem, isOption });
   }
 
-  /** Notes what is wrong with an option, or that it is missing. */
+  /** Adds a problem of an option of the command line. */
   refuseOption(key: string, problem: string): void {
     this.#problems.add({ key, problem, isOption: true });
   }
 
-  /** Notes what is wrong with no single setting. */
-  refuseAll(problem: string): void {
-    this.#problems.add({ problem });
-  }
-
-  /** The good ones of the section's settings. */
+  /** The settings of the section that pass the schema; the others are problems. */
   check<Schema extends SettingsSchema>(
     settings: Readonly<Record<string, unknown>>,
     schema: Schema,
@@ -89,6 +89,19 @@ export class SettingReader {
     return path ?? '';
   }
 
+  /**
+   * The folder for what is kept between two runs: the one the setting names, else the one systemd
+   * made for the service, else the default; undefined for a user without a home.
+   */
+  stateDirectory(places: StateDirectoryPlaces): string | undefined {
+    const { named, ofService, fallback } = places;
+    if (named !== undefined) {
+      return this.path('state-directory', named);
+    }
+    const hasDefault = this.#specifiers.get('S') !== undefined;
+    return ofService ?? (hasDefault ? this.expand('state-directory', fallback) : undefined);
+  }
+
   /** Program and options; the program by a bare name or an absolute path. */
   command(key: string, text: string): Command {
     return this.attempt<Command>(key, [text], () => {
@@ -107,7 +120,7 @@ export class SettingReader {
     });
   }
 
-  /** What `read` gives; when it throws, that is a problem of `key`, and the fallback goes on. */
+  /** What `read` returns; when it throws, that is a problem of `key`, and the fallback is used. */
   attempt<T>(key: string, fallback: T, read: () => T): T {
     try {
       return read();

@@ -104,7 +104,7 @@ function readToml(source: string, text: string): Readonly<Record<string, unknown
 }
 
 function describeIssue(issue: v.BaseIssue<unknown>): string {
-  // The received value may be a secret put at the wrong place: only its type is told.
+  // The received value may be a secret in the wrong place: the message has its type alone.
   if (!issue.message.startsWith('Invalid ')) {
     return issue.message;
   }

@@ -7,6 +7,7 @@ import {
   type ClavigerConfig,
 } from '../../config/client/config.js';
 import { specifierValues } from '../../config/specifiers.js';
+import { nameProblem } from '../../acme/identifier.js';
 import type { ClientContext } from '../../client/acme-access.js';
 import { ClientState } from '../../client/state/client-state.js';
 import { printable } from '../../lib/printable.js';
@@ -116,6 +117,7 @@ function loadConfig(task: ClientTask): ClavigerConfig {
     ),
     names: task.kind === 'issue' ? task.names : undefined,
     specifiers,
+    nameProblem,
     stateDirectory: readStateDirectory(process.env),
   });
 }

@@ -4,7 +4,7 @@
 import { stringify } from 'smol-toml';
 import { DEFAULT_ACCOUNT, type AccountConfig } from '../../config/daemon/account-settings.js';
 import type { ClavigerdConfig } from '../../config/daemon/config.js';
-import { tellUnused } from '../../config/daemon/references.js';
+import { describeUnused } from '../../config/daemon/references.js';
 import type {
   ListenConfig,
   ListenLimits,
@@ -41,7 +41,7 @@ export function formatEffectiveConfig(config: ClavigerdConfig): string {
     listen: hasListenSections ? listeners.map(listenSettings) : undefined,
   });
   // Sections last: what follows a header belongs to it.
-  const unused = tellUnused(config).map((problem) => `# ${problem}\n`);
+  const unused = describeUnused(config).map((problem) => `# ${problem}\n`);
   return `${stringify({ ...settings, ...sections })}\n${unused.join('')}`;
 }
 

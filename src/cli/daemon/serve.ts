@@ -1,7 +1,7 @@
 // `clavigerd` without a subcommand: configuration, log, keys, then the daemon until a signal.
 
 import { servedListeners, type ClavigerdConfig } from '../../config/daemon/config.js';
-import { tellUnused } from '../../config/daemon/references.js';
+import { describeUnused } from '../../config/daemon/references.js';
 import type { Start } from '../../config/daemon/listen-settings.js';
 import { LoginAttempts } from '../../keys/pin/login-attempts.js';
 import { systemClock } from '../../lib/clock.js';
@@ -128,7 +128,7 @@ async function serveWith(
   { log, start, passed, stopped }: Service,
 ): Promise<void> {
   const listeners = servedListeners(config, start);
-  for (const message of tellUnused(config)) {
+  for (const message of describeUnused(config)) {
     log.warning('unused', { message });
   }
   const reopenToo = reopenOnHangup(log);

@@ -4,7 +4,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { promisify } from 'node:util';
-import type { ServerKeyType } from '../../config/client/schema.js';
+import { DEFAULT_KEY_TYPE, type ServerKeyType } from '../../config/client/schema.js';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import type { NewFile } from '../../sys/files/atomic-file.js';
 import { pathTrouble } from '../../sys/files/path-trouble.js';
@@ -17,7 +17,6 @@ const PRIVATE_MODE = 0o600;
 /** Anything for others; writing for the group. A group that may read (ssl-cert) is usual. */
 const TOO_OPEN = 0o027;
 const MIN_RSA_BITS = 2048;
-const DEFAULT_KEY_TYPE: ServerKeyType = 'p256';
 
 const generate = promisify(generateKeyPair);
 

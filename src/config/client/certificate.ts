@@ -1,5 +1,6 @@
-// The settings of one certificate to a typed value, and what must not be in several of them. Pure
-// but for the working directory, from which relative paths of the command line count.
+// The settings of one certificate to a typed value, and what must not be in several of them. Runs
+// in claviger. Pure but for the working directory, against which relative paths of the command line
+// are resolved.
 
 import { isAbsolute, resolve } from 'node:path';
 import type { CertificateEntry, ServerKeyType } from './schema.js';
@@ -28,8 +29,8 @@ export interface CertificateConfig {
 export type CertificateSettings = CertificateEntry;
 
 /**
- * The certificate of the command line: its files may be named from the working directory. What is
- * missing is missing there.
+ * The certificate of the command line: its files may be relative to the working directory. What is
+ * missing is a problem of the options.
  */
 export function readRequested(
   reader: SettingReader,
@@ -41,10 +42,14 @@ export function readRequested(
   });
 }
 
-/** The [[certificate]] sections: a timer has another working directory, so paths are absolute. */
+/**
+ * The [[certificate]] sections: a timer has another working directory, so paths are absolute.
+ * @param nameProblem why a certificate cannot be for a name; undefined where it can
+ */
 export function readSections(
   reader: SettingReader,
   sections: readonly CertificateSettings[],
+  nameProblem: (name: string) => string | undefined,
 ): readonly CertificateConfig[] {
   const certificates = sections.map((section, at) => {
     const own = reader.in(`certificate.${at}`);
@@ -53,10 +58,24 @@ export function readSections(
     };
     const certificate = readCertificate(own, section.names ?? [], section, refuseMissing);
     refuseRelativePaths(own, certificate);
+    refuseNames(own, certificate.names, nameProblem);
     return certificate;
   });
   refuseSharedFiles(reader, certificates);
   return certificates;
+}
+
+function refuseNames(
+  reader: SettingReader,
+  names: readonly string[],
+  nameProblem: (name: string) => string | undefined,
+): void {
+  for (const [at, name] of names.entries()) {
+    const problem = nameProblem(name);
+    if (problem !== undefined) {
+      reader.refuse(`names.${at}`, `${JSON.stringify(name)} ${problem}`);
+    }
+  }
 }
 
 function readCertificate(
@@ -88,7 +107,7 @@ function readCertificate(
   return config;
 }
 
-/** Outputs and key of one certificate: the later of two that are one file is the mistake. */
+/** Of two settings that name one file the later one is the problem. */
 function refuseOneFileTwice(
   reader: SettingReader,
   { key, cert, chain, fullchain }: Pick<CertificateConfig, 'key' | 'cert' | 'chain' | 'fullchain'>,
@@ -116,8 +135,7 @@ function readChallenge(reader: SettingReader, settings: CertificateSettings): Ch
     }
     return { kind: 'webroot', directory: reader.expand('webroot', settings.webroot) ?? '' };
   }
-  const fallback: ListenAddress = { host: undefined, port: 80 };
-  const address = reader.attempt('listen', fallback, () =>
+  const address = reader.attempt('listen', parseListenAddress(DEFAULT_LISTEN), () =>
     parseListenAddress(settings.listen ?? DEFAULT_LISTEN),
   );
   return { kind: 'listen', address };
@@ -154,7 +172,8 @@ function refuseSharedFiles(
 ): void {
   for (const [at, certificate] of certificates.entries()) {
     for (const [otherAt, other] of certificates.entries()) {
-      // Two outputs are told once, by the later section; an output and a key only here.
+      // A file that is an output of two sections is a problem of the later one; one that is an output
+      // here and a key there is a problem of the output, whichever comes first.
       const taken = [other.key, ...(otherAt < at ? outputsOf(other) : [])].filter(Boolean);
       for (const name of at === otherAt ? [] : OUTPUTS) {
         const { [name]: path } = certificate;

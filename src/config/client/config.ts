@@ -1,5 +1,5 @@
-// The client's settings: claviger.toml and the command line to one typed value. Pure.
-// Options and settings have the same names; the command line wins over the file.
+// The client's settings: claviger.toml and the command line to one typed value. Pure; runs in
+// claviger. Options and settings have the same names; the command line wins over the file.
 
 import {
   readRequested,
@@ -8,22 +8,23 @@ import {
   type CertificateSettings,
 } from './certificate.js';
 import { certificateSchema, clavigerSchema, type ClavigerSettings } from './schema.js';
+import { DEFAULT_SOCKET_PATH } from '../default-socket.js';
 import { ProblemList } from '../problems.js';
 import { SettingReader } from '../setting-reader.js';
 import type { SpecifierValues } from '../specifiers.js';
+import { inMs } from '../setting-types.js';
 import { checkSettings, parseTomlSettings } from '../toml-settings.js';
 
 export const DEFAULT_CLAVIGER_CONFIG_PATH = '%E/claviger/claviger.toml';
-export const DEFAULT_SERVER = 'https://acme-v02.api.letsencrypt.org/directory';
-export const DEFAULT_SIGNER_SOCKET = '%t/S.claviger';
-const DEFAULT_TIMEOUT_S = 300;
+const DEFAULT_SERVER = 'https://acme-v02.api.letsencrypt.org/directory';
+export const DEFAULT_TIMEOUT_S = 300;
 /** As systemd/claviger-renew.timer has it. */
 const DEFAULT_RENEW_INTERVAL_S = 12 * 3600;
 /**
- * Unless systemd names the folder by STATE_DIRECTORY. Not the daemon's: that one belongs to the
- * daemon's user, and root must not believe what another user can write.
+ * Unless systemd names the folder by STATE_DIRECTORY. Not the daemon's folder: that one belongs to
+ * the daemon's user, and root must not trust what another user can write.
  */
-const DEFAULT_STATE_DIRECTORY = '%S/claviger-client';
+export const DEFAULT_CLIENT_STATE_DIRECTORY = '%S/claviger-client';
 
 export type SignerConfig =
   | { readonly kind: 'socket'; readonly path: string }
@@ -40,7 +41,7 @@ export interface ClavigerConfig {
   /** How long the next run of `renew` is away. */
   readonly renewIntervalMs: number;
   readonly quiet: boolean;
-  /** True tells each request, its status and the time it took. */
+  /** True prints each request, its status and the time it took. */
   readonly debug: boolean;
   /** Where the client remembers things from one run to the next; undefined: nowhere. */
   readonly stateDirectory: string | undefined;
@@ -61,6 +62,8 @@ export interface ClavigerConfigInput {
   /** The names on the command line of `issue`. */
   readonly names?: readonly string[] | undefined;
   readonly specifiers: SpecifierValues;
+  /** Why a certificate cannot be for a name, as the end of a sentence; undefined where it can. */
+  readonly nameProblem: (name: string) => string | undefined;
   /** The folder systemd made for the service, STATE_DIRECTORY. */
   readonly stateDirectory?: string | undefined;
 }
@@ -74,41 +77,49 @@ export function parseClavigerConfig(input: ClavigerConfigInput): ClavigerConfig 
   const given = new Set(Object.keys(input.commandLine));
   const reader = new SettingReader(problems, input.specifiers, given);
   const file = parseTomlSettings(input.source, input.text, clavigerSchema, problems);
-  const settings = overrideSettings(file, readCommandLine(input.commandLine, problems));
+  const settings = overrideSettings(file, readCommandLine(reader, input.commandLine));
   const config: ClavigerConfig = {
     server: new URL(settings.server ?? DEFAULT_SERVER),
     serverCaFile: reader.expand('server-ca-file', settings['server-ca-file']),
     signer: readSigner(reader, settings),
     contacts: settings.contact ?? [],
     agreeTos: settings['agree-tos'] ?? false,
-    timeoutMs: (settings.timeout ?? DEFAULT_TIMEOUT_S) * 1000,
-    renewIntervalMs: (settings['renew-interval'] ?? DEFAULT_RENEW_INTERVAL_S) * 1000,
+    timeoutMs: inMs(settings.timeout ?? DEFAULT_TIMEOUT_S),
+    renewIntervalMs: inMs(settings['renew-interval'] ?? DEFAULT_RENEW_INTERVAL_S),
     quiet: settings.quiet ?? false,
     debug: settings.debug ?? false,
-    stateDirectory: readStateDirectory(reader, input, settings['state-directory']),
+    stateDirectory: reader.stateDirectory({
+      named: settings['state-directory'],
+      ofService: input.stateDirectory,
+      fallback: DEFAULT_CLIENT_STATE_DIRECTORY,
+    }),
     requested: input.names === undefined ? undefined : readRequested(reader, input.names, settings),
-    certificates: readSections(
-      reader,
-      (settings.certificate ?? []).map((section, at) => {
-        const own = reader.in(`certificate.${at}`);
-        if (section['names'] === undefined) {
-          own.refuse('names', 'is missing: name the hosts that the certificate is for');
-        }
-        return inheritDefaults(settings, own.check(section, certificateSchema));
-      }),
-    ),
+    certificates: readSections(reader, sectionsOf(reader, settings), input.nameProblem),
   };
   problems.throwIfAny();
   return config;
 }
 
-/** Options that are wrong are told as what they are, and are no reason to miss the others. */
 function readCommandLine(
+  reader: SettingReader,
   options: Readonly<Record<string, unknown>>,
-  problems: ProblemList,
 ): ClavigerSettings {
   return checkSettings(options, clavigerSchema, ({ setting, problem }) => {
-    problems.add({ key: setting, problem, isOption: true });
+    reader.refuseOption(setting, problem);
+  });
+}
+
+/** The [[certificate]] sections with the defaults of the top of the file. */
+function sectionsOf(
+  reader: SettingReader,
+  settings: ClavigerSettings,
+): readonly CertificateSettings[] {
+  return (settings.certificate ?? []).map((section, at) => {
+    const own = reader.in(`certificate.${at}`);
+    if (section['names'] === undefined) {
+      own.refuse('names', 'is missing: name the hosts that the certificate is for');
+    }
+    return inheritDefaults(settings, own.check(section, certificateSchema));
   });
 }
 
@@ -127,7 +138,7 @@ function overrideSettings(file: ClavigerSettings, line: ClavigerSettings): Clavi
   };
 }
 
-/** Where a section is silent, the top level speaks; paths of keys and certificates never mix. */
+/** What a section does not set it has from the top, but never the paths of key and certificates. */
 function inheritDefaults(
   settings: ClavigerSettings,
   entry: CertificateSettings,
@@ -142,23 +153,10 @@ function inheritDefaults(
   };
 }
 
-function readStateDirectory(
-  reader: SettingReader,
-  { stateDirectory, specifiers }: ClavigerConfigInput,
-  named: string | undefined,
-): string | undefined {
-  if (named !== undefined) {
-    return reader.path('state-directory', named);
-  }
-  const hasDefault = specifiers.get('S') !== undefined;
-  const fallback = hasDefault ? DEFAULT_STATE_DIRECTORY : undefined;
-  return stateDirectory ?? reader.expand('state-directory', fallback);
-}
-
 function readSigner(reader: SettingReader, settings: ClavigerSettings): SignerConfig {
   const command = settings['signer-command'];
   if (command === undefined) {
-    const path = reader.expand('socket', settings.socket ?? DEFAULT_SIGNER_SOCKET);
+    const path = reader.expand('socket', settings.socket ?? DEFAULT_SOCKET_PATH);
     return { kind: 'socket', path: path ?? '' };
   }
   if (settings.socket !== undefined) {

@@ -2,17 +2,17 @@
 
 import * as v from 'valibot';
 import { readWebUrl } from '../../lib/web-url.js';
-import { table } from '../setting-types.js';
+import { DAY_SECONDS, printable, seconds, table } from '../setting-types.js';
 
 export const KEY_TYPES = ['p256', 'p384', 'rsa2048', 'rsa3072', 'rsa4096'] as const;
 export type ServerKeyType = (typeof KEY_TYPES)[number];
+/** Of a new key, where no type is asked for. */
+export const DEFAULT_KEY_TYPE: ServerKeyType = 'p256';
 
-const MAX_TIMEOUT_S = 86_400;
-/** A week: what runs less often renews nothing in time. */
-const MAX_RENEW_INTERVAL_S = 7 * 86_400;
+/** A timer that runs less often than once a week renews nothing in time. */
+const MAX_RENEW_INTERVAL_S = 7 * DAY_SECONDS;
+const MIN_RENEW_INTERVAL_S = 60;
 
-const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
-const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
 const keyType = v.picklist(KEY_TYPES, `must be one of ${KEY_TYPES.join(', ')}`);
 const directoryUrl = v.pipe(
   printable,
@@ -27,7 +27,10 @@ const contact = v.pipe(
   v.regex(/^[a-z][a-z0-9+.-]*:[!-~]+$/, 'must be a URI such as mailto:admin@example.org'),
 );
 
-/** What one certificate needs; top-level settings serve `issue`, and defaults for some of these. */
+/**
+ * What one certificate needs. At the top of the file they are for `issue`, and some of them are the
+ * defaults of the sections.
+ */
 const certificateEntries = {
   key: v.optional(printable),
   'key-type': v.optional(keyType),
@@ -52,22 +55,8 @@ export const clavigerSchema = v.strictObject({
   'signer-command': v.optional(printable),
   contact: v.optional(v.array(contact)),
   'agree-tos': v.optional(v.boolean()),
-  timeout: v.optional(
-    v.pipe(
-      v.number(),
-      v.integer('must be a whole number of seconds'),
-      v.minValue(1, 'must be at least 1'),
-      v.maxValue(MAX_TIMEOUT_S, `must be at most ${MAX_TIMEOUT_S}`),
-    ),
-  ),
-  'renew-interval': v.optional(
-    v.pipe(
-      v.number(),
-      v.integer('must be a whole number of seconds'),
-      v.minValue(60, 'must be at least 60'),
-      v.maxValue(MAX_RENEW_INTERVAL_S, `must be at most ${MAX_RENEW_INTERVAL_S}`),
-    ),
-  ),
+  timeout: v.optional(seconds(DAY_SECONDS)),
+  'renew-interval': v.optional(seconds(MAX_RENEW_INTERVAL_S, MIN_RENEW_INTERVAL_S)),
   quiet: v.optional(v.boolean()),
   debug: v.optional(v.boolean()),
   'state-directory': v.optional(printable),

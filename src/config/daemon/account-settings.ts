@@ -1,8 +1,10 @@
-// One account of clavigerd.toml to typed values: its key, the PIN's source, its key ID. Pure.
-// What tells which key it is, or restricts its use, is never taken from another account.
+// One account of clavigerd.toml to typed values: its key, the PIN's source, its key ID. Pure; runs
+// in clavigerd and its commands. What identifies the key, or restricts its use, is never inherited
+// from another account.
 
 import type { AccountSettings } from './schema.js';
 import type { Command, SettingReader } from '../setting-reader.js';
+import { inMs } from '../setting-types.js';
 
 export const DEFAULT_ACCOUNT = 'default';
 const DEFAULT_GPG_COMMAND = 'gpg --quiet';
@@ -124,8 +126,4 @@ function readKeyId(
     reader.refuse('keyid', 'is not https, and allow-http-on-loopback is not set');
   }
   return keyId;
-}
-
-function inMs(seconds: number | undefined): number | undefined {
-  return seconds === undefined ? undefined : seconds * 1000;
 }

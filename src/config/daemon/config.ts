@@ -7,7 +7,6 @@ import { DEFAULT_ACCOUNT, type AccountConfig } from './account-settings.js';
 import { settingsSchema, type Settings } from './schema.js';
 import { refuseMissingKeys, refuseUnknownNames } from './references.js';
 import {
-  DEFAULT_SOCKET_PATH,
   lonePlace,
   nameOfPlace,
   readLimits,
@@ -19,9 +18,10 @@ import {
 } from './listen-settings.js';
 import { readAccounts, readPolicies, type PolicyCheck } from './named-sections.js';
 import type { PolicySettings } from './policy-settings.js';
+import { DEFAULT_SOCKET_PATH } from '../default-socket.js';
 import { ProblemList } from '../problems.js';
 import { SettingReader } from '../setting-reader.js';
-import { expandSpecifiers, type SpecifierValues } from '../specifiers.js';
+import type { SpecifierValues } from '../specifiers.js';
 import { parseTomlSettings } from '../toml-settings.js';
 
 export const DEFAULT_CONFIG_PATH = '%E/claviger/clavigerd.toml';
@@ -196,16 +196,11 @@ function readSocketPath(
 /** Empty for a user without a home who names none: then no PIN is tried. */
 function readStateDirectory(
   reader: SettingReader,
-  { stateDirectory, specifiers }: Pick<ClavigerdConfigInput, 'stateDirectory' | 'specifiers'>,
+  { stateDirectory }: Pick<ClavigerdConfigInput, 'stateDirectory'>,
   named: string | undefined,
 ): string {
-  if (named !== undefined) {
-    return reader.path('state-directory', named);
-  }
-  const hasDefault = specifiers.get('S') !== undefined;
-  return (
-    stateDirectory ?? (hasDefault ? expandSpecifiers(DEFAULT_STATE_DIRECTORY, specifiers) : '')
-  );
+  const places = { named, ofService: stateDirectory, fallback: DEFAULT_STATE_DIRECTORY };
+  return reader.stateDirectory(places) ?? '';
 }
 
 function readFiles(reader: SettingReader, settings: Settings) {

@@ -7,11 +7,11 @@ import { RESERVED_DESCRIPTOR } from '../../lib/descriptor-names.js';
 import { DEFAULT_ACCOUNT } from './account-settings.js';
 import { listenSchema, type ListenSettings, type Settings } from './schema.js';
 import type { SettingReader } from '../setting-reader.js';
+import { inMs } from '../setting-types.js';
 
-export const DEFAULT_SOCKET_PATH = '%t/S.claviger';
-export const DEFAULT_SOCKET_MODE = 0o600;
+const DEFAULT_SOCKET_MODE = 0o600;
 const GROUP_BITS = 0o070;
-/** Of a socket that has a problem, which has been told. */
+/** Of a socket whose path cannot be read, for which there is a problem in the list. */
 const NO_PATH = '';
 
 export type ListenPlace =
@@ -89,8 +89,6 @@ export function readLimits(
   settings: Settings | ListenSettings,
   fallback: ListenLimits,
 ): ListenLimits {
-  const inMs = (seconds: number | undefined): number | undefined =>
-    seconds === undefined ? undefined : seconds * 1000;
   return {
     lineTimeoutMs: inMs(settings['line-timeout']) ?? fallback.lineTimeoutMs,
     idleTimeoutMs: inMs(settings['idle-timeout']) ?? fallback.idleTimeoutMs,

@@ -1,6 +1,6 @@
-// What the sections of clavigerd.toml say of one another: accounts and policies that listeners name
-// must be there, and accounts that are used must have a key; what is there for nobody is told.
-// Pure.
+// References between the sections of clavigerd.toml: the accounts and policies that listeners name
+// must exist, accounts that are used must have a key, and sections that nothing refers to are
+// described for a warning. Pure; runs in clavigerd.
 
 import { DEFAULT_ACCOUNT, type AccountConfig } from './account-settings.js';
 import type { Settings } from './schema.js';
@@ -16,7 +16,8 @@ export interface Sections {
 }
 
 /**
- * Names of accounts and policies that are nowhere. One with a mistake in it is there all the same.
+ * Refuses names of accounts and policies that do not exist. A section with a mistake in it does
+ * exist.
  */
 export function refuseUnknownNames(reader: SettingReader, sections: Sections): void {
   const { accounts, settings } = sections;
@@ -41,14 +42,14 @@ export function refuseUnknownNames(reader: SettingReader, sections: Sections): v
 }
 
 /**
- * What restricts or unlocks the account at the top; where that has no key, somebody meant more by
- * it.
+ * Settings at the top that restrict or unlock the default account. Where that account has no key,
+ * whoever wrote them expected them to apply to other accounts as well.
  */
 const OF_DEFAULT_ACCOUNT = ['keyid', 'default-policy', 'pin-source', 'openpgp-key'] as const;
 
 /**
- * Accounts without a key. The default account needs none when nobody listens for it; then its other
- * settings apply to nothing, and a restriction that applies to nothing is a mistake.
+ * Refuses accounts without a key. The default account needs none when no listener uses it; then its
+ * other settings apply to nothing, and a restriction that applies to nothing is a mistake.
  */
 export function refuseMissingKeys(reader: SettingReader, sections: Sections): void {
   const { accounts, listeners, settings } = sections;
@@ -73,10 +74,10 @@ export function refuseMissingKeys(reader: SettingReader, sections: Sections): vo
 }
 
 /**
- * Sections that nobody is held to or served by: right for a trial, and easily a name that was
- * forgotten.
+ * One line for each policy that applies to no client and each account that no listener serves:
+ * intended in a trial, and otherwise a name that was forgotten.
  */
-export function tellUnused({
+export function describeUnused({
   accounts,
   listeners,
   policies,

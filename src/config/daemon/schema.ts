@@ -3,7 +3,7 @@
 // those of the others.
 
 import * as v from 'valibot';
-import { count, printable, seconds, secondsOfDay, table } from '../setting-types.js';
+import { count, DAY_SECONDS, HOUR_SECONDS, printable, seconds, table } from '../setting-types.js';
 
 const MAX_KEY_PLACES = 8;
 const MAX_LISTENERS = 64;
@@ -24,13 +24,13 @@ const accountEntries = {
   'openpgp-key': v.optional(printable),
   keyid: v.optional(v.pipe(v.string(), v.maxLength(2048, 'is too long'))),
   helpers: v.optional(count(16)),
-  'sign-timeout': v.optional(seconds),
-  'touch-notice': v.optional(seconds),
+  'sign-timeout': v.optional(seconds(HOUR_SECONDS)),
+  'touch-notice': v.optional(seconds(HOUR_SECONDS)),
 };
 
 const limitEntries = {
-  'line-timeout': v.optional(seconds),
-  'idle-timeout': v.optional(secondsOfDay),
+  'line-timeout': v.optional(seconds(HOUR_SECONDS)),
+  'idle-timeout': v.optional(seconds(DAY_SECONDS)),
   'max-connections': v.optional(count(10_000)),
   'max-queued-requests': v.optional(count(100_000)),
 };
@@ -48,14 +48,7 @@ export const settingsSchema = v.strictObject({
   'allow-http-on-loopback': v.optional(v.boolean()),
   'audit-log': v.optional(printable),
   'audit-durable': v.optional(v.boolean()),
-  'audit-reserve': v.optional(
-    v.pipe(
-      v.number(),
-      v.integer('must be a whole number of mebibytes'),
-      v.minValue(0, 'must be at least 0'),
-      v.maxValue(MAX_RESERVE_MIB, `must be at most ${MAX_RESERVE_MIB}`),
-    ),
-  ),
+  'audit-reserve': v.optional(count(MAX_RESERVE_MIB, ' of mebibytes', 0)),
   account: v.optional(table),
   policy: v.optional(table),
   listen: v.optional(

@@ -148,6 +148,8 @@ describe('claviger', () => {
       config,
       '[[certificate]]\nnames = ["*.a.test", "b"]\nkey = "/k"\ncert = "/c"\n',
     );
-    assertUsage(await runClaviger(['renew', `--config=${config}`]), /certificate 1: name: /);
+    const run = await runClaviger(['renew', `--config=${config}`]);
+    assertUsage(run, /claviger\.toml:2: certificate 1: names 1: "\*\.a\.test" is a wildcard/);
+    assertUsage(run, /claviger\.toml:2: certificate 1: names 2: "b" is not a fully qualified/);
   });
 });

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   isSameIdentifierSet,
-  parseIdentifier,
+  nameProblem,
   parseIdentifiers,
 } from '../../../src/acme/identifier.js';
 import { AppError } from '../../../src/lib/errors.js';
 
-describe('parseIdentifier', () => {
+describe('a name', () => {
   const good: readonly (readonly [string, 'dns' | 'ip', string])[] = [
     ['example.org', 'dns', 'example.org'],
     ['WWW.Example.ORG.', 'dns', 'www.example.org'],
@@ -22,7 +22,8 @@ describe('parseIdentifier', () => {
   ];
   for (const [text, type, value] of good) {
     it(`takes ${text}`, () => {
-      assert.deepEqual(parseIdentifier(text), { type, value });
+      assert.deepEqual(parseIdentifiers([text]), [{ type, value }]);
+      assert.equal(nameProblem(text), undefined);
     });
   }
 
@@ -49,14 +50,19 @@ describe('parseIdentifier', () => {
     `${'abcdefgh.'.repeat(30)}example`,
   ]) {
     it(`refuses ${JSON.stringify(text).slice(0, 40)}`, () => {
-      assert.throws(() => parseIdentifier(text), { code: 'CONFIG_USAGE' });
+      assert.throws(() => parseIdentifiers([text]), { code: 'CONFIG_USAGE' });
+      assert.match(nameProblem(text) ?? '', /^is (?:neither a|not a)/);
     });
   }
 
   it('explains why a wildcard cannot be', () => {
     assert.throws(
-      () => parseIdentifier('*.example.org'),
+      () => parseIdentifiers(['*.example.org']),
       (error: unknown) => error instanceof AppError && /http-01/.test(error.hint ?? ''),
+    );
+    assert.equal(
+      nameProblem('*.example.org'),
+      'is a wildcard (http-01 cannot prove a wildcard: name each host)',
     );
   });
 });

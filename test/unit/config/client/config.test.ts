@@ -5,6 +5,7 @@ import {
   type ClavigerConfig,
   type ClavigerConfigInput,
 } from '../../../../src/config/client/config.js';
+import { nameProblem } from '../../../../src/acme/identifier.js';
 import { specifierValues } from '../../../../src/config/specifiers.js';
 
 const specifiers = specifierValues({
@@ -22,6 +23,7 @@ function parse(text: string, more: Partial<ClavigerConfigInput> = {}): ClavigerC
     text,
     commandLine: {},
     specifiers,
+    nameProblem,
     ...more,
   });
 }
@@ -144,6 +146,37 @@ describe('parseClavigerConfig', () => {
         'claviger.toml:10: certificate 2: fulchain: unknown setting; is fullchain meant?',
       ],
     );
+  });
+
+  it('names line and place of each name that no certificate can be for', () => {
+    const text =
+      'quiet = true\n[[certificate]]\nnames = ["a.example"]\nkey = "/k"\ncert = "/c"\n\n' +
+      '[[certificate]]\nkey = "/l"\ncert = "/d"\nnames = ["*.b.example", "b.example", "b"]\n';
+    assert.deepEqual(problemsOf(text), [
+      'claviger.toml:10: certificate 2: names 1: "*.b.example" is a wildcard (http-01 cannot prove a wildcard: name each host)',
+      'claviger.toml:10: certificate 2: names 3: "b" is not a fully qualified domain name',
+    ]);
+  });
+
+  it('names line and key of what is missing, as for the daemon', () => {
+    const text = 'quiet = true\n\n[[certificate]]\nnames = ["a.example"]\ncert = "/c"\n';
+    assert.deepEqual(problemsOf(text), [
+      'claviger.toml:3: certificate 1: key: is missing: name the file of the private key',
+    ]);
+  });
+
+  it('keeps times within their bounds', () => {
+    assert.equal(parse('timeout = 86400\nrenew-interval = 60').timeoutMs, 86_400_000);
+    assert.equal(parse('renew-interval = 604800').renewIntervalMs, 604_800_000);
+    assert.equal(parse('').renewIntervalMs, 43_200_000);
+    assert.deepEqual(problemsOf('timeout = 86401\nrenew-interval = 59'), [
+      'claviger.toml:1: timeout: must be at most 86400',
+      'claviger.toml:2: renew-interval: must be at least 60',
+    ]);
+    assert.deepEqual(problemsOf('timeout = 1.5\nrenew-interval = 604801'), [
+      'claviger.toml:1: timeout: must be a whole number of seconds',
+      'claviger.toml:2: renew-interval: must be at most 604800',
+    ]);
   });
 
   it('blames the command line, and no file, for what is wrong with an option', () => {

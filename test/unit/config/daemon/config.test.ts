@@ -6,7 +6,7 @@ import {
   type ClavigerdConfig,
   type ClavigerdConfigInput,
 } from '../../../../src/config/daemon/config.js';
-import { tellUnused } from '../../../../src/config/daemon/references.js';
+import { describeUnused } from '../../../../src/config/daemon/references.js';
 import type { Start } from '../../../../src/config/daemon/listen-settings.js';
 import { AppError } from '../../../../src/lib/errors.js';
 
@@ -417,21 +417,21 @@ stdio = true
   }
 });
 
-describe('tellUnused', () => {
+describe('describeUnused', () => {
   const sections = '[policy.web]\n[policy.try]\n[account.b]\nprivkey = "file:/b"\npolicy = "try"\n';
 
   it('tells policies that hold for nobody, and accounts that nobody serves', () => {
-    assert.deepEqual(tellUnused(parse(`${KEY}default-policy = "web"\n${sections}`)), [
+    assert.deepEqual(describeUnused(parse(`${KEY}default-policy = "web"\n${sections}`)), [
       '[policy.try]: no client of any listener is held to it',
       '[account.b]: no listener serves it',
     ]);
-    assert.equal(tellUnused(parse(`${KEY}${sections}`)).length, 3);
+    assert.equal(describeUnused(parse(`${KEY}${sections}`)).length, 3);
   });
 
   it('says nothing where all of it is used', () => {
     const listen = '[[listen]]\nsocket = "/run/b"\naccount = "b"\n';
     const config = parse(`${KEY}default-policy = "web"\n${sections}${LISTEN}${listen}`);
-    assert.deepEqual(tellUnused(config), []);
-    assert.deepEqual(tellUnused(parse(KEY)), []);
+    assert.deepEqual(describeUnused(config), []);
+    assert.deepEqual(describeUnused(parse(KEY)), []);
   });
 });
