@@ -1,5 +1,5 @@
-// The configurations and commands of docs/guides/restricting-clients.md, taken out of its text to
-// be run. Used by test processes only.
+// The configurations, commands and outputs that a page of the documentation shows, taken out of its
+// text to be run and compared. Used by test processes only.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -13,11 +13,12 @@ export interface GuideBlock {
   readonly text: string;
 }
 
-export function readGuide(name: string): readonly GuideBlock[] {
+/** The blocks of a page, in its order. @param path below the root of the checkout */
+export function readGuide(path: string): readonly GuideBlock[] {
   const blocks: GuideBlock[] = [];
   let heading = '';
   let open: { language: string; lines: string[] } | undefined;
-  for (const line of readFileSync(join(ROOT, 'docs/guides', name), 'utf8').split('\n')) {
+  for (const line of readFileSync(join(ROOT, path), 'utf8').split('\n')) {
     if (open !== undefined && line === '```') {
       blocks.push({ heading, language: open.language, text: `${open.lines.join('\n')}\n` });
       open = undefined;
@@ -51,4 +52,25 @@ export function adapt(text: string, changes: readonly (readonly [string, string]
     assert.ok(changed.includes(from), `the guide has ${from}`);
     return changed.replaceAll(from, to);
   }, text);
+}
+
+/** What differs from run to run: serial numbers, hashes, process IDs, dates. */
+const VARYING = [
+  /\b[0-9a-f]{16}\b/g,
+  /\b[\w-]{43}\b/g,
+  /(?<=process )\d+/g,
+  /(?<=valid until ).*$/gm,
+  /(?<=^id: +).*$/gm,
+];
+
+/**
+ * True where a program printed what a page shows, for what varies aside; `...` in the page stands
+ * for anything, line ends too.
+ */
+export function sameOutput(printed: string, shown: string): boolean {
+  const fixed = (text: string): string =>
+    VARYING.reduce((left, pattern) => left.replaceAll(pattern, '*'), text.trim());
+  const parts = fixed(shown).split('...');
+  const pattern = parts.map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^]*');
+  return new RegExp(`^${pattern}$`).test(fixed(printed));
 }

@@ -17,7 +17,7 @@ import { makeTempDir } from '../../support/temp-dir.js';
 import { startTpm } from '../../support/modules/tpm.js';
 import { recordSecret } from '../../support/transcript.js';
 
-const GUIDE = readGuide('keys-in-hardware.md');
+const GUIDE = readGuide('docs/guides/keys-in-hardware.md');
 /** As cards are delivered, and as the emulated one has it. */
 const MANAGEMENT_KEY = '010203040506070801020304050607080102030405060708';
 

@@ -28,7 +28,7 @@ const DAEMON: OtherUser = { id: 47_001, groups: [GROUP] };
 const RENEWER: OtherUser = { id: 47_002, groups: [GROUP] };
 const STRANGER: OtherUser = { id: 47_003, groups: [] };
 
-const GUIDE = readGuide('restricting-clients.md');
+const GUIDE = readGuide('docs/guides/restricting-clients.md');
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org';
 
 function oneBlock(heading: string, language: string): string {
