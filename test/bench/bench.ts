@@ -46,16 +46,18 @@ async function compile(
 
 const NEW_ORDER = { identifiers: [{ type: 'dns', value: 'www.example.org' }] };
 
-/**
- * Asks for signatures on so many connections at once, each one after another.
- * @param payload default: none, a POST-as-GET, which is most of what clients ask
- */
+interface Load {
+  /** Open at once; each asks for one signature after another. */
+  readonly connections: number;
+  readonly requests: number;
+  /** Default: none, a POST-as-GET, which is most of what clients ask. */
+  readonly payload?: Readonly<Record<string, unknown>>;
+}
+
 function load(
   program: string,
   server: Server,
-  connections: number,
-  requests: number,
-  payload?: Readonly<Record<string, unknown>>,
+  { connections, requests, payload }: Load,
 ): Promise<Measure> {
   const line = formatSigningInput({
     alg: server.algorithm,
@@ -77,14 +79,18 @@ async function benchFileKey(scope: Scope, folder: string): Promise<ServerPlan[]>
   const servers: Server[] = [];
   for (const plan of plans) {
     const server = await startServer(scope, folder, plan);
-    await load(program, server, 1, WARM_UP_REQUESTS);
+    await load(program, server, { connections: 1, requests: WARM_UP_REQUESTS });
     servers.push(server);
   }
   for (const connections of CONNECTIONS) {
     await compare(
       `File key, ${inWords(connections)}`,
       servers.map(
-        (server) => [server.name, () => load(program, server, connections, FILE_REQUESTS)] as const,
+        (server) =>
+          [
+            server.name,
+            () => load(program, server, { connections, requests: FILE_REQUESTS }),
+          ] as const,
       ),
     );
   }
@@ -125,7 +131,11 @@ async function benchRecords(scope: Scope, folder: string): Promise<void> {
     const key = { name, algorithm: 'ES256', privkey };
     const plan = await clavigerdPlan(folder, key, {}, settings.join('\n'));
     const server = await startServer(scope, folder, plan);
-    await load(program, server, 16, WARM_UP_REQUESTS, NEW_ORDER);
+    await load(program, server, {
+      connections: 16,
+      requests: WARM_UP_REQUESTS,
+      payload: NEW_ORDER,
+    });
     servers.push(server);
   }
   for (const connections of [1, 16]) {
@@ -135,7 +145,8 @@ async function benchRecords(scope: Scope, folder: string): Promise<void> {
         (server) =>
           [
             server.name,
-            () => load(program, server, connections, FILE_REQUESTS, NEW_ORDER),
+            () =>
+              load(program, server, { connections, requests: FILE_REQUESTS, payload: NEW_ORDER }),
           ] as const,
       ),
     );
@@ -179,7 +190,7 @@ async function benchToken(scope: Scope, folder: string): Promise<ClavigerdPlan[]
     const plan = await clavigerdPlan(folder, named, hsm.env, 'helpers = 2');
     plans.push(plan);
     const server = await startServer(scope, folder, plan);
-    await load(program, server, 16, WARM_UP_REQUESTS);
+    await load(program, server, { connections: 16, requests: WARM_UP_REQUESTS });
     const kind = algorithm === 'RS256' ? 'rsa' : 'ec';
     const bare = (threads: number) => (): Promise<Measure> => {
       const args = [token.pinFile, label, kind, String(threads), String(requests)];
@@ -192,7 +203,7 @@ async function benchToken(scope: Scope, folder: string): Promise<ClavigerdPlan[]
         (connections) =>
           [
             `clavigerd, ${inWords(connections)}`,
-            () => load(program, server, connections, requests),
+            () => load(program, server, { connections, requests }),
           ] as const,
       ),
     ]);

@@ -42,16 +42,17 @@ const COSTLY: readonly (readonly [string, Listener, number, keyof HostileLines])
  */
 export async function benchHostileLoad(scope: Scope, load: string): Promise<void> {
   const lines = await makeHostileLines(await makeTempDir(scope, 'cvb-'));
+  const client = { load, line: lines.read };
   say('\nAn honest client of a SoftHSM P-256 key, while clients of another listener attack');
   await onBed(async (bed) => {
-    await tellLatency(load, bed, lines, 'at rest');
+    await printLatency('at rest', bed, client);
   });
   for (const [name, listener, connections, line] of COSTLY) {
     await onBed(async (bed, own) => {
       const bytes = linesOf(lines[line], 64);
       const again = bytes.subarray('!errors\r\n'.length);
       await startFlood(own, { socket: bed[listener], connections, bytes, again });
-      await tellLatency(load, bed, lines, name);
+      await printLatency(name, bed, client);
     });
   }
   say(`\nThe same with a token that takes ${SLOW_TOKEN_MS} ms for a signature`);
@@ -61,7 +62,7 @@ export async function benchHostileLoad(scope: Scope, load: string): Promise<void
       const flood = { socket: bed.reader, connections, bytes: linesOf(lines.read, 64) };
       await startFlood(own, flood);
       const name = connections === 0 ? 'at rest' : `${connections} connections, reads`;
-      await tellLatency(load, bed, lines, name, SLOW_REQUESTS);
+      await printLatency(name, bed, { ...client, requests: SLOW_REQUESTS });
     });
   }
   say(
@@ -99,14 +100,19 @@ async function onBed(use: (bed: HostileBed, scope: Scope) => Promise<void>): Pro
   }
 }
 
-async function tellLatency(
-  load: string,
-  { honest }: HostileBed,
-  lines: HostileLines,
+interface HonestClient {
+  /** The compiled load generator. */
+  readonly load: string;
+  readonly line: string;
+  readonly requests?: number;
+}
+
+async function printLatency(
   name: string,
-  requests = REQUESTS,
+  { honest }: HostileBed,
+  { load, line, requests = REQUESTS }: HonestClient,
 ): Promise<void> {
-  const run = (count: number) => measure(load, [honest, '1', String(count), lines.read]);
+  const run = (count: number) => measure(load, [honest, '1', String(count), line]);
   await run(Math.min(WARM_UP_REQUESTS, requests));
   const { p50, p99 } = await run(requests);
   const figures = [p50, p99].map((value) => value.toFixed(2).padStart(7));

@@ -52,7 +52,7 @@ const indent = (text: string): string =>
     .join('\n');
 
 /**
- * Shows a command, runs it, shows what it says; gives that.
+ * Prints a command, runs it, prints its output, and returns that.
  * @param isAllowed false for a command that has to fail.
  */
 async function run(
@@ -67,14 +67,14 @@ async function run(
     env,
     timeoutMs: COMMAND_MS,
   });
-  const told = result.stdout + result.stderr;
-  if (told !== '') {
-    say(indent(told));
+  const output = result.stdout + result.stderr;
+  if (output !== '') {
+    say(indent(output));
   }
   if ((result.code === 0) !== isAllowed) {
     throw new Error(`${name} ended with exit code ${result.code ?? 'none'}`);
   }
-  return told;
+  return output;
 }
 
 function quoted(word: string): string {
@@ -162,51 +162,44 @@ async function tryDeactivation(stage: Stage, keyId: string): Promise<string> {
   return reply ?? '(connection closed)';
 }
 
-async function demo(scope: Scope): Promise<void> {
+/** A token with the account's key in it, and an ACME server. */
+async function prepare(scope: Scope): Promise<Stage> {
   const folder = await makeTempDir(scope, 'claviger-demo-');
-
   heading('A throw-away token, and an account key made inside it');
   const hsm = await createSoftHsm(scope);
   const token = await hsm.addToken(TOKEN_LABEL);
+  const place = [`--module=${SOFTHSM_MODULE}`, `--token=${TOKEN_LABEL}`];
+  const key = [`--label=${KEY_LABEL}`, '--type=p256'];
   const pin = `--pin-source=file:${token.pinFile}`;
-  await run(
-    CLAVIGERD,
-    ['key', 'generate', `--module=${SOFTHSM_MODULE}`, `--token=${TOKEN_LABEL}`, pin].concat([
-      `--label=${KEY_LABEL}`,
-      '--type=p256',
-    ]),
-    hsm.env,
-  );
+  await run(CLAVIGERD, ['key', 'generate', ...place, pin, ...key], hsm.env);
 
   heading('An ACME server: Pebble, rejecting 15 % of all nonces');
   const pebble = await startPebble(scope, { nonceReject: 15 });
   say(`   ${pebble.directoryUrl}`);
-  const stage: Stage = { folder, hsm, token, pebble, socket: join(folder, 'S') };
+  return { folder, hsm, token, pebble, socket: join(folder, 'S') };
+}
+
+/** Registers an account, and returns its URL, which is its key ID. */
+async function registerAccount({ hsm, pebble, socket }: Stage): Promise<string> {
   const server = [
     `--server=${pebble.directoryUrl}`,
     `--server-ca-file=${pebble.caFile}`,
-    `--socket=${stage.socket}`,
+    `--socket=${socket}`,
   ];
-
-  heading('The signing daemon');
-  const first = await startSigner(scope, stage, []);
-
-  heading('The account: the client has the public key only');
-  await run(
-    CLAVIGER,
-    ['account', 'register', '--agree-tos', '--contact=mailto:admin@example.org', ...server],
-    hsm.env,
-  );
+  const register = ['account', 'register', '--agree-tos', '--contact=mailto:admin@example.org'];
+  await run(CLAVIGER, [...register, ...server], hsm.env);
   const account = await run(CLAVIGER, ['account', 'show', ...server], hsm.env);
-  const keyId = /https:\/\/\S+/.exec(account)?.[0] ?? '';
+  return /https:\/\/\S+/.exec(account)?.[0] ?? '';
+}
 
-  heading('A certificate for two names, over http-01');
-  await issue(stage, 'first');
-  const seen = showRecord(stage, 0);
-  await first.stop();
-
+/** A daemon that knows the key ID signs for certificates, and for nothing about the account. */
+async function showKeyIdOnly(
+  scope: Scope,
+  stage: Stage,
+  { keyId, seen }: { readonly keyId: string; readonly seen: number },
+): Promise<void> {
   heading('Key-ID-only mode: the client does not even get the public key');
-  const second = await startSigner(scope, stage, [`keyid = "${keyId}"`]);
+  const daemon = await startSigner(scope, stage, [`keyid = "${keyId}"`]);
   await issue(stage, 'second');
 
   heading('Account management is gone: a request to deactivate the account');
@@ -216,12 +209,14 @@ async function demo(scope: Scope): Promise<void> {
   if (!refusal.startsWith('!error {"code":"denied"')) {
     throw new Error('the deactivation was not refused');
   }
-  await second.stop();
+  await daemon.stop();
+}
 
+async function showPolicy(scope: Scope, stage: Stage, keyId: string): Promise<void> {
   heading('A policy: these two names and no other, and an audit log');
-  const third = await startSigner(scope, stage, [
+  const daemon = await startSigner(scope, stage, [
     `keyid = "${keyId}"`,
-    `audit-log = "${join(folder, 'audit.jsonl')}"`,
+    `audit-log = "${join(stage.folder, 'audit.jsonl')}"`,
     'default-policy = "web"',
     '[policy.web]',
     'operations = ["read", "new-order", "answer-challenge", "finalize"]',
@@ -230,16 +225,34 @@ async function demo(scope: Scope): Promise<void> {
   ]);
   await issue(stage, 'third');
   const other = issueArguments(stage, ['mail.example.net'], 'other');
-  const told = await run(CLAVIGER, other, hsm.env, false);
-  if (!told.includes("policy 'web' does not allow new-order for mail.example.net")) {
+  const output = await run(CLAVIGER, other, stage.hsm.env, false);
+  if (!output.includes("policy 'web' does not allow new-order for mail.example.net")) {
     throw new Error('the policy did not refuse another name');
   }
 
   heading('The audit log: what was decided, and that nothing was changed');
-  const config = `--config=${join(folder, 'clavigerd.toml')}`;
-  await run(CLAVIGERD, ['audit', 'summary', config], hsm.env);
-  await run(CLAVIGERD, ['audit', 'verify', config], hsm.env);
-  await third.stop();
+  const config = `--config=${join(stage.folder, 'clavigerd.toml')}`;
+  await run(CLAVIGERD, ['audit', 'summary', config], stage.hsm.env);
+  await run(CLAVIGERD, ['audit', 'verify', config], stage.hsm.env);
+  await daemon.stop();
+}
+
+async function demo(scope: Scope): Promise<void> {
+  const stage = await prepare(scope);
+
+  heading('The signing daemon');
+  const daemon = await startSigner(scope, stage, []);
+
+  heading('The account: the client has the public key only');
+  const keyId = await registerAccount(stage);
+
+  heading('A certificate for two names, over http-01');
+  await issue(stage, 'first');
+  const seen = showRecord(stage, 0);
+  await daemon.stop();
+
+  await showKeyIdOnly(scope, stage, { keyId, seen });
+  await showPolicy(scope, stage, keyId);
   if (existsSync(stage.socket)) {
     throw new Error('the daemon left its socket behind');
   }
@@ -254,7 +267,7 @@ try {
   await demo(scope);
   await scope.close();
   say(
-    `\nDone in ${((Date.now() - started) / 1000).toFixed(1)} s; everything started is stopped and removed. Packages that the set-up installed stay; it told how to remove them.`,
+    `\nDone in ${((Date.now() - started) / 1000).toFixed(1)} s; everything started is stopped and removed. Packages that the set-up installed stay; it printed how to remove them.`,
   );
 } catch (error) {
   await scope.close();

@@ -1,5 +1,6 @@
-// Reads the source tree as TypeScript's own parser sees it, for the test of the module direction.
-// Used by test processes only; it reads files and runs nothing of what it reads.
+// Reads the source tree as TypeScript's own parser sees it, for the tests of the tree itself: who
+// imports what from whom, what is exported, which globals are used. Used by test processes only; it
+// reads files and runs nothing of what it reads.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -12,6 +13,10 @@ export interface ImportEdge {
   readonly isRuntime: boolean;
   /** True for `import()`, which loads only when it is reached. */
   readonly isLazy: boolean;
+  /** What is imported by name; `*` for all of the module, or where the names cannot be read. */
+  readonly names: readonly string[];
+  /** Those of the names that are there when the program runs: not the types. */
+  readonly runtimeNames: readonly string[];
 }
 
 export interface SourceFile {
@@ -19,8 +24,9 @@ export interface SourceFile {
   readonly path: string;
   readonly text: string;
   readonly imports: readonly ImportEdge[];
-  /** `process.argv` and the like, each once. */
+  /** `process.argv` and the like, and names that the file does not declare; each once. */
   readonly globals: ReadonlySet<string>;
+  readonly exports: readonly string[];
   readonly hasDefaultExport: boolean;
   readonly hasReExport: boolean;
 }
@@ -38,38 +44,153 @@ export function readSourceTree(root: string, folder: string): SourceFile[] {
 export function parseSource(path: string, text: string): SourceFile {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
   const imports: ImportEdge[] = [];
-  const globals = new Set<string>();
+  const properties = new Set<string>();
+  const used = new Set<string>();
+  const declared = new Set<string>();
   let hasDefaultExport = false;
   let hasReExport = false;
 
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) {
-      const isRuntime = node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword;
-      imports.push({ ...toTarget(path, node.moduleSpecifier), isRuntime, isLazy: false });
-    } else if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
+    const edge = importOf(path, node);
+    if (edge !== undefined) {
+      imports.push(edge);
+    }
+    if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
       hasReExport = true;
-      imports.push({
-        ...toTarget(path, node.moduleSpecifier),
-        isRuntime: !node.isTypeOnly,
-        isLazy: false,
-      });
-    } else if (ts.isCallExpression(node) && isLoader(node.expression)) {
-      const [argument] = node.arguments;
-      if (argument !== undefined) {
-        imports.push({ ...toTarget(path, argument), isRuntime: true, isLazy: true });
-      }
-    } else if (ts.isImportTypeNode(node)) {
-      const argument = ts.isLiteralTypeNode(node.argument) ? node.argument.literal : node.argument;
-      imports.push({ ...toTarget(path, argument), isRuntime: false, isLazy: false });
     } else if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression)) {
-      globals.add(`${node.expression.text}.${node.name.text}`);
-    } else if (ts.isExportAssignment(node) || isDefaultExport(node)) {
+      properties.add(`${node.expression.text}.${node.name.text}`);
+    } else if (ts.isExportAssignment(node) || hasModifier(node, ts.SyntaxKind.DefaultKeyword)) {
       hasDefaultExport = true;
+    } else if (ts.isIdentifier(node) && isUse(node)) {
+      used.add(node.text);
+    }
+    const name = declaredName(node);
+    if (name !== undefined) {
+      declared.add(name);
     }
     ts.forEachChild(node, visit);
   };
   visit(file);
-  return { path, text, imports, globals, hasDefaultExport, hasReExport };
+  const free = [...used].filter((name) => !declared.has(name));
+  const globals = new Set([...properties, ...free]);
+  const exports = file.statements.flatMap(exportedNames);
+  return { path, text, imports, globals, exports, hasDefaultExport, hasReExport };
+}
+
+/** The import that a node is, if it is one. */
+function importOf(path: string, node: ts.Node): ImportEdge | undefined {
+  if (ts.isImportDeclaration(node)) {
+    const isRuntime = node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword;
+    const target = toTarget(path, node.moduleSpecifier);
+    return { target, isRuntime, isLazy: false, ...namesOfClause(node.importClause) };
+  }
+  if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
+    const target = toTarget(path, node.moduleSpecifier);
+    return { target, isRuntime: !node.isTypeOnly, isLazy: false, ...EVERY_NAME };
+  }
+  if (ts.isCallExpression(node) && isLoader(node.expression)) {
+    const [argument] = node.arguments;
+    return (
+      argument && {
+        target: toTarget(path, argument),
+        isRuntime: true,
+        isLazy: true,
+        ...namesOfPattern(node),
+      }
+    );
+  }
+  if (ts.isImportTypeNode(node)) {
+    const argument = ts.isLiteralTypeNode(node.argument) ? node.argument.literal : node.argument;
+    const names = [node.qualifier?.getText() ?? '*'];
+    const target = toTarget(path, argument);
+    return { target, isRuntime: false, isLazy: false, names, runtimeNames: [] };
+  }
+  return undefined;
+}
+
+type Names = Pick<ImportEdge, 'names' | 'runtimeNames'>;
+
+const EVERY_NAME: Names = { names: ['*'], runtimeNames: ['*'] };
+
+function namesOfClause(clause: ts.ImportClause | undefined): Names {
+  const bindings = clause?.namedBindings;
+  if (bindings === undefined || !ts.isNamedImports(bindings)) {
+    return EVERY_NAME;
+  }
+  const isTypes = clause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+  const nameOf = ({ propertyName, name }: ts.ImportSpecifier): string =>
+    (propertyName ?? name).text;
+  return {
+    names: bindings.elements.map(nameOf),
+    runtimeNames: bindings.elements
+      .filter((element) => !isTypes && !element.isTypeOnly)
+      .map(nameOf),
+  };
+}
+
+/** Reads the names of `const { a, b } = await import(…)`. */
+function namesOfPattern({ parent }: ts.CallExpression): Names {
+  const variable = ts.isAwaitExpression(parent) ? parent.parent : undefined;
+  if (
+    variable === undefined ||
+    !ts.isVariableDeclaration(variable) ||
+    !ts.isObjectBindingPattern(variable.name)
+  ) {
+    return EVERY_NAME;
+  }
+  const names = variable.name.elements.map((element) =>
+    (element.propertyName ?? element.name).getText(),
+  );
+  return { names, runtimeNames: names };
+}
+
+/** The names that a statement at the top of a file exports. */
+function exportedNames(statement: ts.Statement): string[] {
+  if (ts.isExportDeclaration(statement) && statement.exportClause !== undefined) {
+    const clause = statement.exportClause;
+    return ts.isNamedExports(clause) ? clause.elements.map(({ name }) => name.text) : [];
+  }
+  if (!hasModifier(statement, ts.SyntaxKind.ExportKeyword)) {
+    return [];
+  }
+  if (ts.isVariableStatement(statement)) {
+    return statement.declarationList.declarations.flatMap(({ name }) => boundNames(name));
+  }
+  const name = declaredName(statement);
+  return name === undefined ? [] : [name];
+}
+
+function boundNames(name: ts.BindingName): string[] {
+  return ts.isIdentifier(name)
+    ? [name.text]
+    : name.elements.flatMap((element) =>
+        ts.isBindingElement(element) ? boundNames(element.name) : [],
+      );
+}
+
+/** The name that a node gives to a value or type of its file. */
+function declaredName(node: ts.Node): string | undefined {
+  const isDeclaration =
+    ts.isVariableDeclaration(node) ||
+    ts.isParameter(node) ||
+    ts.isBindingElement(node) ||
+    ts.isFunctionDeclaration(node) ||
+    ts.isFunctionExpression(node) ||
+    ts.isClassDeclaration(node) ||
+    ts.isInterfaceDeclaration(node) ||
+    ts.isTypeAliasDeclaration(node) ||
+    ts.isImportSpecifier(node) ||
+    ts.isNamespaceImport(node) ||
+    ts.isImportClause(node);
+  return isDeclaration && node.name !== undefined && ts.isIdentifier(node.name)
+    ? node.name.text
+    : undefined;
+}
+
+/** False for the name of a property, a member or a declaration. */
+function isUse(node: ts.Identifier): boolean {
+  const { parent } = node;
+  return ts.isShorthandPropertyAssignment(parent) || !('name' in parent && parent.name === node);
 }
 
 /**
@@ -92,13 +213,13 @@ export function loadedBy(files: readonly SourceFile[], entry: string): Set<strin
   return loaded;
 }
 
-function toTarget(path: string, specifier: ts.Node): { target: string } {
+function toTarget(path: string, specifier: ts.Node): string {
   if (!ts.isStringLiteralLike(specifier)) {
-    return { target: `(computed) ${specifier.getText()}` };
+    return `(computed) ${specifier.getText()}`;
   }
   const name = specifier.text;
   const isOurs = name.startsWith('.');
-  return { target: isOurs ? normalize(join(dirname(path), name)).replace(/\.js$/, '.ts') : name };
+  return isOurs ? normalize(join(dirname(path), name)).replace(/\.js$/, '.ts') : name;
 }
 
 function isLoader(callee: ts.Expression): boolean {
@@ -108,9 +229,9 @@ function isLoader(callee: ts.Expression): boolean {
   );
 }
 
-function isDefaultExport(node: ts.Node): boolean {
+function hasModifier(node: ts.Node, kind: ts.SyntaxKind): boolean {
   return (
     ts.canHaveModifiers(node) &&
-    (ts.getModifiers(node) ?? []).some((modifier) => modifier.kind === ts.SyntaxKind.DefaultKeyword)
+    (ts.getModifiers(node) ?? []).some((modifier) => modifier.kind === kind)
   );
 }

@@ -164,11 +164,19 @@ const MODULE_DOORS: readonly Door[] = [
   },
   {
     name: 'network',
-    opens: /^node:(http|https|http2|tls|dgram|dns)(\/.*)?$/,
+    opens: /^node:(http|https|http2|tls|dgram|dns|quic)(\/.*)?$/,
     allowed: /^src\/(client\/answer\/http01-server|acme\/transport\/http)\.ts$/,
   },
-  { name: 'code made of text', opens: /^node:(vm|repl|inspector)(\/.*)?$/, allowed: /^$/ },
+  { name: 'code made of text', opens: /^node:(vm|repl|inspector|module)(\/.*)?$/, allowed: /^$/ },
 ];
+
+/** What `node:net` has beside functions that only read the text of an address, and types. */
+const SOCKETS: Door = {
+  name: 'sockets',
+  opens: /^(?!isIP(v[46])?$)/,
+  allowed:
+    /^src\/(daemon\/listener|sys\/accepted-socket|keys\/helper\/(helper-process|output)|client\/signer\/signer-transport)\.ts$/,
+};
 
 const GLOBAL_DOORS: readonly Door[] = [
   {
@@ -187,6 +195,17 @@ const GLOBAL_DOORS: readonly Door[] = [
     allowed: /^src\/sys\/user\.ts$/,
   },
   { name: 'console', opens: /^console\./, allowed: /^$/ },
+  {
+    name: 'network without an import',
+    opens: /^(fetch|WebSocket|WebSocketStream|EventSource|XMLHttpRequest)$/,
+    allowed: /^$/,
+  },
+  {
+    name: 'ways around the doors',
+    opens:
+      /^(globalThis|global|eval|Function|require|process\.(getBuiltinModule|binding|_linkedBinding|dlopen))$/,
+    allowed: /^$/,
+  },
 ];
 
 /** Loaded only by what needs it: costs start-up time, or must never be in the daemon at all. */
@@ -269,14 +288,36 @@ describe('doors', () => {
     });
   }
 
-  it('are seen when opened elsewhere', () => {
-    const file = parseSource('src/lib/x.ts', "import { env } from 'node:vm'; process.exit(1);");
-    assert.equal(MODULE_DOORS.flatMap((door) => wrongOpenings([file], door, importsOf)).length, 1);
-    assert.equal(
-      GLOBAL_DOORS.flatMap((door) => wrongOpenings([file], door, () => [...file.globals])).length,
-      1,
-    );
+  it(`${SOCKETS.name}: opened by the allowed files alone`, () => {
+    assert.deepEqual(wrongOpenings(SOURCES, SOCKETS, netNames), []);
   });
+
+  for (const [text, opened] of [
+    ["import { env } from 'node:vm';", 1],
+    ["import { lookup } from 'node:dns/promises';", 1],
+    ["import { isIP, type Socket } from 'node:net';", 0],
+    ["import type { Server } from 'node:net';", 0],
+    ["import { isIP, connect } from 'node:net';", 1],
+    ["import * as net from 'node:net';", 1],
+    ["await import('node:net');", 1],
+    ['process.exit(1);', 1],
+    ["await fetch('https://ca.example');", 1],
+    ['export const send = { fetch };', 1],
+    ['globalThis.fetch(url);', 1],
+    ["process.getBuiltinModule('node:net');", 1],
+    ['interface Poll { fetch(): void } export const look = (poll: Poll) => poll.fetch();', 0],
+    ['export const look = (fetch: () => void) => fetch();', 0],
+  ] as const) {
+    it(`${opened === 1 ? 'are seen when opened by' : 'are not opened by'} ${text}`, () => {
+      const file = parseSource('src/lib/x.ts', text);
+      const names = [
+        ...MODULE_DOORS.flatMap((door) => wrongOpenings([file], door, importsOf)),
+        ...GLOBAL_DOORS.flatMap((door) => wrongOpenings([file], door, () => [...file.globals])),
+        ...wrongOpenings([file], SOCKETS, netNames),
+      ];
+      assert.equal(names.length, opened, names.join());
+    });
+  }
 
   it('stay shut in the daemon: no native code, no HTTP client, nothing heavy at its start', () => {
     const loaded = [...loadedBy(SOURCES, 'src/cli/clavigerd.ts')];
@@ -417,6 +458,13 @@ function wrongOpenings(
 
 function importsOf(file: SourceFile): string[] {
   return file.imports.map((edge) => edge.target);
+}
+
+/** What a file imports from `node:net` for its run. */
+function netNames(file: SourceFile): string[] {
+  return file.imports
+    .filter(({ target }) => target === 'node:net')
+    .flatMap(({ runtimeNames }) => runtimeNames);
 }
 
 function pathsOf(files: readonly SourceFile[]): string[] {
