@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync, chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -17,6 +17,7 @@ import { TRANSCRIPT_VARIABLE, searchSecrets } from './support/transcript.js';
 const FILE_TIMEOUT_MS = 180_000;
 const RUN_TIMEOUT_MS = 1_500_000;
 const MAX_CONCURRENCY = 4;
+const SLOWEST_FILES = 10;
 
 interface TestCounts {
   passed: number;
@@ -24,6 +25,8 @@ interface TestCounts {
   skipped: number;
   output: string;
   filesWithTests: Set<string>;
+  /** By file, what its outermost suites and tests took. */
+  milliseconds: Map<string, number>;
 }
 
 async function main(filters: readonly string[]): Promise<number> {
@@ -78,6 +81,7 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
     skipped: 0,
     output: '',
     filesWithTests: new Set(),
+    milliseconds: new Map(),
   };
   if (files.length === 0) {
     return counts;
@@ -89,6 +93,7 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
     signal: AbortSignal.timeout(RUN_TIMEOUT_MS),
   });
   stream.on('test:pass', (event) => {
+    addTime(counts, event);
     // Node reports a file without a test as one passed test that is named after the file.
     if (event.details.type === 'suite' || event.name === event.file) {
       return;
@@ -101,6 +106,7 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
     }
   });
   stream.on('test:fail', (event) => {
+    addTime(counts, event);
     counts.filesWithTests.add(event.file ?? '');
     // A suite also fails with its tests, which are counted; one that fails by itself may have run
     // none of them.
@@ -115,6 +121,18 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
   });
   await finished(report);
   return counts;
+}
+
+interface TimedEvent {
+  readonly nesting: number;
+  readonly file?: string;
+  readonly details: { readonly duration_ms: number };
+}
+
+function addTime({ milliseconds }: TestCounts, { nesting, file, details }: TimedEvent): void {
+  if (nesting === 0 && file !== undefined) {
+    milliseconds.set(file, (milliseconds.get(file) ?? 0) + details.duration_ms);
+  }
 }
 
 function isOfSubtests(error: Error): boolean {
@@ -174,6 +192,9 @@ function reportTotal({ checks, files, counts, started }: Total): number {
   process.stdout.write(
     `\n${checks.length} checks, ${files.length} test files, ${tests} tests in ${seconds} s\n`,
   );
+  for (const line of slowestFiles(counts.milliseconds)) {
+    process.stdout.write(`${line}\n`);
+  }
   for (const check of failedChecks) {
     process.stdout.write(`failed check: ${check.name}\n`);
   }
@@ -185,6 +206,16 @@ function reportTotal({ checks, files, counts, started }: Total): number {
   const skipped = counts.skipped === 0 ? '' : `, ${counts.skipped} skipped`;
   process.stdout.write(`${passed} passed, ${failed} failed${skipped}\n`);
   return failed === 0 ? 0 : 1;
+}
+
+/** `  12.3 s  integration/client/claviger-pebble.test`, the slowest first. */
+function slowestFiles(milliseconds: ReadonlyMap<string, number>): string[] {
+  const base = join(process.cwd(), 'dist', 'test');
+  const slowest = [...milliseconds].sort(([, left], [, right]) => right - left);
+  return slowest.slice(0, SLOWEST_FILES).map(([file, duration]) => {
+    const name = relative(base, file).replace(/\.js$/, '');
+    return `${(duration / 1000).toFixed(1).padStart(6)} s  ${name}`;
+  });
 }
 
 // A reader that goes away (`| head`) must not keep the run from cleaning up after itself.

@@ -26,7 +26,7 @@ PACKAGES=(
   acme-tiny                                        # the small client that the benchmark compares ours with
   logrotate                                        # rotates the audit log
   systemd                                          # systemd-analyze, systemd-socket-activate
-  mandoc                                           # lints the manual pages
+  mandoc shellcheck                                # lint the manual pages and the shell scripts
   pcscd vsmartcard-vpcd iproute2                   # a reader for the virtual PIV card, in namespaces of its own
   opensc-pkcs11 ykcs11 yubico-piv-tool             # the modules that speak to the card, and a tool
   g++ make python3                                 # pkcs11js is compiled when it is installed
@@ -107,6 +107,7 @@ pebble_is_offered() {
 # update suites alone), with the suite replaced: same mirror, same key, no host named here.
 pebble_sources() {
   local codename file
+  # shellcheck source=/dev/null
   codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
   [[ -n $codename ]] || return 1
   for file in /etc/apt/sources.list.d/*.sources; do
@@ -247,11 +248,11 @@ install_packages() {
     apt_or_fail install --no-install-recommends "$(pebble_target)"
   fi
   allow_services
-  tell_what_stays
+  print_what_stays
 }
 
 # What was installed is not removed in the end: somebody may have come to need it.
-tell_what_stays() {
+print_what_stays() {
   local names=("${missing[@]}")
   if ((need_pebble)); then names+=(pebble); fi
   say "these packages stay installed: ${names[*]}"

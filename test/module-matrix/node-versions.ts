@@ -9,7 +9,7 @@ import { ROOT } from '../support/programs.js';
 
 const VERSIONS = ['22', '24'];
 const RUN_TIMEOUT_MS = 600_000;
-const TESTS = join(ROOT, 'dist', 'test', 'integration');
+const TESTS = join(ROOT, 'dist', 'test', 'integration', 'modules');
 
 async function main(wanted: readonly string[]): Promise<number> {
   let failed = 0;
@@ -24,6 +24,9 @@ async function runMatrix(node: string): Promise<boolean> {
   const about = '`Node ${process.version}, OpenSSL ${process.versions.openssl}`';
   process.stdout.write(`${(await mustRun(node, ['-p', about])).trim()}\n`);
   const files = readdirSync(TESTS).filter((name) => /^module-.*\.test\.js$/.test(name));
+  if (files.length === 0) {
+    throw new Error(`no test of a module in ${TESTS}`);
+  }
   const args = ['--test', '--test-reporter=spec', ...files.map((name) => join(TESTS, name))];
   const result = await runCommand(node, args, { timeoutMs: RUN_TIMEOUT_MS });
   process.stdout.write(result.stdout + result.stderr);

@@ -47,6 +47,14 @@ describe('test runner', () => {
     assert.equal(lastLine(result), '5 passed, 0 failed');
   });
 
+  it('prints how long the slowest files took', async (t) => {
+    const waiting =
+      "test('one', async () => { await new Promise((done) => setTimeout(done, 160)); });";
+    const { stdout } = await runTree(t, waiting);
+    const [, seconds] = /^ +(\d+\.\d) s {2}a\.test$/m.exec(stdout) ?? [];
+    assert.ok(Number(seconds) >= 0.1, stdout);
+  });
+
   it('fails on a failing test', async (t) => {
     const result = await runTree(t, "test('one', () => { throw new Error('x'); });");
     assert.equal(result.code, 1);
