@@ -1,15 +1,12 @@
 // `npm run test:node-versions`: the matrix of modules under other versions of Node, which bring
 // another OpenSSL than the modules were linked with.
 
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { installNode } from '../support/node-versions.js';
 import { mustRun, runCommand } from '../support/process.js';
-import { ROOT } from '../support/programs.js';
+import { moduleTests } from './module-tests.js';
 
 const VERSIONS = ['22', '24'];
 const RUN_TIMEOUT_MS = 600_000;
-const TESTS = join(ROOT, 'dist', 'test', 'integration', 'modules');
 
 async function main(wanted: readonly string[]): Promise<number> {
   let failed = 0;
@@ -23,11 +20,7 @@ async function main(wanted: readonly string[]): Promise<number> {
 async function runMatrix(node: string): Promise<boolean> {
   const about = '`Node ${process.version}, OpenSSL ${process.versions.openssl}`';
   process.stdout.write(`${(await mustRun(node, ['-p', about])).trim()}\n`);
-  const files = readdirSync(TESTS).filter((name) => /^module-.*\.test\.js$/.test(name));
-  if (files.length === 0) {
-    throw new Error(`no test of a module in ${TESTS}`);
-  }
-  const args = ['--test', '--test-reporter=spec', ...files.map((name) => join(TESTS, name))];
+  const args = ['--test', '--test-reporter=spec', ...moduleTests()];
   const result = await runCommand(node, args, { timeoutMs: RUN_TIMEOUT_MS });
   process.stdout.write(result.stdout + result.stderr);
   return result.code === 0;

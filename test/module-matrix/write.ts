@@ -5,23 +5,20 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { ROOT } from '../support/programs.js';
 import { runCommand } from '../support/process.js';
 import { formatMatrixFile, MATRIX_FILE, type Matrix } from './matrix-file.js';
+import { moduleTests } from './module-tests.js';
 
 const RUN_TIMEOUT_MS = 600_000;
-const TESTS = join(ROOT, 'dist', 'test', 'integration');
 const row = v.record(v.string(), v.string());
 
 async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'cvmatrix-'));
   try {
-    const files = readdirSync(TESTS).filter((name) => /^module-.*\.test\.js$/.test(name));
-    const result = await runCommand(
-      process.execPath,
-      ['--test', ...files.map((name) => join(TESTS, name))],
-      { env: { MODULE_MATRIX_FOLDER: folder }, timeoutMs: RUN_TIMEOUT_MS },
-    );
+    const result = await runCommand(process.execPath, ['--test', ...moduleTests()], {
+      env: { MODULE_MATRIX_FOLDER: folder },
+      timeoutMs: RUN_TIMEOUT_MS,
+    });
     if (result.code !== 0) {
       throw new Error(`the tests of the modules failed:\n${result.stdout}${result.stderr}`);
     }
