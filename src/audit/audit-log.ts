@@ -5,6 +5,7 @@
 
 import type { Clock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
+import { GroupCommit, type GroupItem } from '../sys/group-commit.js';
 import { AuditFile } from './audit-file.js';
 import { AuditHead } from './audit-head.js';
 import { AuditOutage, reasonOf, type TroubleListener } from './audit-outage.js';
@@ -33,10 +34,10 @@ export class AuditLog {
   #head: ChainHead;
   /** Of the file; undefined while there is none. */
   #first: ChainHead | undefined;
-  #queue: PendingRecord[] = [];
   /** What the next record must tell first. */
   readonly #gaps = new GapNotes();
   readonly #outage: AuditOutage;
+  readonly #records = new GroupCommit<PendingRecord>((group) => this.#writeGroup(group));
   #isClosed = false;
 
   /**
@@ -99,21 +100,11 @@ export class AuditLog {
    * Resolves when the record is in the file, and synced where the log is durable.
    * @throws AppError AUDIT_WRITE when it is not; AUDIT_RECORD when it is too long
    */
-  append(entry: AuditEntry, isAlone = false): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#isClosed) {
-        reject(closedError());
-        return;
-      }
-      this.#queue.push({ entry, time: this.#options.clock.now(), resolve, reject });
-      if (isAlone) {
-        this.#flush();
-      } else if (this.#queue.length === 1) {
-        setImmediate(() => {
-          this.#flush();
-        });
-      }
-    });
+  async append(entry: AuditEntry, isAlone = false): Promise<void> {
+    if (this.#isClosed) {
+      throw closedError();
+    }
+    await this.#records.add({ entry, time: this.#options.clock.now() }, isAlone);
   }
 
   /**
@@ -144,7 +135,7 @@ export class AuditLog {
     if (this.#isClosed) {
       return;
     }
-    this.#flush();
+    this.#records.flush();
     try {
       if (!this.#file.isAt(path)) {
         const state = this.#file.check();
@@ -165,7 +156,7 @@ export class AuditLog {
     if (this.#isClosed) {
       return;
     }
-    this.#flush();
+    this.#records.flush();
     this.#isClosed = true;
     const stop = [{ event: 'stop' }] as const;
     try {
@@ -181,44 +172,36 @@ export class AuditLog {
     }
   }
 
-  /** All that has gathered, in one write. */
-  #flush(): void {
-    const batch = this.#queue;
-    this.#queue = [];
-    if (batch.length === 0) {
-      return;
-    }
-    let written: PendingRecord[] = [];
+  /** Writes all records that have gathered in one write; those of a durable log are synced too. */
+  #writeGroup(group: readonly GroupItem<PendingRecord>[]): Promise<void> | undefined {
     try {
       const text = this.#beginText();
-      written = batch.filter((pending) => addTo(text, pending));
+      for (const record of group) {
+        addTo(text, record);
+      }
       this.#commit(text);
     } catch (error) {
       const outage = this.#outage.begin(error);
-      this.#gaps.addLost(batch.length, reasonOf(outage));
-      batch.forEach(({ reject }) => {
-        reject(outage);
-      });
-      return;
+      this.#gaps.addLost(group.length, reasonOf(outage));
+      throw outage;
     }
     if (!this.#options.isDurable) {
-      this.#settle(written, this.#head);
-      return;
+      this.#noteWritten(this.#head);
+      return undefined;
     }
-    const head = this.#head;
-    this.#file.sync().then(
-      () => {
-        this.#settle(written, head);
-      },
-      (error: unknown) => {
-        const outage = this.#outage.begin(error);
-        const reason = `records up to ${head.seq} may not be on disk: ${reasonOf(outage)}`;
-        this.#gaps.add({ reason });
-        written.forEach(({ reject }) => {
-          reject(outage);
-        });
-      },
-    );
+    return this.#syncUpTo(this.#head);
+  }
+
+  async #syncUpTo(head: ChainHead): Promise<void> {
+    try {
+      await this.#file.sync();
+    } catch (error) {
+      const outage = this.#outage.begin(error);
+      const reason = `records up to ${head.seq} may not be on disk: ${reasonOf(outage)}`;
+      this.#gaps.add({ reason });
+      throw outage;
+    }
+    this.#noteWritten(head);
   }
 
   /** What must be told goes first. */
@@ -249,7 +232,7 @@ export class AuditLog {
     if (this.#options.isDurable) {
       this.#file.syncNow();
     }
-    this.#settle([], this.#head);
+    this.#noteWritten(this.#head);
   }
 
   #tryAgain(entries: readonly AuditEntry[]): void {
@@ -260,12 +243,9 @@ export class AuditLog {
     }
   }
 
-  #settle(written: readonly PendingRecord[], head: ChainHead): void {
+  #noteWritten(head: ChainHead): void {
     this.#outage.end();
     this.#headFile.write({ ...head, pid: process.pid, first: this.#first });
-    written.forEach(({ resolve }) => {
-      resolve();
-    });
   }
 
   /** A file that was removed costs the records that find it so; who tries again gets a new one. */

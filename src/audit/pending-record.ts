@@ -1,5 +1,6 @@
-// A record that waits for the next write, and for whom it is told that it was written. Pure.
+// A record that waits for the next write of the audit log. Pure; runs in clavigerd.
 
+import type { GroupItem } from '../sys/group-commit.js';
 import type { AuditEntry } from './audit-record.js';
 import type { ChainText } from './chain-text.js';
 
@@ -7,19 +8,13 @@ export interface PendingRecord {
   readonly entry: AuditEntry;
   /** Milliseconds since 1970. */
   readonly time: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
-/**
- * Puts a record into a text; one that is too long is refused alone. @returns whether it is in it.
- */
-export function addTo(text: ChainText, { entry, time, reject }: PendingRecord): boolean {
+/** Adds a record to a text; one that is too long is rejected alone. */
+export function addTo(text: ChainText, { item, reject }: GroupItem<PendingRecord>): void {
   try {
-    text.add(entry, time);
-    return true;
+    text.add(item.entry, item.time);
   } catch (error) {
     reject(error);
-    return false;
   }
 }

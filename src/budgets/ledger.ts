@@ -4,11 +4,11 @@
 
 import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import type { Charge } from '../policy/budget.js';
 import { lockFile } from '../sys/files/file-lock.js';
+import { GroupCommit, type GroupItem } from '../sys/group-commit.js';
 import { prepareStateDirectory } from '../sys/files/state-directory.js';
 import { BudgetCounts, type CountLog, type Exhausted } from './counts.js';
 import { BudgetJournal } from './journal.js';
@@ -35,20 +35,16 @@ export interface LedgerOptions {
   readonly bounds?: CountBounds;
 }
 
-/** A spend that waits for the disk. */
-interface Pending {
-  readonly counted: readonly CountLog[];
-  readonly settle: (failure?: AppError) => void;
-}
-
 export class BudgetLedger {
   readonly #lockFd: number;
   readonly #journal: BudgetJournal;
   readonly #counts: BudgetCounts;
   readonly #time: LogicalTime;
   readonly #writeTimeoutMs: number;
-  #pending: Pending[] = [];
-  #committing: Promise<void> | undefined;
+  /** What each spend has counted; spends share a write, and wait for the one that runs. */
+  readonly #spends = new GroupCommit<readonly CountLog[]>((group) => this.#writeGroup(group), {
+    isSerial: true,
+  });
   #isClosed = false;
 
   private constructor(lockFd: number, journal: BudgetJournal, options: LedgerOptions) {
@@ -123,74 +119,55 @@ export class BudgetLedger {
       return;
     }
     this.#isClosed = true;
-    await this.#committing;
+    await this.#spends.whenIdle();
     this.#journal.close();
     closeSync(this.#lockFd);
   }
 
   /** Waits until counts are on disk. A write that comes too late has counted them all the same. */
-  #commit(counted: readonly CountLog[]): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        const seconds = this.#writeTimeoutMs / 1000;
-        reject(
-          new AppError('SIGNER_BUDGET', `budget: the disk did not answer in ${seconds} s`, {
-            hint: 'without a note of what was spent nothing is signed: look at the disk of the state directory',
-          }),
-        );
+  async #commit(counted: readonly CountLog[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const overdue = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(diskTimeout(this.#writeTimeoutMs));
       }, this.#writeTimeoutMs);
-      const settle = (failure?: AppError): void => {
-        clearTimeout(timer);
-        if (failure === undefined) {
-          resolve();
-        } else {
-          reject(failure);
-        }
-      };
-      this.#pending.push({ counted, settle });
-      this.#committing ??= this.#commitAll();
     });
-  }
-
-  async #commitAll(): Promise<void> {
-    // All clients whose requests came in the same turn of the event loop share the first write.
-    await nextTurn();
-    while (this.#pending.length > 0) {
-      const batch = this.#pending;
-      this.#pending = [];
-      const failure = await this.#writeOrTakeBack(batch);
-      for (const { settle } of batch) {
-        settle(failure);
-      }
-    }
-    this.#committing = undefined;
-  }
-
-  /** @returns why the batch is neither on disk nor counted, if so. */
-  async #writeOrTakeBack(batch: readonly Pending[]): Promise<AppError | undefined> {
     try {
-      await this.#write(batch);
-      return undefined;
+      await Promise.race([this.#spends.add(counted), overdue]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Counts that cannot be written are taken back. @throws AppError SIGNER_BUDGET */
+  async #writeGroup(group: readonly GroupItem<readonly CountLog[]>[]): Promise<void> {
+    const counted = group.flatMap(({ item }) => item);
+    try {
+      await this.#write(counted);
     } catch (error) {
-      for (const { counted } of batch) {
-        this.#counts.remove(counted);
-      }
-      return new AppError('SIGNER_BUDGET', `budget: ${messageOf(error)}`, {
+      this.#counts.remove(counted);
+      throw new AppError('SIGNER_BUDGET', `budget: ${messageOf(error)}`, {
         hint: 'without a note of what was spent nothing is signed',
         cause: error,
       });
     }
   }
 
-  /** What is written anew holds the batch as well: it is all that is counted, at this moment. */
-  async #write(batch: readonly Pending[]): Promise<void> {
+  /** A journal that is written anew has these counts too: it has all that is counted now. */
+  async #write(counted: readonly CountLog[]): Promise<void> {
     if (this.#journal.mustReplace) {
       const now = this.#time.now();
       await this.#journal.replace(now, this.#counts.live(now));
     } else {
-      await this.#journal.append(batch.flatMap(({ counted }) => counted));
+      await this.#journal.append(counted);
     }
   }
+}
+
+function diskTimeout(timeoutMs: number): AppError {
+  return new AppError('SIGNER_BUDGET', `budget: the disk did not answer in ${timeoutMs / 1000} s`, {
+    hint: 'without a note of what was spent nothing is signed: look at the disk of the state directory',
+  });
 }
 
 function lockDirectory(directory: string): number {

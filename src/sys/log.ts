@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { openLogFile } from './files/append-file.js';
+import { GroupCommit } from './group-commit.js';
 
 const NEWLINE = 0x0a;
 
@@ -39,11 +40,10 @@ export interface LogOptions {
   readonly file?: string | undefined;
 }
 
-interface PendingRecord {
+/** One record, as its line in the file and its line on standard error. */
+interface RecordLines {
   readonly fileLine: string;
   readonly stderrLine: string;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
 export class Log {
@@ -52,8 +52,10 @@ export class Log {
   #fileFailed = false;
   /** The disk became full in the midst of a line. */
   #isLineOpen = false;
-  /** Of this turn of the event loop. */
-  #records: PendingRecord[] = [];
+  readonly #records = new GroupCommit<RecordLines>((group) => {
+    this.#writeRecords(group.map(({ item }) => item));
+    return undefined;
+  });
 
   /** @throws AppError SYS_PATH or SYS_FILE when the file cannot be opened. */
   constructor(options: LogOptions) {
@@ -99,7 +101,7 @@ export class Log {
     if (level === 'debug' && !this.#options.debug) {
       return;
     }
-    this.#flush(); // in the order in which it happened
+    this.#records.flush(); // in the order in which it happened
     const text = `${event}${formatFields(fields)}`;
     try {
       this.#appendToFile(level, text);
@@ -126,42 +128,17 @@ export class Log {
     const text = `${event}${formatFields(fields)}`;
     const fileLine = this.#fileLine('notice', text);
     const stderrLine = this.#stderrLine('notice', text);
-    return new Promise((resolve, reject) => {
-      this.#records.push({ fileLine, stderrLine, resolve, reject });
-      if (isAlone) {
-        this.#flush();
-      } else if (this.#records.length === 1) {
-        setImmediate(() => {
-          this.#flush();
-        });
-      }
-    });
+    return this.#records.add({ fileLine, stderrLine }, isAlone);
   }
 
-  #flush(): void {
-    const records = this.#records;
-    if (records.length === 0) {
-      return;
+  /** @throws AppError SYS_FILE */
+  #writeRecords(records: readonly RecordLines[]): void {
+    if (this.#fd !== undefined) {
+      this.#append(this.#fd, records.map(({ fileLine }) => fileLine).join(''));
     }
-    this.#records = [];
-    try {
-      if (this.#fd !== undefined) {
-        this.#append(this.#fd, records.map(({ fileLine }) => fileLine).join(''));
-      }
-      const told = records.map(({ stderrLine }) => stderrLine).join('');
-      if (!this.#options.writeStderr(told) && this.#fd === undefined) {
-        throw new AppError(
-          'SYS_FILE',
-          'log: standard error takes no more, and there is no log file',
-        );
-      }
-      records.forEach(({ resolve }) => {
-        resolve();
-      });
-    } catch (error) {
-      records.forEach(({ reject }) => {
-        reject(error);
-      });
+    const stderrLines = records.map(({ stderrLine }) => stderrLine).join('');
+    if (!this.#options.writeStderr(stderrLines) && this.#fd === undefined) {
+      throw new AppError('SYS_FILE', 'log: standard error takes no more, and there is no log file');
     }
   }
 
@@ -214,7 +191,7 @@ export class Log {
   }
 
   close(): void {
-    this.#flush();
+    this.#records.flush();
     if (this.#fd !== undefined) {
       closeSync(this.#fd);
       this.#fd = undefined;
