@@ -4,8 +4,7 @@
 import type { Command } from 'commander';
 import { changeTokenPin } from '../../keys/admin/token-setup.js';
 import { AppError } from '../../lib/errors.js';
-import { printable } from '../../lib/printable.js';
-import type { TokenInfo } from '../../token/messages.js';
+import { nameOfToken } from '../../keys/pin/token-name.js';
 import {
   keyContext,
   printReport,
@@ -55,19 +54,13 @@ async function change(options: ChangeOptions): Promise<void> {
       readNew: (found) =>
         readNewPin(
           { option: 'new-pin-source', source: newPinSource },
-          `New PIN of ${nameOf(found)}`,
+          `New PIN of ${nameOfToken(found)}`,
           context,
         ),
     },
     context,
   );
   tell('a daemon that uses this token needs the new PIN in its PIN source before its next start');
-  printReport(options, { token: token.label, serial: token.serial, changed: true }, (report) => {
-    const name = printable(JSON.stringify(report.token));
-    return `the PIN of token ${name} (serial ${printable(report.serial)}) is changed\n`;
-  });
-}
-
-function nameOf({ label, serial }: TokenInfo): string {
-  return `token "${printable(label)}" (serial ${printable(serial)})`;
+  const report = { token: token.label, serial: token.serial, changed: true };
+  printReport(options, report, () => `the PIN of ${nameOfToken(token)} is changed\n`);
 }

@@ -1,11 +1,12 @@
-// The `clavigerd pin` commands: show which tokens get no PIN any more, and allow one more attempt.
-// Runs for a person, beside the daemon, which looks at the latches before each attempt. No PIN is
-// read here.
+// The `clavigerd pin` commands: show the PIN latches of tokens, and remove them. A process of its
+// own, run by a person; a running daemon reads the latches before each attempt and so follows at
+// once. It never reads a PIN. What tokens say of themselves is escaped before it is printed.
 
 import type { Command } from 'commander';
 import { dirname } from 'node:path';
-import { describeLatch, howToOpen } from '../../keys/pin/latch.js';
+import { describeLatch, howToClear } from '../../keys/pin/latch.js';
 import { listLatches, removeLatch, type StoredLatch } from '../../keys/pin/latch-store.js';
+import { nameOfToken } from '../../keys/pin/token-name.js';
 import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import { printJson, printText } from '../terminal/standard-output.js';
@@ -23,7 +24,7 @@ interface ClearOptions extends StateDirectoryOptions {
   readonly token?: string;
 }
 
-/** How long the end of an attempt is waited for. */
+/** Longest wait for the end of an attempt that another process makes. */
 const CLEAR_WAIT_MS = 10_000;
 
 const HELP = `
@@ -81,9 +82,7 @@ async function clear(options: ClearOptions): Promise<void> {
 }
 
 function nameOf({ path, latch }: StoredLatch): string {
-  return latch === undefined
-    ? `${path} (damaged)`
-    : `token ${printable(JSON.stringify(latch.token.label))} (serial ${printable(latch.token.serial)})`;
+  return latch === undefined ? `${path} (damaged)` : nameOfToken(latch.token);
 }
 
 function describe(stored: StoredLatch): string {
@@ -92,7 +91,7 @@ function describe(stored: StoredLatch): string {
     return `${nameOf(stored)}: holds until it is cleared`;
   }
   const what = `${nameOf(stored)}: ${printable(describeLatch(latch, isUnderWay))}`;
-  const way = isUnderWay ? 'wait for its end' : howToOpen(latch, dirname(dirname(path)));
+  const way = isUnderWay ? 'wait for its end' : howToClear(latch, dirname(dirname(path)));
   return `${what}\n  ${printable(way)}`;
 }
 

@@ -1,9 +1,10 @@
 // What people do with a token as a whole: initialise a blank one, change its PIN. Runs in
 // `clavigerd key`. A token that holds anything is never initialised; each PIN is sent once.
 
-import { AppError, isAppError, messageOf } from '../../lib/errors.js';
+import { AppError, isAppError } from '../../lib/errors.js';
 import { Secret } from '../../lib/secret.js';
 import { isMatchingToken, type TokenInfo } from '../../token/messages.js';
+import { returnValueOf } from '../../token/token-error.js';
 import { forCommand, withLoginGuard, withTokenAdmin, type AdminClient } from './admin-client.js';
 import type { KeyContext } from '../key-context.js';
 import type { LoginGuard } from '../pin/login-guard.js';
@@ -180,7 +181,7 @@ async function logInWith(
   try {
     await session.login(token, present);
   } catch (error) {
-    if (!messageOf(error).includes('CKR_PIN_EXPIRED')) {
+    if (returnValueOf(error) !== 'CKR_PIN_EXPIRED') {
       throw error;
     }
   }

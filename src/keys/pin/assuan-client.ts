@@ -1,19 +1,19 @@
-// One Assuan server, started as a child: commands out, lines back. Runs in the daemon and in
-// commands. Trusts nothing of it but the answer itself: lines are bounded, and buffers that held
-// the answer are wiped.
+// The client side of an Assuan dialogue with a child process: sends commands, reads response lines.
+// clavigerd and the commands, for pinentry. Responses are not trusted: lines are bounded, error texts
+// are escaped; buffers that held the secret are wiped.
 
 import type { Readable, Writable } from 'node:stream';
 import { printable } from '../../lib/printable.js';
 import { Secret } from '../../lib/secret.js';
 import { WipedOutput } from './wiped-output.js';
 
-/** Assuan manual §2.2: 1000 bytes and the line end; a dialogue has few lines. */
+/** Assuan manual §2.2: 1000 bytes and the line end. */
 const MAX_LINE_BYTES = 1002;
 const MAX_ANSWER_BYTES = 2048;
 const NEWLINE = 0x0a;
 const PERCENT = 0x25;
 
-/** The part of a child process that is needed. */
+/** The members of a child process that are needed. */
 export interface AssuanServer {
   readonly stdin: Writable;
   readonly stdout: Readable;
@@ -44,13 +44,13 @@ export class AssuanClient {
     });
   }
 
-  /** Ends the wait for an answer with an error, and every later one. */
+  /** Makes this wait for a response and every later one fail. */
   fail(error: Error): void {
     this.#failure ??= error;
     this.#wake();
   }
 
-  /** The server speaks first. */
+  /** Reads the first response, which the server sends unasked. */
   async greeting(): Promise<void> {
     await this.#answer();
   }
@@ -61,7 +61,7 @@ export class AssuanClient {
     await this.#answer();
   }
 
-  /** Sends a command; its data is the secret. */
+  /** Sends a command; the data of its response is the secret. */
   async askSecret(command: string): Promise<Secret> {
     this.#input.write(`${command}\n`);
     await this.#answer();
@@ -115,11 +115,11 @@ export class AssuanClient {
       this.#ready = line.toString('utf8');
       this.#wake();
     }
-    // Status lines and comments are of no interest.
+    // Status lines (S) and comments (#) need no answer.
   }
 }
 
-/** Assuan manual §2.3: percent signs and line ends are written by their numbers. */
+/** Assuan manual §2.3: percent signs and line ends are percent-encoded. */
 function escapeArgument(text: string): string {
   return text.replace(/[%\r\n]/g, (character) => encodeURIComponent(character));
 }

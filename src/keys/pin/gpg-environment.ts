@@ -1,13 +1,13 @@
-// The environment of gpg: what gpg, gpg-agent and pinentry read, and nothing else of the daemon's.
-// Pure. A PIN in a variable, NODE_OPTIONS, LD_PRELOAD, systemd's sockets, the caller's search path:
-// none of those is gpg's business.
+// The environment that gpg and pinentry get: the variables that gpg, gpg-agent and pinentry read.
+// clavigerd and the commands. Pure. Anything else stays behind: a PIN in a variable, NODE_OPTIONS,
+// LD_PRELOAD, systemd's sockets, the caller's search path.
 
 import { PROGRAM_PATH } from '../../sys/program.js';
 
-/** Passed on by their exact names. */
+/** Variables passed on by their exact names. */
 const NAMES: ReadonlySet<string> = new Set([
   ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'TMPDIR', 'TZ', 'LANG', 'LANGUAGE'],
-  // How pinentry finds whom to ask: a terminal, a screen, a session.
+  // Where pinentry can show its dialogue: a terminal, a display, a session.
   ...['TERM', 'COLORTERM', 'GPG_TTY', 'INSIDE_EMACS', 'DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY'],
   ...['DBUS_SESSION_BUS_ADDRESS', 'SSH_TTY', 'SSH_CONNECTION'],
   'GNUPGHOME',
@@ -16,8 +16,8 @@ const NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Passed on by how their names begin; QUBES_GPG_DOMAIN names the vault of a gpg in another Qubes
- * domain.
+ * Variables passed on by their prefix. QUBES_GPG_DOMAIN names the Qubes domain that holds the keys
+ * of split gpg.
  */
 const PREFIXES: readonly string[] = ['LC_', 'XDG_', 'GPG_AGENT_', 'PINENTRY_', 'QUBES_GPG_'];
 

@@ -1,7 +1,8 @@
-// The files of PIN latches in a state directory: a note and a lock for each token, reached through
-// the descriptor of their folder. Daemon and commands, root in the folder of the daemon's user
-// among them: no link is followed there, and what is made there belongs to whom the folder belongs
-// to.
+// The files of PIN latches: the folder `pin-latches` of a state directory, with a latch file and a
+// lock file for each ID. (latch.ts has the content, latch-store.ts the IDs: which token is which.)
+// clavigerd and the commands. A command may run as root while the folder belongs to the daemon's
+// user, who is not trusted then: files are reached through the descriptor of the folder, no link is
+// followed, and new files are given to the owner of the folder.
 
 import {
   closeSync,
@@ -24,16 +25,16 @@ import { effectiveUserId } from '../../sys/user.js';
 import { formatLatch, parseLatch, type PinLatch } from './latch.js';
 
 const FOLDER = 'pin-latches';
-const NOTE = /^[0-9a-f]{32}\.json$/;
+const LATCH_FILE = /^[0-9a-f]{32}\.json$/;
 const FILE_MODE = 0o600;
-/** A latch has texts of 8 KiB at most. */
-const MAX_NOTE_BYTES = 64 * 1024;
+/** Seven texts of at most 8 KiB each. */
+const MAX_LATCH_BYTES = 64 * 1024;
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
-/** What a note holds; undefined for what is none, which holds like one. */
-export type Noted = PinLatch | 'damaged';
+/** What a latch file contains. One that is damaged forbids attempts as any latch may. */
+export type LatchContent = PinLatch | 'damaged';
 
-/** An open folder of latches; to be closed. */
+/** An open folder of latches; the caller closes it. */
 export class LatchFolder {
   readonly #folder: StateFolder;
 
@@ -42,7 +43,7 @@ export class LatchFolder {
   }
 
   /**
-   * @param make true makes it; otherwise undefined where there is none.
+   * @param make true creates a folder that is missing; with false the result is undefined then.
    * @throws AppError SYS_FILE, SYS_UNSAFE_PATH
    */
   static open(stateDirectory: string, make: true): LatchFolder;
@@ -60,20 +61,21 @@ export class LatchFolder {
     });
   }
 
-  /** The path of a note, for people. */
+  /** The path of a latch file, for messages. */
   pathOf(id: string): string {
     return join(this.#folder.path, `${id}.json`);
   }
 
-  /** The IDs of all notes. */
+  /** The IDs of all latches. */
   ids(): string[] {
     return attempt(() => readdirSync(this.#folder.pathOf('.')))
-      .filter((name) => NOTE.test(name))
+      .filter((name) => LATCH_FILE.test(name))
       .map((name) => name.replace('.json', ''))
       .sort();
   }
 
-  read(id: string): Noted | undefined {
+  /** Undefined where there is no latch. @throws AppError SYS_FILE */
+  read(id: string): LatchContent | undefined {
     const fd = this.#openIfThere(`${id}.json`, O_RDONLY);
     if (fd === undefined || fd === 'no file') {
       return fd === undefined ? undefined : 'damaged';
@@ -91,14 +93,14 @@ export class LatchFolder {
       path: this.#folder.pathOf(`${id}.json`),
       content: formatLatch(latch),
       mode: FILE_MODE,
-      ...(this.#isOfAnother && { owner: this.#folder.owner }),
+      ...(this.#belongsToAnother && { owner: this.#folder.owner }),
     };
     await replaceFiles([file]).catch((error: unknown) => {
       throw failed(this.pathOf(id), error);
     });
   }
 
-  /** Gone for good when it returns. @throws AppError SYS_FILE */
+  /** Also gone after a crash once it returns. @throws AppError SYS_FILE */
   remove(id: string): void {
     try {
       unlinkSync(this.#folder.pathOf(`${id}.json`));
@@ -111,7 +113,7 @@ export class LatchFolder {
   }
 
   /**
-   * Takes the lock of a token, for as long as the descriptor that it gives is open.
+   * Takes the lock of an ID. It is held until the descriptor that is returned gets closed.
    * @throws AppError SYS_LOCKED, SYS_FILE
    */
   async lock(id: string, wait: LockWait): Promise<number> {
@@ -125,7 +127,7 @@ export class LatchFolder {
     }
   }
 
-  /** True while another process holds the lock of a token. @throws AppError SYS_FILE */
+  /** True while another process holds the lock of an ID. @throws AppError SYS_FILE */
   isLocked(id: string): boolean {
     const fd = this.#openIfThere(`${id}.lock`, O_RDONLY);
     if (typeof fd !== 'number') {
@@ -142,11 +144,14 @@ export class LatchFolder {
     this.#folder.close();
   }
 
-  get #isOfAnother(): boolean {
+  get #belongsToAnother(): boolean {
     return this.#folder.owner.uid !== effectiveUserId();
   }
 
-  /** A lock file is never removed: two processes could then lock two files of one name. */
+  /**
+   * Creates a lock file where there is none. It is never removed: two processes could then each lock
+   * a file of that name.
+   */
   #openLock(name: string): number {
     const there = this.#openIfThere(name, O_RDWR);
     if (typeof there === 'number') {
@@ -158,19 +163,22 @@ export class LatchFolder {
     try {
       const path = this.#folder.pathOf(name);
       const fd = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
-      if (this.#isOfAnother) {
+      if (this.#belongsToAnother) {
         fchownSync(fd, this.#folder.owner.uid, this.#folder.owner.gid);
       }
       return fd;
     } catch (error) {
       if (systemCodeOf(error) === 'EEXIST') {
-        return this.#openLock(name); // somebody else was first
+        return this.#openLock(name); // another process was first
       }
       throw failed(this.#shown(name), error);
     }
   }
 
-  /** A descriptor of a regular file that has no other name; no symbolic link is followed. */
+  /**
+   * A descriptor of a regular file that has no other name; no symbolic link is followed. `no file`
+   * for anything else of that name, undefined where there is nothing.
+   */
   #openIfThere(name: string, flags: number): number | 'no file' | undefined {
     let fd: number;
     try {
@@ -200,13 +208,13 @@ export class LatchFolder {
 }
 
 function readBounded(fd: number): Buffer {
-  const buffer = Buffer.alloc(MAX_NOTE_BYTES + 1);
+  const buffer = Buffer.alloc(MAX_LATCH_BYTES + 1);
   let length = 0;
   for (let count = -1; count !== 0 && length < buffer.length; length += count) {
     count = readSync(fd, buffer, length, buffer.length - length, null);
   }
-  // What is too large is no latch.
-  return buffer.subarray(0, length > MAX_NOTE_BYTES ? 0 : length);
+  // Content that is too large is no latch; an empty buffer is none either.
+  return buffer.subarray(0, length > MAX_LATCH_BYTES ? 0 : length);
 }
 
 function attempt<T>(step: () => T): T {
@@ -221,7 +229,7 @@ function failed(path: string, error: unknown): AppError {
   return explained(new AppError('SYS_FILE', `${path}: ${systemReason(error)}`, { cause: error }));
 }
 
-/** Where nothing can be locked and noted nothing is tried, which is what a person has to know. */
+/** Without a lock and a latch file no PIN is tried: the hint says so, and what to do. */
 function explained(error: AppError): AppError {
   return new AppError(error.code, `PIN latch: ${error.message}`, {
     hint:

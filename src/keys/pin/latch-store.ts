@@ -1,17 +1,19 @@
-// PIN latches by token, for whoever wants to log in and for people. Daemon and commands. One lock a
-// token is held from the look at the latch to the end of the attempt, so that of many processes one
-// makes it. A latch that cannot be written stops the attempt; one that cannot be read holds.
+// The latch of a token: finds it among the files (latch-folder.ts; latch.ts has the content) and
+// locks it. clavigerd and the commands. A process that attempts a login holds the lock from before
+// it reads the latch until the attempt has ended, so that of several processes one attempts at a
+// time. A latch that cannot be written stops the attempt; one that cannot be parsed forbids it.
 
 import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AppError, isAppError } from '../../lib/errors.js';
 import { LatchFolder } from './latch-folder.js';
-import { nameOfToken, type LatchedToken, type PinLatch, type PinRole } from './latch.js';
+import type { LatchedToken, PinLatch, PinRole } from './latch.js';
+import { nameOfToken } from './token-name.js';
 
-/** The latch of a token while its lock is held. */
-export interface HeldLatch {
-  /** @throws AppError KEY_PIN_HELD for one that cannot be understood, SYS_FILE */
+/** The latch of a token while this process holds its lock. */
+export interface LockedLatch {
+  /** @throws AppError KEY_PIN_HELD for a latch that cannot be parsed, SYS_FILE */
   read(): PinLatch | undefined;
   /** On disk when it resolves. @throws AppError SYS_FILE */
   write(latch: PinLatch): Promise<void>;
@@ -20,7 +22,7 @@ export interface HeldLatch {
 }
 
 export interface LatchWait {
-  /** Longest time that another process may be at it. */
+  /** Longest time that another process may hold the lock. */
   readonly waitMs: number;
   readonly signal: AbortSignal;
 }
@@ -30,8 +32,8 @@ export class PinLatchStore {
   readonly role: PinRole;
 
   /**
-   * @param stateDirectory made when the first lock is taken.
-   * @param role the PINs of user and security officer have tries of their own, and so latches.
+   * @param stateDirectory created when the first lock is taken.
+   * @param role user and security officer have PINs and try counters of their own, and so latches.
    */
   constructor(stateDirectory: string, role: PinRole = 'user') {
     this.stateDirectory = stateDirectory;
@@ -39,8 +41,8 @@ export class PinLatchStore {
   }
 
   /**
-   * The latch as it is now; another process may be at it.
-   * @throws AppError KEY_PIN_HELD for one that cannot be understood, SYS_*
+   * Reads the latch without its lock; another process may change it at the same time.
+   * @throws AppError KEY_PIN_HELD for a latch that cannot be parsed, SYS_*
    */
   read(token: LatchedToken): PinLatch | undefined {
     const folder = LatchFolder.open(this.stateDirectory, false);
@@ -52,14 +54,14 @@ export class PinLatchStore {
   }
 
   /**
-   * Calls `use` while no other process reads, notes or tries, and gives what that gives.
-   * @throws AppError KEY_PIN_HELD when another process is at it for longer than the wait; SYS_*;
-   *   what `use` throws
+   * Holds the lock while `use` runs, and returns its result.
+   * @throws AppError KEY_PIN_HELD when another process holds the lock for longer than the wait;
+   *   SYS_*; what `use` throws
    */
-  async hold<T>(
+  async withLock<T>(
     token: LatchedToken,
     wait: LatchWait,
-    use: (latch: HeldLatch) => Promise<T>,
+    use: (latch: LockedLatch) => Promise<T>,
   ): Promise<T> {
     const id = this.#idOf(token);
     const folder = LatchFolder.open(this.stateDirectory, true);
@@ -115,21 +117,21 @@ async function lockIn(
 }
 
 function readLatch(folder: LatchFolder, id: string): PinLatch | undefined {
-  const noted = folder.read(id);
-  if (noted === 'damaged') {
+  const content = folder.read(id);
+  if (content === 'damaged') {
     throw new AppError(
       'KEY_PIN_HELD',
       `PIN: ${folder.pathOf(id)} is damaged, so no attempt is made`,
       { hint: 'look at the token with its own tool, then run: clavigerd pin clear' },
     );
   }
-  return noted;
+  return content;
 }
 
-/** A latch as people see it. */
+/** A latch as `clavigerd pin` shows it. */
 export interface StoredLatch {
   readonly path: string;
-  /** Undefined when the file is no latch. */
+  /** Undefined when the file is damaged. */
   readonly latch: PinLatch | undefined;
   /** True while a process makes the attempt. */
   readonly isUnderWay: boolean;
@@ -143,11 +145,11 @@ export function listLatches(stateDirectory: string): StoredLatch[] {
   }
   try {
     return folder.ids().flatMap((id) => {
-      const noted = folder.read(id);
-      if (noted === undefined) {
-        return []; // it ended well meanwhile
+      const content = folder.read(id);
+      if (content === undefined) {
+        return []; // removed meanwhile: the attempt succeeded
       }
-      const latch = noted === 'damaged' ? undefined : noted;
+      const latch = content === 'damaged' ? undefined : content;
       const isUnderWay = latch?.state === 'attempting' && folder.isLocked(id);
       return [{ path: folder.pathOf(id), latch, isUnderWay }];
     });
@@ -157,7 +159,7 @@ export function listLatches(stateDirectory: string): StoredLatch[] {
 }
 
 /**
- * Opens a latch; one of an attempt that is under way is waited for.
+ * Removes a latch, after waiting for the end of an attempt that is under way.
  * @param path as `listLatches` gave it.
  * @throws AppError KEY_PIN_HELD when an attempt is under way for longer than the wait; SYS_*
  */

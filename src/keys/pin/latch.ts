@@ -1,7 +1,8 @@
-// The note that keeps a refused PIN from being tried again, across restarts. Pure; daemon and
-// commands. It is written before an attempt and removed after a success, so an attempt that was cut
-// off counts as refused. It names the token and where the PIN came from; nothing in it is derived
-// from the PIN.
+// A PIN latch as a value: what it records, when it forbids another attempt, how it is described.
+// (latch-folder.ts has the files, latch-store.ts finds the latch of a token and locks it.)
+// A latch is written before a PIN is sent and removed after a login that succeeded. So the latch of
+// an attempt that was cut off stays, counts as refused, and outlives a restart.
+// clavigerd and the commands. Pure. Nothing in a latch is derived from the PIN.
 
 import * as v from 'valibot';
 import { quoteWord } from '../../lib/command-words.js';
@@ -9,6 +10,7 @@ import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import { parseStrictJson } from '../../lib/json/strict-json.js';
 import type { TokenInfo } from '../../token/messages.js';
+import { nameOfToken } from './token-name.js';
 
 /** Attempts in a row, each with a changed source, after which only `clavigerd pin clear` helps. */
 export const MAX_ATTEMPTS_IN_ROW = 2;
@@ -19,14 +21,14 @@ const latchSchema = v.strictObject({
   token: v.strictObject({ label: text, serial: text, manufacturer: text, model: text }),
   /** Whose PIN, CK_USER_TYPE: the security officer's; absent for the user's. */
   role: v.optional(v.literal('so')),
-  /** The PIN source as people know it: `file:/etc/claviger/pin`. */
+  /** The PIN source as the configuration names it: `file:/etc/claviger/pin`. */
   source: text,
-  /** What the source was at the attempt: see pin-identity.ts. */
+  /** The state of the source at the attempt: see pin-identity.ts. */
   identity: text,
   state: v.picklist(['attempting', 'refused']),
-  /** What the token said. */
+  /** The error with which the token refused. */
   reason: v.optional(text),
-  /** Attempts without a success, this one counted. */
+  /** Attempts without a success, this one included. */
   attempts: v.pipe(v.number(), v.integer(), v.minValue(1)),
   /** ISO 8601. */
   since: v.pipe(text, v.isoTimestamp()),
@@ -37,7 +39,7 @@ export type LatchedToken = Pick<TokenInfo, 'label' | 'serial' | 'manufacturer' |
 /** Whose PIN, as PKCS#11 names them: CKU_USER, CKU_SO. */
 export type PinRole = 'user' | 'so';
 
-/** What the file holds; undefined for anything that is no latch, which holds like one. */
+/** Undefined for content that is no latch; the caller must forbid attempts then, too. */
 export function parseLatch(content: Uint8Array): PinLatch | undefined {
   try {
     const parsed = v.safeParse(latchSchema, parseStrictJson(content));
@@ -51,7 +53,7 @@ export function formatLatch(latch: PinLatch): string {
   return `${JSON.stringify(latch, undefined, 2)}\n`;
 }
 
-/** The latch of an attempt that begins now. @param before the one it takes the place of, if any. */
+/** The latch of an attempt that begins now. @param before the latch that it replaces, if any. */
 export function newLatch(
   token: LatchedToken,
   origin: Pick<PinLatch, 'source' | 'identity' | 'role'>,
@@ -71,13 +73,13 @@ export function newLatch(
   };
 }
 
-/** True while no attempt may be made with a PIN of this identity. */
-export function isHeld(latch: PinLatch, identity: string): boolean {
+/** True while no attempt may be made with a PIN from a source of this identity. */
+export function forbidsAttempt(latch: PinLatch, identity: string): boolean {
   return latch.identity === identity || latch.attempts >= MAX_ATTEMPTS_IN_ROW;
 }
 
 /**
- * Why, in words for the log.
+ * What happened, in words.
  * @param isUnderWay true while the process that makes the attempt holds its lock.
  */
 export function describeLatch(latch: PinLatch, isUnderWay = false): string {
@@ -89,30 +91,25 @@ export function describeLatch(latch: PinLatch, isUnderWay = false): string {
   return `an attempt with ${pinOf(latch)} of ${source} began at ${since}, ${outcome}`;
 }
 
-/** What opens it, in words. @param stateDirectory where it is. */
-export function howToOpen(latch: PinLatch, stateDirectory: string): string {
+/** What to do to be rid of it, in words. @param stateDirectory the one that holds the latch. */
+export function howToClear(latch: PinLatch, stateDirectory: string): string {
   const { attempts, source, identity, token } = latch;
   const words = [`--token=${token.serial}`, `--state-directory=${stateDirectory}`];
   const clear = `clavigerd pin clear ${words.map(quoteWord).join(' ')}`;
   if (attempts >= MAX_ATTEMPTS_IN_ROW) {
     return `${attempts} attempts in a row failed: correct ${source}, then run: ${clear}`;
   }
-  // Only of a file can be seen that it was corrected.
+  // Only a file shows by its identity that it was corrected.
   return source.startsWith('file:') && identity !== source
     ? `correct ${source}, or run: ${clear}`
     : `correct ${source}, then run: ${clear}`;
 }
 
-/** No attempt is made while it holds. */
+/** The error of an attempt that a latch forbids. */
 export function errorOfLatch(latch: PinLatch, stateDirectory: string): AppError {
   const problem = `${nameOfToken(latch.token)}: no PIN is tried: ${printable(describeLatch(latch))}`;
-  const hint = printable(howToOpen(latch, stateDirectory));
+  const hint = printable(howToClear(latch, stateDirectory));
   return new AppError('KEY_PIN_HELD', problem, { hint });
-}
-
-/** For people; what a token says of itself is escaped. */
-export function nameOfToken({ label, serial }: Pick<TokenInfo, 'label' | 'serial'>): string {
-  return `token ${printable(JSON.stringify(label))} (serial ${printable(serial)})`;
 }
 
 function pinOf({ role }: PinLatch): string {

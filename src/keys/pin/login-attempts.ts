@@ -1,6 +1,6 @@
-// Logins that are under way in this process. Daemon and commands. One that is cut off leaves a
-// latch that only a person can open, so whoever stops the process in order waits for them first.
-// Each has a clock of its own.
+// The logins that this process has under way. clavigerd and the commands. A login that is cut off
+// leaves a latch that only a person can clear, so an orderly stop waits for them first. There is no
+// time limit here: each login has its own.
 
 import { AppError } from '../../lib/errors.js';
 
@@ -8,25 +8,25 @@ export class LoginAttempts {
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
 
-  /** Aborted when no attempt may begin any more. */
+  /** Aborted when no attempt may begin any more: ends the wait for a lock. */
   get signal(): AbortSignal {
     return this.#stopping.signal;
   }
 
   /**
-   * Makes an attempt, from its note on disk to the end of the note.
-   * @throws AppError KEY_PIN_HELD when the process is about to stop; what `attempt` throws
+   * Runs an attempt, from before its latch is written until that is removed or says `refused`.
+   * @throws AppError KEY_PIN_HELD when the process is stopping; what `attempt` throws
    */
   async make<T>(attempt: () => Promise<T>): Promise<T> {
     if (this.signal.aborted) {
       throw new AppError('KEY_PIN_HELD', 'PIN: not tried any more, for this process is stopping');
     }
-    const made = attempt();
-    this.#underWay.add(made);
+    const running = attempt();
+    this.#underWay.add(running);
     try {
-      return await made;
+      return await running;
     } finally {
-      this.#underWay.delete(made);
+      this.#underWay.delete(running);
     }
   }
 

@@ -1,18 +1,17 @@
-// When no login is tried for a while though no latch says so. Runs in the daemon; one for each
-// login guard.
+// Time during which no login is tried although no latch forbids it. clavigerd and the commands; one
+// for each login guard. Pure.
 
 import type { Clock } from '../../lib/clock.js';
 import { AppError } from '../../lib/errors.js';
 
 /**
- * After a PIN could not be read, or a token said that it is locked, the next look at it is not
- * before this time has passed: neither a person at pinentry nor a card is asked at every request.
+ * After a PIN could not be read, or a token said that it is locked, neither is tried again before
+ * this time has passed: not every request should open a dialogue or query the card.
  */
 const PAUSE_MS = 10_000;
 /**
- * A PIN that has worked may have been changed in the token since. When this many logins in a row
- * failed half-way, nobody knows whether they were refused, and the next waits, each time twice as
- * long.
+ * A PIN that has worked may have been changed in the token since. After this many logins in a row
+ * that failed half-way, and may have been refused, the next login waits; twice as long each time.
  */
 const MAX_UNCLEAR_LOGINS = 2;
 const FIRST_UNCLEAR_PAUSE_MS = 60_000;
@@ -21,14 +20,14 @@ const MAX_UNCLEAR_PAUSE_MS = 3_600_000;
 export class LoginPause {
   readonly #clock: Clock;
   #pause: { readonly reason: AppError; readonly until: number } | undefined;
-  /** Logins with the proven PIN in a row whose outcome is not known. */
+  /** Logins in a row with the proven PIN that failed without a refusal. */
   #unclearLogins = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Why there is no attempt now; undefined outside of a pause. */
+  /** Why no attempt is made now; undefined outside of a pause. */
   get reason(): AppError | undefined {
     return this.#pause !== undefined && this.#clock.now() < this.#pause.until
       ? this.#pause.reason
@@ -40,7 +39,9 @@ export class LoginPause {
   }
 
   /**
-   * A login failed half-way. @param token its name @returns why there is a pause now, if there is
+   * Counts a login that failed half-way.
+   * @param token its name, for the message.
+   * @returns the reason of the pause that begins with it, if one does.
    */
   countUnclear(token: string): AppError | undefined {
     this.#unclearLogins += 1;
@@ -57,7 +58,10 @@ export class LoginPause {
     return reason;
   }
 
-  /** Recovery within a running helper asks for a login, too. @throws AppError KEY_PIN_HELD */
+  /**
+   * For logins that recovery starts in a running helper, without a look at `reason`. @throws AppError
+   * KEY_PIN_HELD
+   */
   assertNotUnclear(): void {
     const reason = this.#unclearLogins < MAX_UNCLEAR_LOGINS ? undefined : this.reason;
     if (reason !== undefined) {
@@ -65,7 +69,7 @@ export class LoginPause {
     }
   }
 
-  /** A login has succeeded. */
+  /** Ends the pause and the count: a login has succeeded. */
   end(): void {
     this.#pause = undefined;
     this.#unclearLogins = 0;

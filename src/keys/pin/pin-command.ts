@@ -1,6 +1,6 @@
-// A PIN or passphrase that a command prints: `pin-source=|COMMAND`. Runs in the daemon and in
-// commands. No shell; bounded in time and size. What it says on standard error is thrown away: it
-// may hold the PIN.
+// Runs a command that prints a PIN or passphrase: `pin-source=|COMMAND`. clavigerd and its commands.
+// The command comes from the configuration and is trusted with the secret. No shell; bounded in time
+// and size. Its standard error is discarded, for it may hold the PIN.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { AppError, messageOf } from '../../lib/errors.js';
@@ -13,7 +13,7 @@ import { WipedOutput } from './wiped-output.js';
 const MAX_OUTPUT_BYTES = 4 * 1024;
 /** Variables that make Node, the loader, or a shell run what they name. */
 const FOREIGN_CODE = /^(?:NODE_OPTIONS|LD_.*|IFS|CDPATH|ENV|BASH_ENV|BASH_FUNC_.*)$/;
-/** A password manager may ask a person. */
+/** A password manager may prompt a person. */
 const COMMAND_TIMEOUT_MS = 120_000;
 
 /**
@@ -83,13 +83,13 @@ function endGroup({ pid, stdout }: ChildProcess): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // nobody is left in it
+    // no process is left in the group
   }
 }
 
 /**
- * Everything but what makes Node, the loader or a shell run foreign code, and what is systemd's for
- * us alone. PATH is ours.
+ * The environment without variables that make Node, the loader or a shell run foreign code, and
+ * without those that systemd sets for the service itself. PATH is a fixed one.
  */
 function environmentOfCommand(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(

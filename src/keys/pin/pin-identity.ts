@@ -1,6 +1,6 @@
-// What a PIN source is at a moment, as text: it changes when the source does, and says nothing of
-// the PIN. Runs in the daemon and in commands. What cannot show a change has a constant identity:
-// then a refusal holds until `clavigerd pin clear`.
+// The identity of a PIN source: a text that changes when the content of the source may have changed,
+// and that is not derived from the PIN. clavigerd and the commands. A source that cannot show a
+// change has a constant identity: a refusal then lasts until `clavigerd pin clear`.
 
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -8,13 +8,13 @@ import { performance } from 'node:perf_hooks';
 import { systemCodeOf } from '../../lib/errors.js';
 import type { PinSource } from './pin-source.js';
 
-/** The source is not there now. */
+/** The identity of a file that does not exist now. */
 export const GONE = 'gone';
 
 /**
  * The identity of a source; `GONE` for a file that is not there.
- * @param credentialsDirectory where systemd puts credentials: those files are made anew at every
- *   start, so their times and inodes would call each restart a change.
+ * @param credentialsDirectory where systemd puts credentials: it creates those files anew at every
+ *   start, so their times and inodes would make each restart look like a change.
  */
 export function identifyPinSource(
   source: PinSource,
@@ -25,7 +25,7 @@ export function identifyPinSource(
     case 'file':
       return dirname(source.path) === credentialsDirectory ? name : identifyFile(source.path);
     case 'prompt':
-      // A person answers anew at each start, and nobody restarts a program that asks on a terminal.
+      // Another answer can come with each start; no supervisor restarts a program that prompts.
       return `${name}, asked by process ${process.pid} since ${Math.round(performance.timeOrigin)}`;
     case 'command':
       return `|${source.words.join(' ')}`;
@@ -46,7 +46,7 @@ function identifyFile(path: string): string {
   }
 }
 
-/** The source for people, as it is written in the configuration; of a command its program alone. */
+/** The source as the configuration writes it, for messages; of a command the program alone. */
 export function formatPinSource(source: PinSource): string {
   switch (source.kind) {
     case 'file':

@@ -1,5 +1,5 @@
-// Reads the PIN of a token from its source, and holds the one that a login has succeeded with. Runs
-// in the daemon and in commands; used by the login guard alone, which decides whether a PIN is
+// Reads the PIN of a token from its source, and keeps in memory the one with which a login has
+// succeeded. clavigerd and the commands. For the login guard alone, which decides whether a PIN is
 // sent.
 
 import { AppError } from '../../lib/errors.js';
@@ -10,16 +10,16 @@ import { isUtf8 } from './pin-line.js';
 
 /** Where the PIN of a token comes from. */
 export interface TokenPinSource {
-  /** For people: `file:/etc/claviger/pin`. */
+  /** For messages: `file:/etc/claviger/pin`. */
   readonly name: string;
-  /** Changes when the source does; see pin-identity.ts. */
+  /** A text that changes with the content of the source; see pin-identity.ts. */
   identify(): string;
-  /** True when a person may be asked: nobody else is kept from the token for so long. */
+  /** True when reading may wait for a person: it is read without the lock of the token then. */
   readonly mayAsk: boolean;
   read(token: TokenInfo): Promise<Secret>;
 }
 
-/** A PIN and what its source was when it was read. */
+/** A PIN and the identity of its source when it was read. */
 export interface KnownPin {
   readonly secret: Secret;
   readonly identity: string;
@@ -33,13 +33,13 @@ export class PinKeeper {
     this.#source = source;
   }
 
-  /** The PIN that a login has succeeded with. */
+  /** The PIN with which a login has succeeded. */
   get proven(): KnownPin | undefined {
     return this.#proven;
   }
 
   /**
-   * The PIN that has worked, unless its source holds another one by now; else a fresh one.
+   * The proven PIN, unless its source may hold another one by now; else a PIN that is read anew.
    * @throws AppError KEY_PIN, or SYS_* for a file
    */
   async pinOf(token: TokenInfo): Promise<KnownPin> {
@@ -59,7 +59,7 @@ export class PinKeeper {
     return { secret, identity };
   }
 
-  /** A login has succeeded with it. */
+  /** Keeps a PIN with which a login has succeeded. */
   keep(pin: KnownPin): void {
     this.#proven = pin;
   }
@@ -70,7 +70,7 @@ export class PinKeeper {
     }
   }
 
-  /** Wipes the PIN that has worked. */
+  /** Wipes the proven PIN. */
   forget(): void {
     this.#proven?.secret.wipe();
     this.#proven = undefined;

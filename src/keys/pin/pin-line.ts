@@ -1,17 +1,18 @@
-// The bytes of a PIN as they stand in a file or come from a command. Pure.
+// The bytes of a PIN in a file or in the output of a command: what is cut off, and what cannot be a
+// PIN. clavigerd and the commands. Pure.
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 /**
- * Blank, tab, vertical tab, form feed; in UTF-8 the no-break space that web pages have, and the
- * wide one.
+ * Space, tab, vertical tab, form feed; in UTF-8 the no-break space, which copying from web pages
+ * brings, and the ideographic space.
  */
 const BLANKS: readonly Buffer[] = [...[' ', '\t', '\v', '\f'], ...['\u00a0', '\u3000']].map(
   (blank) => Buffer.from(blank, 'utf8'),
 );
 
-/** Without one line end at the end: that is the editor's, not the PIN's. */
+/** Without one line end at the end, which editors and `echo` add. */
 export function withoutLineEnd(bytes: Buffer): Buffer {
   if (bytes.at(-1) !== NEWLINE) {
     return bytes;
@@ -20,8 +21,9 @@ export function withoutLineEnd(bytes: Buffer): Buffer {
 }
 
 /**
- * What shows that the bytes, their one line end cut, are not a PIN alone, in words that go on from
- * `the file`; undefined for what may be one. Sent to a token they would cost a try.
+ * Why the bytes, without their one line end, are more than a PIN; undefined for what may be one. The
+ * words continue a sentence that begins with the name of the source. Sent to a token, such bytes
+ * would cost a try.
  */
 export function oddityOf(bytes: Buffer): string | undefined {
   if (bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)) {
@@ -41,7 +43,7 @@ export function oddityOf(bytes: Buffer): string | undefined {
     : undefined;
 }
 
-/** PKCS#11 takes PINs in UTF-8; other bytes would be sent as something else, and cost a try. */
+/** PKCS#11 takes PINs in UTF-8. Other bytes would be replaced on the way, and cost a try. */
 export function isUtf8(bytes: Buffer): boolean {
   try {
     new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

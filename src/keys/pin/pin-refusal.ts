@@ -1,8 +1,13 @@
-// Decides when a PIN must not be sent, and what a refused one means. Pure; used in the daemon.
-// A token counts wrong PINs and locks; a program that tries again uses the owner's tries up.
+// What a token says of its PIN: when no PIN may be sent, which failures are refusals, and what to do
+// about them. clavigerd and the commands. Pure. A token counts wrong PINs and locks; a program that
+// tries again uses up the tries of its owner.
 
 import { AppError, isAppError } from '../../lib/errors.js';
 import type { TokenInfo } from '../../token/messages.js';
+import { returnValueOf, TokenError } from '../../token/token-error.js';
+
+/** An error with which a token, or this program in its place, refuses a PIN. */
+export type PinRefusal = AppError & { readonly code: 'TOKEN_PIN_INCORRECT' | 'TOKEN_PIN_LOCKED' };
 
 const UNLOCK_HINT =
   'unlock it with the PUK or the SO PIN and the tool of the token (ykman piv access unblock-pin, pkcs15-tool --unblock-pin, pkcsconf -u, tpm2_dictionarylockout -c), then run: clavigerd pin clear';
@@ -28,18 +33,18 @@ export function assertLoginIsSafe(token: Pick<TokenInfo, 'label' | 'pinState'>):
   }
 }
 
-/** True when the token refused the PIN itself: the same PIN must not be sent again. */
-export function isPinRefusal(error: unknown): error is AppError {
+/** True when the token refused the PIN: the same PIN must not be sent again. */
+export function isPinRefusal(error: unknown): error is PinRefusal {
   return isAppError(error, 'TOKEN_PIN_INCORRECT') || isAppError(error, 'TOKEN_PIN_LOCKED');
 }
 
-/** True when the token will not log us in until a person does something. */
+/** True when no login will succeed until a person does something. */
 export function isPinTrouble(error: unknown): error is AppError {
   return isPinRefusal(error) || isAppError(error, 'KEY_PIN_HELD');
 }
 
-/** Return values of C_Login that say: the PIN was not looked at. PKCS#11 2.40 §5.6. */
-const NOT_LOOKED_AT: ReadonlySet<string> = new Set([
+/** Return values of C_Login after which the PIN was not compared. PKCS#11 2.40 §5.6. */
+const NOT_COMPARED: ReadonlySet<string> = new Set([
   'CKR_TOKEN_NOT_PRESENT',
   'CKR_SESSION_HANDLE_INVALID',
   'CKR_SESSION_CLOSED',
@@ -50,20 +55,16 @@ const NOT_LOOKED_AT: ReadonlySet<string> = new Set([
   'CKR_USER_TYPE_INVALID',
   'CKR_FUNCTION_NOT_SUPPORTED',
   'CKR_SESSION_READ_ONLY_EXISTS',
-  // A person at a PIN pad gave up.
+  // A person cancelled at a PIN pad.
   'CKR_FUNCTION_CANCELED',
 ]);
 
 /**
- * True when a failed login certainly cost no try. What else goes wrong while a PIN is under way
- * (the card pulled, the helper killed) may have cost one.
+ * True when a failed login certainly cost no try. Any other failure (the card was pulled, the helper
+ * killed) may have cost one.
  */
 export function isUnusedTry(error: unknown): boolean {
-  return NOT_LOOKED_AT.has(returnValueOf(error) ?? '');
-}
-
-function returnValueOf(error: unknown): string | undefined {
-  return error instanceof Error ? /\bCKR_\w+/.exec(error.message)?.[0] : undefined;
+  return NOT_COMPARED.has(returnValueOf(error) ?? '');
 }
 
 interface Explanation {
@@ -97,10 +98,12 @@ const EXPLANATIONS: ReadonlyMap<string, Explanation> = new Map<string, Explanati
   ],
 ]);
 
-/** A refusal as people need it told. */
-export function explainRefusal(refusal: AppError, token: Pick<TokenInfo, 'label'>): AppError {
-  const { problem, hint } = EXPLANATIONS.get(returnValueOf(refusal) ?? '') ?? WRONG;
-  return new AppError(refusal.code, `${nameOf(token)}: ${problem} (${refusal.message})`, {
+/** A refusal with the name of the token, what it means, and what to do. */
+export function explainRefusal(refusal: PinRefusal, token: Pick<TokenInfo, 'label'>): TokenError {
+  const returnValue = returnValueOf(refusal);
+  const { problem, hint } = EXPLANATIONS.get(returnValue ?? '') ?? WRONG;
+  return new TokenError(refusal.code, `${nameOf(token)}: ${problem} (${refusal.message})`, {
+    returnValue,
     hint,
     cause: refusal,
   });

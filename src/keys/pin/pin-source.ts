@@ -1,6 +1,6 @@
-// Where a PIN or a passphrase comes from. Runs in the daemon and in `clavigerd key`. The source is
-// named in the configuration, never by a client; there is no default, and no secret is ever part of
-// an error.
+// Where a PIN or a passphrase is read: parses the setting pin-source and reads the secret from it.
+// clavigerd and the commands. The source is named by the configuration or the command line, never by
+// a client; no error repeats a secret, nor the text of a setting that may be one.
 
 import { isAbsolute, join } from 'node:path';
 import { assertProgramName, splitCommand } from '../../lib/command-words.js';
@@ -19,17 +19,17 @@ export type PinSource =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'env'; readonly name: string }
   | { readonly kind: 'credential'; readonly name: string }
-  /** A program and its arguments; the PIN is what it prints. */
+  /** A program and its arguments; it prints the PIN. */
   | { readonly kind: 'command'; readonly words: readonly [string, ...string[]] }
   | { readonly kind: 'prompt' }
-  /** A window or a terminal of the desktop's, by the program of that name. */
+  /** A dialogue by GnuPG's program of that name, in a window or on a terminal. */
   | { readonly kind: 'pinentry' }
-  /** The keys of the card reader: an empty PIN is sent to the module. */
+  /** The keypad of the card reader: the module gets an empty PIN. */
   | { readonly kind: 'pinpad' };
 
 const HINT =
   'pin-source is file:/PATH, env:NAME, credential:NAME, |COMMAND, prompt, pinentry or pinpad';
-/** No PIN or passphrase is longer. */
+/** Longest PIN or passphrase; that of a message to the token helper. */
 const MAX_SECRET_BYTES = 1024;
 const DEFAULT_PINENTRY = ['pinentry'] as const;
 
@@ -78,8 +78,8 @@ export function parsePinSource(text: string): PinSource {
 }
 
 /**
- * What is wrong with a source. Its text is not told: somebody may have written the PIN itself
- * there.
+ * What is wrong with a source. The message does not repeat its text: somebody may have written the
+ * PIN itself there.
  */
 function problemOf(kind: string, text: string): string {
   if (kind === 'file') {
@@ -99,16 +99,16 @@ function parseCommand(text: string): readonly [string, ...string[]] {
     assertProgramName(words);
     return words;
   } catch (error) {
-    // What it says is never a part of the command, which may hold what should not be told.
+    // These messages never repeat a part of the command, which may hold a secret.
     throw new AppError('KEY_PIN_SOURCE', `pin-source: ${messageOf(error)}`, { cause: error });
   }
 }
 
 /**
- * Gets the secret. A variable is deleted from `context.env` once read.
- * @param question what a person is asked where the source is the terminal.
- * @throws AppError KEY_PIN_SOURCE for a source that has none, KEY_PIN for an answer that is none,
- *   SYS_* for a file that cannot be read or that others can read.
+ * Reads the secret. A variable is deleted from `context.env` once read.
+ * @param question the text of the prompt, where a person is asked.
+ * @throws AppError KEY_PIN_SOURCE for a source without a usable secret, KEY_PIN for an answer that
+ *   is empty or too long, SYS_* for a file that cannot be read or that others can read.
  */
 export async function readPin(
   source: PinSource,
@@ -184,7 +184,7 @@ function readVariable(
   return stored(Secret.fromText(value), `environment variable ${name}`);
 }
 
-/** What nobody typed just now may be more than a PIN: an editor or a script has added to it. */
+/** Refuses a secret that a file or a program gave with more than one line end around it. */
 function stored(secret: Secret, where: string): Secret {
   const oddity = checked(secret, where, 'KEY_PIN_SOURCE').use(oddityOf);
   if (oddity !== undefined) {
@@ -197,7 +197,8 @@ function stored(secret: Secret, where: string): Secret {
 }
 
 /**
- * What a token helper takes; an empty secret or a longer one is a wrong file or a wrong variable.
+ * Refuses an empty secret, and one that is too long for the token helper: the file or the variable
+ * is a wrong one.
  */
 function checked(
   secret: Secret,

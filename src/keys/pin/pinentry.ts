@@ -1,7 +1,7 @@
 // Asks for a PIN or passphrase through pinentry, the dialogue program of GnuPG:
-// `pin-source=pinentry`. Runs in the daemon and in commands. The Assuan protocol, as far as one
-// question needs it (Assuan manual §2; pinentry manual §3). Nothing allows pinentry to answer from
-// a password cache: that would not ask.
+// `pin-source=pinentry`. clavigerd and the commands, which start pinentry as a child process. Speaks
+// as much of the Assuan protocol as one question needs (Assuan manual §2; pinentry manual §3). It
+// sends no option that lets pinentry answer from a password cache instead of asking.
 
 import { spawn } from 'node:child_process';
 import { AppError, messageOf } from '../../lib/errors.js';
@@ -16,7 +16,7 @@ import { gpgEnvironment } from './gpg-environment.js';
 const PINENTRY_TIMEOUT_MS = 120_000;
 
 /**
- * Shows a question; gives the answer, which may be empty.
+ * Shows a question and returns the answer, which may be empty.
  * @param command program and options.
  * @throws AppError KEY_PIN when it cannot be started, shown or is cancelled
  */
@@ -38,7 +38,7 @@ export async function askPinentry(
   }, timeoutMs);
   try {
     await dialogue.greeting();
-    await describeWhereToAsk(dialogue, env, terminal);
+    await sendTerminalOptions(dialogue, env, terminal);
     await dialogue.ask('SETTITLE', 'clavigerd');
     await dialogue.ask('SETDESC', printable(question));
     await dialogue.ask('SETPROMPT', 'PIN:');
@@ -67,7 +67,7 @@ function failure(program: string, error: unknown): AppError {
   });
 }
 
-async function describeWhereToAsk(
+async function sendTerminalOptions(
   dialogue: AssuanClient,
   env: NodeJS.ProcessEnv,
   terminal: string | undefined,

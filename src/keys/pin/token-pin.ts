@@ -1,9 +1,8 @@
-// The PIN of a token as its URI and the configuration name it. Runs in the daemon and in commands.
+// Finds the PIN source of a token in its URI and the configuration, and makes its login guard.
+// clavigerd and the commands.
 
 import { systemClock } from '../../lib/clock.js';
-import { printable } from '../../lib/printable.js';
 import { Secret } from '../../lib/secret.js';
-import type { TokenInfo } from '../../token/messages.js';
 import { DEFAULT_TOKEN_TIMEOUT_MS, type KeyContext } from '../key-context.js';
 import { LoginGuard } from './login-guard.js';
 import type { TokenPinSource } from './pin-keeper.js';
@@ -12,20 +11,21 @@ import { LoginAttempts } from './login-attempts.js';
 import type { PinRole } from './latch.js';
 import { PinLatchStore } from './latch-store.js';
 import { parsePinSource, readPin, type PinSource } from './pin-source.js';
+import { nameOfToken } from './token-name.js';
 import { isPkcs11Uri, parsePkcs11Uri, type Pkcs11Uri } from '../pkcs11/uri.js';
 
 type UriPin = Pick<Pkcs11Uri, 'pinSource' | 'pinValue'>;
 
 /**
- * Who decides on logins with the PIN of a URI: from its own pin-source, else the configured one,
- * else the terminal.
- * @throws AppError KEY_PIN when the source is none.
+ * The guard of logins with the PIN of a URI: from its own pin-source, else the configured one, else
+ * the terminal.
+ * @throws AppError KEY_PIN, KEY_PIN_SOURCE for a source that cannot be parsed.
  */
 export function tokenLoginGuard(uri: UriPin, context: KeyContext): LoginGuard {
   return loginGuard(tokenPinSource(uri, context), 'user', context);
 }
 
-/** Who decides on logins with PINs of one source. */
+/** The guard of logins with the PINs of one source. */
 export function loginGuard(
   source: TokenPinSource,
   role: PinRole,
@@ -67,7 +67,7 @@ function tokenPinSource(uri: UriPin, context: KeyContext): TokenPinSource {
 
 /**
  * A PIN of a token from a source.
- * @param what is asked for, where a person is: `SO PIN`.
+ * @param what the prompt calls it: `SO PIN`.
  */
 export function namedPinSource(
   source: PinSource,
@@ -80,18 +80,13 @@ export function namedPinSource(
     mayAsk: ['prompt', 'pinentry', 'command'].includes(source.kind),
     identify: () => identifyPinSource(source, credentials),
     read: (token) =>
-      // pkcs11js cannot pass the null PIN of C_Login; modules with a PIN pad take an empty one for
-      // it.
+      // PKCS#11 wants a null PIN here, which pkcs11js cannot pass; modules take an empty one too.
       source.kind === 'pinpad'
         ? Promise.resolve(new Secret(Buffer.alloc(0)))
-        : readPin(source, `${what} of ${nameOf(token)}`, context),
+        : readPin(source, `${what} of ${nameOfToken(token)}`, context),
   };
 }
 
 function pinSourceText(uri: UriPin, context: Pick<KeyContext, 'pinSource'>): string {
   return uri.pinSource ?? context.pinSource ?? 'prompt';
-}
-
-function nameOf({ label, serial }: TokenInfo): string {
-  return `token "${printable(label)}" (serial ${printable(serial)})`;
 }

@@ -1,5 +1,5 @@
-// Collects what a child process writes when it is a secret: in one buffer, and wiped everywhere
-// else. Pure.
+// Collects the output of a child process that is a secret: in one buffer that can be wiped; the
+// chunks it came in are wiped at once. clavigerd and the commands. Pure.
 
 export class WipedOutput {
   readonly #buffer: Buffer;
@@ -9,7 +9,7 @@ export class WipedOutput {
     this.#buffer = Buffer.alloc(maxBytes);
   }
 
-  /** Takes a chunk over, and wipes it; false when it is too much. */
+  /** Copies a chunk and wipes it; false when it does not fit. */
   push(chunk: Buffer): boolean {
     const fits = chunk.length <= this.#buffer.length - this.#length;
     if (fits) {
@@ -20,7 +20,7 @@ export class WipedOutput {
     return fits;
   }
 
-  /** A copy of everything so far, the caller's to wipe. */
+  /** A copy of everything so far; the caller wipes it. */
   take(): Buffer {
     const copy = Buffer.alloc(this.#length);
     this.#buffer.copy(copy, 0, 0, this.#length);

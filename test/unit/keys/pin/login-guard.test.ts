@@ -1,4 +1,4 @@
-// The rule of one attempt a source: restarts are new governors on the same state directory, and the
+// The rule of one attempt a source: restarts are new guards on the same state directory, and the
 // token is a function that counts.
 
 import assert from 'node:assert/strict';
@@ -25,6 +25,7 @@ import { parsePinSource, readPin } from '../../../../src/keys/pin/pin-source.js'
 import { AppError } from '../../../../src/lib/errors.js';
 import { Secret } from '../../../../src/lib/secret.js';
 import type { TokenInfo } from '../../../../src/token/messages.js';
+import { TokenError } from '../../../../src/token/token-error.js';
 import { appErrorOf } from '../../../support/app-error.js';
 import { makeTempDir } from '../../../support/temp-dir.js';
 
@@ -55,7 +56,11 @@ class FakeToken {
     }
     return text === RIGHT
       ? Promise.resolve()
-      : Promise.reject(new AppError('TOKEN_PIN_INCORRECT', 'token: C_Login: CKR_PIN_INCORRECT'));
+      : Promise.reject(
+          new TokenError('TOKEN_PIN_INCORRECT', 'token: C_Login: CKR_PIN_INCORRECT', {
+            returnValue: 'CKR_PIN_INCORRECT',
+          }),
+        );
   };
 }
 
@@ -218,7 +223,7 @@ describe('login guard', () => {
     setPin(RIGHT);
     const identity = identifyPinSource(parsePinSource(pinFile), undefined);
     const latch = newLatch(TOKEN, { source: `file:${pinFile}`, identity }, undefined, 0);
-    await new PinLatchStore(state).hold(TOKEN, WAIT, (held) => held.write(latch));
+    await new PinLatchStore(state).withLock(TOKEN, WAIT, (locked) => locked.write(latch));
     const one = guard();
     const error = await appErrorOf(() => one.login(TOKEN, token.attempt), 'KEY_PIN_HELD');
     assert.match(error.message, /how it ended is not known/);
@@ -330,14 +335,18 @@ describe('login guard', () => {
   it('counts a login that failed half-way as refused, unless the PIN has worked before', async (t) => {
     const { guard, setPin, token, state } = await makeFixture(t);
     setPin(RIGHT);
-    token.trouble = new AppError('TOKEN_ABSENT', 'token: C_Login: CKR_DEVICE_REMOVED (0x32)');
+    token.trouble = new TokenError('TOKEN_ABSENT', 'token: C_Login: CKR_DEVICE_REMOVED (0x32)', {
+      returnValue: 'CKR_DEVICE_REMOVED',
+    });
     const one = guard();
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_ABSENT');
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'KEY_PIN_HELD');
     await removeLatch(listLatches(state)[0]?.path ?? '', WAIT);
     token.trouble = undefined;
     await one.login(TOKEN, token.attempt);
-    token.trouble = new AppError('TOKEN_ABSENT', 'token: C_Login: CKR_DEVICE_REMOVED (0x32)');
+    token.trouble = new TokenError('TOKEN_ABSENT', 'token: C_Login: CKR_DEVICE_REMOVED (0x32)', {
+      returnValue: 'CKR_DEVICE_REMOVED',
+    });
     await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_ABSENT');
     token.trouble = undefined;
     await one.login(TOKEN, token.attempt);
@@ -377,7 +386,9 @@ describe('login guard', () => {
   it('takes a login that never reached the PIN for none', async (t) => {
     const { guard, setPin, token, state } = await makeFixture(t);
     setPin(RIGHT);
-    token.trouble = new AppError('TOKEN_ABSENT', 'token: C_Login: CKR_TOKEN_NOT_PRESENT (0xe0)');
+    token.trouble = new TokenError('TOKEN_ABSENT', 'token: C_Login: CKR_TOKEN_NOT_PRESENT (0xe0)', {
+      returnValue: 'CKR_TOKEN_NOT_PRESENT',
+    });
     await appErrorOf(() => guard().login(TOKEN, token.attempt), 'TOKEN_ABSENT');
     assert.deepEqual(listLatches(state), []);
   });
@@ -389,7 +400,9 @@ describe('login guard', () => {
     await one.login(TOKEN, token.attempt);
     assert.equal(await one.withProvenPin(TOKEN, () => Promise.resolve('signed')), 'signed');
     assert.deepEqual(listLatches(state), [], 'it is proven, and not noted each time');
-    const refusal = new AppError('TOKEN_PIN_INCORRECT', 'token: C_Login: CKR_PIN_INCORRECT');
+    const refusal = new TokenError('TOKEN_PIN_INCORRECT', 'token: C_Login: CKR_PIN_INCORRECT', {
+      returnValue: 'CKR_PIN_INCORRECT',
+    });
     const others = Array.from({ length: 3 }, () => guard());
     for (const other of others) {
       await other.login(TOKEN, token.attempt);
