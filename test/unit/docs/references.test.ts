@@ -78,6 +78,22 @@ describe('the documentation', () => {
     assert.deepEqual(broken, []);
   });
 
+  it('has a row for each folder of src, among the folders of the architecture', () => {
+    const [, table = ''] =
+      /^\| folder[^]*?\n((?:\|.*\n)+)/m.exec(read('docs/architecture.md')) ?? [];
+    const rows = table.split('\n').map((line) => line.split('|')[1] ?? '');
+    const named = rows.flatMap((row) =>
+      [...row.matchAll(/`([a-z0-9/]+)\/`/g)].map(([, name]) => name),
+    );
+    const folders = [...PRESENT]
+      .filter((path) => /^src\/.*\.ts$/.test(path))
+      .map((path) => dirname(path).slice('src/'.length));
+    assert.deepEqual(
+      [...new Set(folders)].filter((folder) => !named.includes(folder)),
+      [],
+    );
+  });
+
   it('is looked through for both', () => {
     const text = 'See `signer/x.ts`, `src/lib/*.ts`, `lib/`, [a](docs/no.md#part), [b](https://c).';
     assert.deepEqual(pathsIn('README.md', `${text} \`policy/no.ts\``), [
