@@ -3,11 +3,10 @@
 // again. All must hold the same key: which is checked as each one becomes available, before it
 // signs.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
-import type { Clock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import type { Timers } from '../lib/timers.js';
 import {
   UnsentError,
   type AccountKey,
@@ -31,7 +30,7 @@ const START_GRACE_MS = 5_000;
 export interface FailoverKeyOptions {
   readonly places: readonly KeySource[];
   readonly log: KeyLog;
-  readonly clock: Clock;
+  readonly timers: Timers;
 }
 
 /**
@@ -43,7 +42,10 @@ export async function openFailoverKey(options: FailoverKeyOptions): Promise<Acco
   const places = options.places.map((place) => new KeyReplica(place));
   const opening = places.map((place) => openPlace(place, options));
   try {
-    await Promise.race([Promise.all(opening), firstOf(opening).then(waitForOthers)]);
+    await Promise.race([
+      Promise.all(opening),
+      firstOf(opening).then(() => waitForOthers(options.timers)),
+    ]);
     const open = places.filter(({ key }) => key !== undefined);
     const reference = open[0]?.key;
     if (reference === undefined) {
@@ -68,7 +70,7 @@ export async function openFailoverKey(options: FailoverKeyOptions): Promise<Acco
 }
 
 /** True when it is open; false for a trouble that may pass. @throws any other trouble */
-async function openPlace(place: KeyReplica, { clock, log }: FailoverKeyOptions): Promise<boolean> {
+async function openPlace(place: KeyReplica, { timers, log }: FailoverKeyOptions): Promise<boolean> {
   try {
     await place.wake();
     return true;
@@ -76,7 +78,7 @@ async function openPlace(place: KeyReplica, { clock, log }: FailoverKeyOptions):
     if (!mayPass(error)) {
       throw error;
     }
-    place.fail(error, clock.now());
+    place.fail(error, timers.now());
     log('error', `${place.description}: ${printable(messageOf(error))}`);
     return false;
   }
@@ -95,8 +97,10 @@ function firstOf(opening: readonly Promise<boolean>[]): Promise<void> {
   });
 }
 
-async function waitForOthers(): Promise<void> {
-  await sleep(START_GRACE_MS, undefined, { ref: false });
+function waitForOthers(timers: Timers): Promise<void> {
+  return new Promise((resolve) => {
+    timers.after(START_GRACE_MS, resolve, false);
+  });
 }
 
 function ignore(): void {
@@ -195,14 +199,14 @@ class FailoverKey implements AccountKey {
       const told = printable(messageOf(error));
       this.#options.log('warning', `${place.description}: ${told}; the next place is asked`);
     }
-    place.fail(error, this.#options.clock.now());
+    place.fail(error, this.#options.timers.now());
     // Who sent it has waited for as long as one may, unless nobody has seen it yet.
     return error instanceof UnsentError || !isAppError(error, 'TOKEN_TIMEOUT');
   }
 
   /** Has those that failed a while ago looked at, while others sign. */
   #wakeOthers(): void {
-    const now = this.#options.clock.now();
+    const now = this.#options.timers.now();
     for (const place of this.#places) {
       const { failedAt, holds, isWaking } = place;
       if (
@@ -227,7 +231,7 @@ class FailoverKey implements AccountKey {
       if (isAppError(error, 'KEY_MISMATCH')) {
         this.#options.log('error', `${error.message}; the second is not used`);
       }
-      place.fail(error, this.#options.clock.now());
+      place.fail(error, this.#options.timers.now());
     }
     place.isWaking = false;
     if (this.#closed) {

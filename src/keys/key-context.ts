@@ -5,9 +5,6 @@ import type { Secret } from '../lib/secret.js';
 import type { LogLevel } from '../sys/log.js';
 import type { LoginAttempts } from './pin/login-attempts.js';
 
-/** Longest time one operation of a token may take, unless the configuration says. */
-export const DEFAULT_TOKEN_TIMEOUT_MS = 30_000;
-
 /** Writes one line to the log. Messages hold no secret; control characters are escaped already. */
 export type KeyLog = (level: LogLevel, message: string) => void;
 
@@ -20,8 +17,8 @@ export interface KeyContext {
   /** Absent where nobody can be asked: no terminal. */
   readonly prompt?: SecretPrompt | undefined;
   readonly log: KeyLog;
-  /** Longest time one operation of a token may take; default `DEFAULT_TOKEN_TIMEOUT_MS`. */
-  readonly tokenTimeoutMs?: number | undefined;
+  /** Longest time one operation of a token may take; default `DEFAULT_SIGN_TIMEOUT_MS`. */
+  readonly signTimeoutMs?: number | undefined;
   /** Helper processes for a token; default: as the profile of its module says. */
   readonly helpers?: number | undefined;
   /** When a signature counts as waiting for a touch; default `DEFAULT_TOUCH_NOTICE_MS`, 3 s. */

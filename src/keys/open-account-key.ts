@@ -1,7 +1,7 @@
 // From the `privkey` setting to an account key. Runs in the daemon, at start, before it listens.
 // Trusts the setting, which comes from the administrator and never from a client.
 
-import { systemClock } from '../lib/clock.js';
+import { systemTimers } from '../lib/timers.js';
 import { AppError } from '../lib/errors.js';
 import type { AccountKey } from './account-key.js';
 import { openFileKey } from './software/file-key.js';
@@ -59,7 +59,7 @@ export async function openAccountKeys(
       open: () => openAccountKey(privkey, context),
     })),
     log: context.log,
-    clock: systemClock,
+    timers: systemTimers,
   });
 }
 

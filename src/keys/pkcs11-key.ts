@@ -1,5 +1,5 @@
-// Runs in the daemon: an account key in a PKCS#11 token, as the signing service sees it.
-// Trusts neither public key nor signature of the helper before they are checked.
+// Runs in clavigerd and in `clavigerd key`: an account key in a PKCS#11 token, as the signing service
+// uses it. Does not trust the token helper: its public key is parsed before it is used.
 
 import { algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';
@@ -10,6 +10,7 @@ import { isPinTrouble } from './pin/pin-refusal.js';
 import { formatPkcs11Uri, parsePkcs11Uri } from './pkcs11/uri.js';
 import { readPublicHalf } from './public-half.js';
 import { isAskedOnTerminal, tokenLoginGuard } from './pin/token-pin.js';
+import { startHelper } from './helper/helper-client.js';
 import { TokenPool } from './helper/pool.js';
 
 /** The client of a command of `clavigerd key`, which signs for itself. */
@@ -32,10 +33,9 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
     helpers: context.helpers ?? module.helpers,
     token: uri.token,
     key: uri.key,
-    env: context.env,
-    timeoutMs: context.tokenTimeoutMs,
     touchNoticeMs: context.touchNoticeMs,
     log: context.log,
+    startHelper: () => startHelper(context),
     guard: tokenLoginGuard(uri, context),
   });
   try {
@@ -65,7 +65,7 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
   }
 }
 
-/** The public key of the token, after a login, or without one where none is tried. */
+/** The public key of the token: after a login, or without one where the PIN is refused. */
 async function startAndFindKey(
   pool: TokenPool,
   withoutLogin: () => Promise<PublicJwk | undefined>,
@@ -81,13 +81,13 @@ async function startAndFindKey(
   }
 }
 
-/** Who typed a wrong PIN is told so at once, instead. */
+/** Undefined where a person has typed the PIN, who then learns at once that it is wrong. */
 async function publicHalfOf(
   text: string,
   module: Pkcs11Module,
   context: KeyContext,
 ): Promise<PublicJwk | undefined> {
   return context.servesLocked === true && !isAskedOnTerminal(text, context)
-    ? readPublicHalf(parsePkcs11Uri(text), module, context)
+    ? readPublicHalf(startHelper(context), { uri: parsePkcs11Uri(text), module, log: context.log })
     : undefined;
 }

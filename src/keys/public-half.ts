@@ -1,36 +1,41 @@
-// The public half of a key in a token that cannot be logged in to: public key objects and
-// certificates show without a PIN on most tokens. Runs in the daemon, with a helper that is ended
-// again.
+// Runs in clavigerd: reads the public half of a key in a token that cannot be logged in to, for most
+// tokens show public key objects and certificates without a PIN. Does not trust the token helper:
+// the key is parsed.
 
 import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { printable } from '../lib/printable.js';
 import { messageOf } from '../lib/errors.js';
-import { DEFAULT_TOKEN_TIMEOUT_MS, type KeyContext } from './key-context.js';
+import type { KeyLog } from './key-context.js';
 import type { Pkcs11Module } from './pkcs11/module-path.js';
 import type { Pkcs11Uri } from './pkcs11/uri.js';
-import { HelperProcess } from './helper/helper-process.js';
-import { HelperClient } from './helper/helper-client.js';
+import type { HelperClient } from './helper/helper-client.js';
 
-/** Undefined where the token does not show it, or shows several that match. Never throws. */
+export interface PublicHalfOptions {
+  readonly uri: Pick<Pkcs11Uri, 'token' | 'key'>;
+  readonly module: Pkcs11Module;
+  readonly log: KeyLog;
+}
+
+/**
+ * Reads it with a helper of its own, which is ended. Undefined where the token does not show the
+ * key, or shows several that match. Never rejects.
+ */
 export async function readPublicHalf(
-  uri: Pkcs11Uri,
-  module: Pkcs11Module,
-  context: KeyContext,
+  helper: Pick<HelperClient, 'load' | 'openToken' | 'listKeys' | 'close'>,
+  { uri, module, log }: PublicHalfOptions,
 ): Promise<PublicJwk | undefined> {
-  const helper = new HelperProcess(context.env, context.log);
-  const session = new HelperClient(helper, context.tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS);
   try {
-    await session.load(module);
-    await session.openToken(uri.token, 'read');
+    await helper.load(module);
+    await helper.openToken(uri.token, 'read');
     const { label, id } = uri.key;
-    const [key, another] = (await session.listKeys()).filter(
+    const [key, another] = (await helper.listKeys()).filter(
       (shown) => (label ?? shown.label) === shown.label && (id ?? shown.id) === shown.id,
     );
     return key?.jwk === undefined || another !== undefined ? undefined : parsePublicJwk(key.jwk);
   } catch (error) {
-    context.log('debug', `token: no public key without a login: ${printable(messageOf(error))}`);
+    log('debug', `token: no public key without a login: ${printable(messageOf(error))}`);
     return undefined;
   } finally {
-    await session.close();
+    await helper.close();
   }
 }

@@ -92,7 +92,7 @@ function keyContext(account: AccountConfig) {
   return {
     env: process.env,
     helpers: account.helpers,
-    tokenTimeoutMs: account.signTimeoutMs,
+    signTimeoutMs: account.signTimeoutMs,
     touchNoticeMs: account.touchNoticeMs,
     pinSource: account.pinSource,
     pinentry: account.pinentryCommand,

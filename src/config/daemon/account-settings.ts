@@ -2,6 +2,7 @@
 // in clavigerd and its commands. What identifies the key, or restricts its use, is never inherited
 // from another account.
 
+import { DEFAULT_SIGN_TIMEOUT_MS, DEFAULT_TOUCH_NOTICE_MS } from '../../lib/signing-times.js';
 import type { AccountSettings } from './schema.js';
 import type { Command, SettingReader } from '../setting-reader.js';
 import { inMs } from '../setting-types.js';
@@ -9,8 +10,6 @@ import { inMs } from '../setting-types.js';
 export const DEFAULT_ACCOUNT = 'default';
 const DEFAULT_GPG_COMMAND = 'gpg --quiet';
 const DEFAULT_PINENTRY_COMMAND = 'pinentry';
-const DEFAULT_SIGN_TIMEOUT_MS = 30_000;
-const DEFAULT_TOUCH_NOTICE_MS = 3000;
 
 /** What an account has from the top of the file, unless it says otherwise. */
 export interface AccountDefaults {

@@ -4,6 +4,7 @@
 
 import { AppError } from '../../lib/errors.js';
 import type { Secret } from '../../lib/secret.js';
+import { DEFAULT_SIGN_TIMEOUT_MS } from '../../lib/signing-times.js';
 import type { AdminRequest, KeyInfo, TokenInfo } from '../../token/messages.js';
 import type { KeyContext } from '../key-context.js';
 import { resolveModule } from '../pkcs11/module-path.js';
@@ -11,11 +12,10 @@ import type { LoginGuard } from '../pin/login-guard.js';
 import { isUtf8 } from '../pin/pin-line.js';
 import type { Pkcs11Uri } from '../pkcs11/uri.js';
 import { tokenLoginGuard } from '../pin/token-pin.js';
-import { HelperProcess, type GoodResult } from '../helper/helper-process.js';
+import { HelperProcess } from '../helper/helper-process.js';
 import { HelperClient } from '../helper/helper-client.js';
+import type { GoodResult } from '../helper/pending-requests.js';
 
-/** Longest time of one request; `context.tokenTimeoutMs` says otherwise. */
-const REQUEST_TIMEOUT_MS = 30_000;
 /** Smartcards take minutes for an RSA-4096 key. */
 export const GENERATE_TIMEOUT_MS = 600_000;
 
@@ -129,8 +129,8 @@ export async function withTokenAdmin<T>(
   use: (admin: AdminClient) => Promise<T>,
 ): Promise<T> {
   const module = resolveModule(uri, context.env);
-  const helper = new HelperProcess(context.env, context.log);
-  const admin = new AdminClient(helper, context.tokenTimeoutMs ?? REQUEST_TIMEOUT_MS);
+  const helper = new HelperProcess({ env: context.env, log: context.log });
+  const admin = new AdminClient(helper, context.signTimeoutMs ?? DEFAULT_SIGN_TIMEOUT_MS);
   try {
     await admin.session.load(module);
     return await use(admin);

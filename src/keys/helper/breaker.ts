@@ -1,10 +1,11 @@
-// Decides when a token is left alone for a while. Pure; used in the daemon. Open, it answers for
-// the token at once; each opening lasts twice as long as the one before, until a signature
-// succeeds. So neither a token that is away nor one that crashes its helper keeps us busy.
+// A circuit breaker: decides when a token is not used for a while. Pure; runs in clavigerd. While it
+// is open, requests are answered with an error at once. Each opening lasts twice as long as the one
+// before, until a signature succeeds: neither an absent token nor one that crashes its helper keeps
+// the daemon busy.
 
-import type { Clock } from '../../lib/clock.js';
+import type { Timers } from '../../lib/timers.js';
 
-/** Failures in a row after which it opens. */
+/** Failures in a row, without a signature between them, after which it opens. */
 const MAX_STRIKES = 3;
 /** Failures in a minute after which it opens, whatever succeeds between them. */
 const MAX_STRIKES_PER_WINDOW = 10;
@@ -13,14 +14,14 @@ const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 10_000;
 
 export class Breaker {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Timers, 'now'>;
   /** When the failures of the last minute were. */
   #recent: number[] = [];
   #strikesInRow = 0;
   #tripsInRow = 0;
   #open = false;
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Timers, 'now'>) {
     this.#clock = clock;
   }
 
@@ -28,12 +29,12 @@ export class Breaker {
     return this.#open;
   }
 
-  /** How long to wait before the token is tried again; of use while it is open. */
+  /** How long to wait before the token is tried again; meaningful while it is open. */
   get delayMs(): number {
     return Math.min(FIRST_DELAY_MS * 2 ** Math.max(this.#tripsInRow - 1, 0), MAX_DELAY_MS);
   }
 
-  /** One failure that may be a single one: a hang, a crash. */
+  /** A failure that may happen once: a hang, a crash. */
   strike(): void {
     if (this.#open) {
       return;
@@ -46,14 +47,14 @@ export class Breaker {
     }
   }
 
-  /** A failure that will last: no token, or nothing helped. */
+  /** A failure that will last: no token, or no recovery helped. */
   trip(): void {
     this.#open = true;
     this.#tripsInRow += 1;
     this.#recent = [];
   }
 
-  /** The token is there again; whether it signs is still to be seen. */
+  /** The token is present again; whether it signs is not known yet. */
   close(): void {
     this.#open = false;
   }

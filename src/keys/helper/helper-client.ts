@@ -1,8 +1,10 @@
-// Runs in the daemon and in `clavigerd key`: the requests a helper process knows, as typed calls.
-// Each is one message and its reply; what a helper must not reply is an error here.
+// Runs in clavigerd and in `clavigerd key`: the requests a token helper knows, as typed calls. Each
+// is one message and its reply. Does not trust the helper: a result of another kind than asked for
+// is an error.
 
 import type { Secret } from '../../lib/secret.js';
 import { AppError } from '../../lib/errors.js';
+import { DEFAULT_SIGN_TIMEOUT_MS } from '../../lib/signing-times.js';
 import type {
   GeneratedKeyType,
   HelperRequest,
@@ -12,7 +14,9 @@ import type {
   TokenSelector,
 } from '../../token/messages.js';
 import type { Pkcs11Module } from '../pkcs11/module-path.js';
-import type { GoodResult, HelperProcess } from './helper-process.js';
+import type { KeyContext } from '../key-context.js';
+import { HelperProcess } from './helper-process.js';
+import type { GoodResult } from './pending-requests.js';
 import { assertLoginIsSafe, explainRefusal, isPinRefusal } from '../pin/pin-refusal.js';
 
 export interface NewKey {
@@ -24,20 +28,23 @@ export interface NewKey {
 
 interface AskOptions {
   readonly timeoutMs?: number;
-  /** Told when the helper begins on the request. */
+  /** Called when the helper begins with the request. */
   readonly onBegin?: (() => void) | undefined;
 }
 
 type ResultOf<K extends GoodResult['kind']> = Extract<GoodResult, { kind: K }>;
 
-export class HelperClient {
-  readonly #process: HelperProcess;
-  readonly #timeoutMs: number;
+/** What a client needs of the process. */
+type RequestChannel = Pick<HelperProcess, 'pid' | 'request' | 'close' | 'kill'>;
 
-  /** @param timeoutMs longest time for one request, except where a call says otherwise. */
-  constructor(process: HelperProcess, timeoutMs: number) {
+export class HelperClient {
+  readonly #process: RequestChannel;
+  readonly #signTimeoutMs: number;
+
+  /** @param signTimeoutMs longest time for one request, except where a call says otherwise. */
+  constructor(process: RequestChannel, signTimeoutMs: number) {
     this.#process = process;
-    this.#timeoutMs = timeoutMs;
+    this.#signTimeoutMs = signTimeoutMs;
   }
 
   /** Process ID of the helper. */
@@ -114,8 +121,8 @@ export class HelperClient {
   }
 
   /**
-   * Ends the helper. @param graceMs longest time for what it has in hand; default: what each may
-   * take
+   * Ends the helper. @param graceMs longest time for the requests in hand; default: the time of
+   * each
    */
   close(graceMs?: number): Promise<void> {
     return this.#process.close(graceMs);
@@ -130,7 +137,7 @@ export class HelperClient {
   async #ask<K extends GoodResult['kind']>(
     request: HelperRequest,
     kind: K,
-    { timeoutMs = this.#timeoutMs, onBegin }: AskOptions = {},
+    { timeoutMs = this.#signTimeoutMs, onBegin }: AskOptions = {},
   ): Promise<ResultOf<K>> {
     const result = await this.#process.request(request, timeoutMs, onBegin);
     if (!isKind(result, kind)) {
@@ -138,6 +145,16 @@ export class HelperClient {
     }
     return result;
   }
+}
+
+/** Starts a token helper process. @throws AppError TOKEN_HELPER */
+export function startHelper({
+  env,
+  log,
+  signTimeoutMs,
+}: Pick<KeyContext, 'env' | 'log' | 'signTimeoutMs'>): HelperClient {
+  const process = new HelperProcess({ env, log });
+  return new HelperClient(process, signTimeoutMs ?? DEFAULT_SIGN_TIMEOUT_MS);
 }
 
 function isKind<K extends GoodResult['kind']>(result: GoodResult, kind: K): result is ResultOf<K> {

@@ -1,46 +1,36 @@
-// One token helper process, seen from the daemon: its socket, its requests in order, its end.
-// Distrusts what it says: replies are parsed, must come in order, and each has a deadline.
+// Runs in clavigerd and in `clavigerd key`: one token helper process, its start, its socket and its
+// end. Does not trust the helper: its replies are parsed, must come in the order of the requests,
+// and each has a deadline, after which the process is killed.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../lib/errors.js';
 import { formatFrame, FrameSplitter } from '../../lib/frames.js';
+import { systemTimers, type Timer, type Timers } from '../../lib/timers.js';
 import { programFile } from '../../sys/package-files.js';
 import {
   formatMessage,
   holdsSecret,
   parseReply,
   type HelperRequest,
-  type HelperResult,
 } from '../../token/messages.js';
-import { errorOfResult } from '../../token/token-error.js';
+import type { KeyLog } from '../key-context.js';
 import { helperEnvironment } from '../pkcs11/helper-environment.js';
 import { captureOutput, type CapturedOutput } from './output.js';
-import type { KeyLog } from '../key-context.js';
+import { NotBegunError, PendingRequests, type GoodResult } from './pending-requests.js';
 
 const HELPER_PATH = programFile('token/helper.js');
 /** How long a helper may take to finalize its module, and then to end, before it is killed. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/** A process that the kernel does not end even by SIGKILL, stuck in a driver, is not waited for. */
+/** A process that is stuck in a driver survives even SIGKILL: it is waited for no longer. */
 const KILL_TIMEOUT_MS = 5_000;
 
-/** Results that are not errors; those are thrown. */
-export type GoodResult = Exclude<HelperResult, { kind: 'error' }>;
-
-interface PendingRequest {
-  readonly id: number;
-  readonly timeoutMs: number;
-  readonly onBegin: (() => void) | undefined;
-  readonly resolve: (result: GoodResult) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** The helper ended before it came to this request: another helper may do it. */
-export class NotBegunError extends AppError {
-  constructor(message: string) {
-    super('TOKEN_HELPER', message);
-  }
+export interface HelperProcessOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: KeyLog;
+  /** Another program in the place of the helper, for tests of what clavigerd does not believe. */
+  readonly helperPath?: string;
+  readonly timers?: Timers;
 }
 
 export class HelperProcess {
@@ -50,26 +40,22 @@ export class HelperProcess {
   readonly #exited: Promise<void>;
   readonly #output: CapturedOutput;
   readonly #log: KeyLog;
-  /** In the order sent; the helper works on the first. */
-  readonly #pending: PendingRequest[] = [];
+  readonly #timers: Timers;
+  readonly #pending: PendingRequests;
   #nextId = 1;
-  #deadline: NodeJS.Timeout | undefined;
   #ended = false;
   #closing = false;
 
-  /**
-   * Starts the process.
-   * @param helperPath another program in the helper's place, for tests of what is not believed.
-   */
-  constructor(env: NodeJS.ProcessEnv, log: KeyLog, helperPath = HELPER_PATH) {
-    // A session of its own: an interrupt typed at the terminal is for the daemon, which then ends
-    // it.
-    const child = spawn(process.execPath, [helperPath], {
+  /** Starts the process. @throws AppError TOKEN_HELPER */
+  constructor({ env, log, helperPath, timers }: HelperProcessOptions) {
+    // In a session of its own: an interrupt typed at the terminal reaches the daemon alone, which
+    // then ends the helper in order.
+    const child = spawn(process.execPath, [helperPath ?? HELPER_PATH], {
       env: helperEnvironment(env),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       detached: true,
     });
-    // Told of once more below; without a handler from the first moment it would end the daemon.
+    // Handled by #exitOf; an error before that would have no handler and end the daemon.
     child.on('error', () => undefined);
     const socket = socketOf(child.stdio);
     if (socket === undefined) {
@@ -79,21 +65,22 @@ export class HelperProcess {
     }
     this.#child = child;
     this.#log = log;
+    this.#timers = timers ?? systemTimers;
     this.#socket = socket;
-    this.#exited = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
-        this.#onExit(`ended (${signal ?? `exit status ${code ?? 'unknown'}`})`);
-        resolve();
-      });
-      child.once('error', (error) => {
-        this.#onExit(`cannot be started: ${error.message}`);
-        resolve();
-      });
+    this.#pending = new PendingRequests({
+      timers: this.#timers,
+      onOverdue: (error) => {
+        this.#fail(error);
+      },
+      onBusy: (isBusy) => {
+        this.#setReferenced(isBusy);
+      },
     });
+    this.#exited = this.#exitOf(child);
     socket.on('data', (chunk: Buffer) => {
       this.#onData(chunk);
     });
-    // The exit event tells the rest; without a handler EPIPE would be thrown.
+    // The exit of the process says the rest; without a handler EPIPE would be thrown.
     socket.on('error', () => undefined);
     this.#output = captureOutput([child.stdout, child.stderr], log);
     this.#setReferenced(false);
@@ -104,8 +91,9 @@ export class HelperProcess {
   }
 
   /**
-   * Sends a request; it may wait behind others. Its time runs from when the helper can come to it.
-   * @param onBegin told when that is.
+   * Sends a request; it may wait behind others. Its time runs from when the helper can begin with
+   * it.
+   * @param onBegin called then.
    * @throws AppError TOKEN_*; NotBegunError when the helper ended while working on an earlier one.
    */
   request(request: HelperRequest, timeoutMs: number, onBegin?: () => void): Promise<GoodResult> {
@@ -119,11 +107,7 @@ export class HelperProcess {
       const id = this.#nextId++;
       const body = formatMessage({ id, request });
       const frame = formatFrame(body);
-      this.#pending.push({ id, timeoutMs, onBegin, resolve, reject });
-      if (this.#pending.length === 1) {
-        this.#setReferenced(true);
-        this.#beginNext();
-      }
+      this.#pending.add({ id, timeoutMs, onBegin, resolve, reject });
       this.#socket.write(frame, () => {
         // It may have held a PIN.
         frame.fill(0);
@@ -133,8 +117,8 @@ export class HelperProcess {
   }
 
   /**
-   * Ends the process: lets it finish what was asked, each in its own time, then by SIGKILL. Returns
-   * when it is gone, or cannot be ended.
+   * Ends the process: lets it finish what it was sent, each request in its own time, then kills it.
+   * Returns when the process has exited, or cannot be ended.
    * @param graceMs longest time for all that is still to be done.
    */
   async close(graceMs?: number): Promise<void> {
@@ -145,26 +129,13 @@ export class HelperProcess {
       await this.request({ op: 'close' }, CLOSE_TIMEOUT_MS).catch(() => undefined);
     }
     const end = this.#killAfter(CLOSE_TIMEOUT_MS);
-    const lost = new AbortController();
-    const hasEnded = await Promise.race([
-      this.#exited.then(() => true),
-      sleep(CLOSE_TIMEOUT_MS + KILL_TIMEOUT_MS, false, { signal: lost.signal }),
-    ]);
-    lost.abort();
-    clearTimeout(grace);
-    clearTimeout(end);
+    const hasEnded = await this.#hasExitedWithin(CLOSE_TIMEOUT_MS + KILL_TIMEOUT_MS);
+    grace?.cancel();
+    end.cancel();
     if (!hasEnded) {
-      this.#log(
-        'error',
-        `token helper: process ${this.pid ?? 0} does not end, not even by SIGKILL`,
-      );
+      const pid = this.pid ?? 0;
+      this.#log('error', `token helper: process ${pid} does not end, not even by SIGKILL`);
     }
-  }
-
-  #killAfter(ms: number): NodeJS.Timeout {
-    return setTimeout(() => {
-      this.kill();
-    }, ms);
   }
 
   /** SIGKILL: nothing else ends a process that is stuck in native code. */
@@ -172,58 +143,59 @@ export class HelperProcess {
     this.#child.kill('SIGKILL');
   }
 
+  #killAfter(ms: number): Timer {
+    return this.#timers.after(ms, () => {
+      this.kill();
+    });
+  }
+
+  #hasExitedWithin(ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const late = this.#timers.after(ms, () => {
+        resolve(false);
+      });
+      void this.#exited.then(() => {
+        late.cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  #exitOf(child: ChildProcess): Promise<void> {
+    return new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.#onExit(`ended (${signal ?? `exit status ${code ?? 'unknown'}`})`);
+        resolve();
+      });
+      child.once('error', (error) => {
+        this.#onExit(`cannot be started: ${error.message}`);
+        resolve();
+      });
+    });
+  }
+
   #onData(chunk: Buffer): void {
     try {
       for (const body of this.#frames.push(chunk)) {
         const { id, result } = parseReply(body);
-        const [request] = this.#pending;
-        if (request?.id !== id) {
-          throw new AppError('TOKEN_HELPER', 'token helper: replied out of turn');
-        }
-        this.#pending.shift();
-        this.#beginNext();
-        if (result.kind === 'error') {
-          request.reject(errorOfResult(result));
-        } else {
-          request.resolve(result);
-        }
+        this.#pending.settle(id, result);
       }
     } catch (error) {
       this.#fail(error instanceof Error ? error : new AppError('TOKEN_HELPER', String(error)));
     }
   }
 
-  /** The helper comes to the next request now: its clock starts. */
-  #beginNext(): void {
-    clearTimeout(this.#deadline);
-    this.#deadline = undefined;
-    const [head] = this.#pending;
-    if (head === undefined) {
-      this.#setReferenced(false);
-      return;
-    }
-    head.onBegin?.();
-    this.#deadline = setTimeout(() => {
-      const seconds = head.timeoutMs / 1000;
-      this.#fail(
-        new AppError('TOKEN_TIMEOUT', `token: no answer within ${seconds} s`, {
-          hint: 'the token helper was killed; the next request starts a fresh one',
-        }),
-      );
-    }, head.timeoutMs);
-  }
-
   /** The process is of no more use: everything that waits gets the error. */
   #fail(error: Error): void {
     this.#ended = true;
     this.kill();
-    this.#settle(error, error);
+    this.#pending.fail(error, error);
   }
 
   #onExit(how: string): void {
     this.#ended = true;
     this.#socket.destroy();
-    this.#settle(
+    this.#pending.fail(
       new AppError('TOKEN_HELPER', `token helper: ${how}`, {
         hint: 'the next request starts a fresh one',
       }),
@@ -231,16 +203,7 @@ export class HelperProcess {
     );
   }
 
-  #settle(headError: Error, othersError: Error): void {
-    clearTimeout(this.#deadline);
-    const [head, ...others] = this.#pending.splice(0);
-    head?.reject(headError);
-    for (const request of others) {
-      request.reject(othersError);
-    }
-  }
-
-  /** An idle helper must not keep its parent from ending; one that is waited for must. */
+  /** An idle helper must not keep clavigerd from ending; one that is waited for must. */
   #setReferenced(referenced: boolean): void {
     const change = referenced || this.#closing ? 'ref' : 'unref';
     this.#child[change]();
@@ -248,7 +211,7 @@ export class HelperProcess {
   }
 }
 
-/** The list is not there at all where there was no descriptor left to make it with. */
+/** Node leaves the list out where no descriptor was left to make the socket with. */
 function socketOf(stdio: ChildProcess['stdio'] | undefined): Socket | undefined {
   const socket = stdio?.[3];
   return socket instanceof Socket ? socket : undefined;

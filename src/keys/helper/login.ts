@@ -1,6 +1,6 @@
-// Runs in the daemon: what the helpers of one token share, so that each new session is as the first
-// one was. A PIN goes to a token of the same serial only, and by way of the guard, which decides
-// whether at all.
+// Runs in clavigerd: what the helpers of one token share, so that every session is of the same token
+// and the same key. Does not trust the token to be the one of the last session: a PIN goes only to
+// one of the same serial number, and only if the login guard allows it.
 
 import { AppError } from '../../lib/errors.js';
 import type { KeyInfo, TokenInfo } from '../../token/messages.js';
@@ -13,33 +13,37 @@ export interface TokenIdentity {
   readonly key: KeyInfo;
 }
 
+/** What logins of a token need of the guard, which decides whether a PIN is sent. */
+export type Guard = Pick<LoginGuard, 'assertOpen' | 'login' | 'withProvenPin' | 'close'>;
+
 export class TokenLogin {
-  readonly #guard: LoginGuard;
+  readonly #guard: Guard;
   /** What the first helper found; every other session must find the same. */
   #first: TokenIdentity | undefined;
 
-  constructor(guard: LoginGuard) {
+  constructor(guard: Guard) {
     this.#guard = guard;
   }
 
-  /**
-   * Returns while a login may be tried, for what costs more than that. @throws AppError
-   * KEY_PIN_HELD
-   */
+  /** Returns while a login may be tried: asked before a helper is started. @throws AppError KEY_* */
   assertOpen(): void {
     this.#guard.assertOpen();
   }
 
   /**
-   * Logs a helper in, where the token wants a login at all, and is the one that it was.
+   * Logs a helper in, where the token requires a login and is still the same one.
    * @param again true logs out first; the helper has no other session that could be at work.
    * @throws AppError TOKEN_*, KEY_PIN_HELD, or what reading the PIN throws
    */
-  async logIn(session: HelperClient, token: TokenInfo, again: boolean): Promise<void> {
+  async logIn(
+    helper: Pick<HelperClient, 'login' | 'listKeys'>,
+    token: TokenInfo,
+    again: boolean,
+  ): Promise<void> {
     this.#assertSameToken(token);
     if (token.loginRequired) {
-      await this.#assertSamePublicKey(session);
-      await this.#guard.login(token, (pin) => session.login(token, pin, again));
+      await this.#assertSamePublicKey(helper);
+      await this.#guard.login(token, (pin) => helper.login(token, pin, again));
     }
   }
 
@@ -64,12 +68,12 @@ export class TokenLogin {
     }
   }
 
-  /** Forgets the PIN. */
+  /** Wipes the PIN. */
   close(): void {
     this.#guard.close();
   }
 
-  /** A token put in the other's place must not get the PIN. */
+  /** Another token in the same reader must not get the PIN. */
   #assertSameToken(token: TokenInfo): void {
     const first = this.#first?.token;
     if (first !== undefined && first.serial !== token.serial) {
@@ -81,15 +85,15 @@ export class TokenLogin {
   }
 
   /**
-   * Nor must a token of the same serial with another key, a card that was set up anew. Where public
-   * keys do not show before a login, the serial has to do.
+   * Nor must a token of the same serial number with another key: a card that was set up anew. A
+   * token that shows no public keys before a login is recognised by its serial number alone.
    */
-  async #assertSamePublicKey(session: HelperClient): Promise<void> {
+  async #assertSamePublicKey(helper: Pick<HelperClient, 'listKeys'>): Promise<void> {
     const first = this.#first?.key;
     if (first === undefined) {
       return;
     }
-    const shown = (await session.listKeys()).filter(
+    const shown = (await helper.listKeys()).filter(
       ({ id, jwk }) => id === first.id && jwk !== undefined,
     );
     if (shown.length > 0 && !shown.some((key) => isSameKey(key, first))) {

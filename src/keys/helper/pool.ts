@@ -1,30 +1,31 @@
-// Runs in the daemon: one token with its helpers, and the one queue that feeds them. Clients are
-// served in turn. While no helper is in service, requests are answered at once with the reason.
+// Runs in clavigerd: one token with its helpers, and the one queue that feeds them. Clients take
+// turns. While no helper is in service, requests are answered at once with the reason. Does not trust
+// the helpers; what each may do wrong is the concern of its worker.
 
-import { DEFAULT_TOKEN_TIMEOUT_MS } from '../key-context.js';
 import { AppError } from '../../lib/errors.js';
+import { DEFAULT_TOUCH_NOTICE_MS } from '../../lib/signing-times.js';
+import { systemTimers, type Timers } from '../../lib/timers.js';
 import { UnsentError, type Client, type KeySignature, type SignContext } from '../account-key.js';
 import { FairQueue } from '../fair-queue.js';
-import { HelperWorker, type HelperWorkerOptions, type SigningJob } from './worker.js';
-import type { LoginGuard } from '../pin/login-guard.js';
-import { TokenLogin, type TokenIdentity } from './login.js';
+import { TokenLogin, type Guard, type TokenIdentity } from './login.js';
+import { readResidentBytes } from './memory.js';
+import type { SigningJob } from './signing-job.js';
+import { HelperWorker, type HelperWorkerOptions } from './worker.js';
 
-/** Default for when a signature counts as waiting for a touch. */
-export const DEFAULT_TOUCH_NOTICE_MS = 3_000;
 /** Six times what a helper with SoftHSM has after a million signatures. */
 const MEMORY_LIMIT_BYTES = 300 * 1024 * 1024;
 
-export interface TokenPoolOptions extends Omit<
+export interface TokenPoolOptions extends Pick<
   HelperWorkerOptions,
-  'login' | 'onChange' | 'timeoutMs' | 'touchNoticeMs' | 'memoryLimitBytes'
+  'module' | 'token' | 'key' | 'log' | 'startHelper'
 > {
   /** Decides on logins; closed with the pool. */
-  readonly guard: LoginGuard;
+  readonly guard: Guard;
   /** How many helper processes. */
   readonly helpers: number;
-  readonly timeoutMs?: number | undefined;
   readonly touchNoticeMs?: number | undefined;
-  readonly memoryLimitBytes?: number | undefined;
+  readonly timers?: Timers;
+  readonly memory?: HelperWorkerOptions['memory'];
 }
 
 export class TokenPool {
@@ -34,7 +35,7 @@ export class TokenPool {
   #closed = false;
 
   constructor(options: TokenPoolOptions) {
-    const { helpers, guard, timeoutMs, touchNoticeMs, memoryLimitBytes, ...rest } = options;
+    const { helpers, guard, touchNoticeMs, timers, memory, ...rest } = options;
     this.#login = new TokenLogin(guard);
     this.#workers = Array.from(
       { length: helpers },
@@ -42,9 +43,9 @@ export class TokenPool {
         new HelperWorker({
           ...rest,
           login: this.#login,
-          timeoutMs: timeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS,
+          timers: timers ?? systemTimers,
           touchNoticeMs: touchNoticeMs ?? DEFAULT_TOUCH_NOTICE_MS,
-          memoryLimitBytes: memoryLimitBytes ?? MEMORY_LIMIT_BYTES,
+          memory: memory ?? { limitBytes: MEMORY_LIMIT_BYTES, readBytes: readResidentBytes },
           onChange: () => {
             this.#pump();
           },
@@ -57,14 +58,14 @@ export class TokenPool {
     return this.#workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   }
 
-  /** True unless requests are answered with an error at once: another token may be asked then. */
+  /** False while requests are answered with an error at once: another token may be used then. */
   get isAvailable(): boolean {
     return this.#outage() === undefined;
   }
 
   /**
-   * Starts a helper, unless that is done; others follow when there is work. @throws AppError
-   * TOKEN_*, or what reading the PIN throws
+   * Starts a helper, unless that is done; others follow when there are more requests than it can
+   * take. @throws AppError TOKEN_*, or what reading the PIN throws
    */
   async start(): Promise<TokenIdentity> {
     const [first] = this.#workers;
@@ -80,7 +81,7 @@ export class TokenPool {
    */
   sign(input: Buffer, { client, onNotice }: SignContext): Promise<KeySignature> {
     return new Promise((resolve, reject) => {
-      this.#queue.push(client, { client, input, resolve, reject, onNotice, wanted: true });
+      this.#queue.push(client, { client, input, resolve, reject, onNotice });
       this.#pump();
     });
   }
@@ -104,7 +105,7 @@ export class TokenPool {
     this.#login.close();
   }
 
-  /** Hands out what can be handed out, or answers what cannot be done. */
+  /** Hands jobs to workers that have room; while none is in service, rejects them all. */
   #pump(): void {
     const outage = this.#outage();
     if (outage !== undefined) {
@@ -117,7 +118,7 @@ export class TokenPool {
       const worker = this.#freeWorker();
       const job = worker === undefined ? undefined : this.#queue.shift();
       if (worker === undefined || job === undefined) {
-        this.#callForHelp();
+        this.#startAnother();
         return;
       }
       void worker.run(job);
@@ -125,7 +126,8 @@ export class TokenPool {
   }
 
   /**
-   * The least busy of the helpers that are ready; where none is, one has to be started for the job.
+   * The least busy of the workers whose helper is ready; where none is, one that starts its helper
+   * for the job.
    */
   #freeWorker(): HelperWorker | undefined {
     if (!this.#workers.some((worker) => worker.isActive)) {
@@ -136,8 +138,8 @@ export class TokenPool {
       .sort((a, b) => a.load - b.load)[0];
   }
 
-  /** More work than the helpers at hand can do: one more of them starts. */
-  #callForHelp(): void {
+  /** There are more jobs than the running helpers can take: another helper starts. */
+  #startAnother(): void {
     const idle = this.#workers.find((worker) => !worker.isActive && worker.outage === undefined);
     void idle?.warmUp();
   }

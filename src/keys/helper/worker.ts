@@ -1,64 +1,47 @@
-// Runs in the daemon: a place for one helper of a pool. Counts what it has in hand, watches its
-// clock and its memory, and keeps it out of service while its breaker is open, trying it anew from
-// time to time.
+// Runs in clavigerd: one helper of a pool, which the pool hands jobs to. Counts the jobs in hand,
+// watches their time and the helper's memory, and takes the helper out of service while its breaker
+// is open, trying it again from time to time. Does not trust the helper to answer, to end or to sign
+// correctly.
 
-import { performance } from 'node:perf_hooks';
-import { systemClock } from '../../lib/clock.js';
 import { AppError, asAppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
-import type { Client, KeySignature } from '../account-key.js';
+import type { Timer, Timers } from '../../lib/timers.js';
+import type { Client } from '../account-key.js';
 import { Breaker } from './breaker.js';
-import { readResidentBytes } from './memory.js';
-import { decideRecovery } from './recovery-table.js';
 import type { TokenIdentity } from './login.js';
-import { failureOf, TokenSupervisor, type TokenSupervisorOptions } from './supervisor.js';
+import { MemoryWatch, type MemoryWatchOptions } from './memory.js';
+import { decideRecovery } from './recovery-table.js';
+import { failureOf } from './remedy.js';
+import { JobWatch, type SigningJob } from './signing-job.js';
+import { TokenSupervisor, type TokenSupervisorOptions } from './supervisor.js';
 
-/** A token that signs faster than this is handed the next request before it is done with one. */
+/** A token that signs faster than this gets the next job before it is done with one. */
 const FAST_MS = 20;
-/** Longest time between two looks at the memory of a helper at work. */
-const MEMORY_CHECK_MS = 1_000;
 
 export interface HelperWorkerOptions extends Omit<TokenSupervisorOptions, 'onLoss'> {
+  readonly timers: Timers;
   readonly touchNoticeMs: number;
-  readonly memoryLimitBytes: number;
-  /** Told when the worker may take work again, or has just gone out of service. */
+  readonly memory: Pick<MemoryWatchOptions, 'limitBytes' | 'readBytes'>;
+  /** Called when the worker may take jobs again, or has just gone out of service. */
   readonly onChange: () => void;
-}
-
-/** One signature that somebody waits for. */
-export interface SigningJob {
-  readonly client: Client;
-  readonly input: Buffer;
-  readonly resolve: (signature: KeySignature) => void;
-  readonly reject: (error: unknown) => void;
-  /** Called once when the signature takes long: a person may have to touch the token. */
-  readonly onNotice: (() => void) | undefined;
-  /** False once the client is gone. */
-  wanted: boolean;
-}
-
-interface JobInHand {
-  readonly job: SigningJob;
-  beganAt: number;
-  noticeTimer: NodeJS.Timeout | undefined;
-  isLate: boolean;
 }
 
 export class HelperWorker {
   readonly #options: HelperWorkerOptions;
   readonly #supervisor: TokenSupervisor;
-  readonly #breaker = new Breaker(systemClock);
-  readonly #inHand = new Set<JobInHand>();
-  #probe: NodeJS.Timeout | undefined;
+  readonly #breaker: Breaker;
+  readonly #memory: MemoryWatch;
+  readonly #inHand = new Set<JobWatch>();
+  #probe: Timer | undefined;
   #outage: AppError | undefined;
   #lastDurationMs = Infinity;
-  #memoryCheckedAt = 0;
-  #isFull = false;
   #isWarming = false;
   #closed = false;
 
   constructor(options: HelperWorkerOptions) {
     this.#options = options;
+    this.#breaker = new Breaker(options.timers);
+    this.#memory = new MemoryWatch({ timers: options.timers, ...options.memory });
     this.#supervisor = new TokenSupervisor({
       ...options,
       onLoss: () => {
@@ -86,7 +69,7 @@ export class HelperWorker {
     return this.#outage === undefined && isAtWork;
   }
 
-  /** Why it takes no work; undefined while it does. */
+  /** Why it takes no jobs; undefined while it does. */
   get outage(): AppError | undefined {
     return this.#outage;
   }
@@ -94,7 +77,7 @@ export class HelperWorker {
   /** True when it can be handed a job now. A card that waits for a touch gets no second one. */
   get hasRoom(): boolean {
     const room = this.#supervisor.isReady && this.#lastDurationMs < FAST_MS ? 2 : 1;
-    return this.#outage === undefined && !this.#isFull && this.#inHand.size < room;
+    return this.#outage === undefined && !this.#memory.isExceeded && this.#inHand.size < room;
   }
 
   /**
@@ -102,7 +85,7 @@ export class HelperWorker {
    */
   async start(): Promise<TokenIdentity> {
     const identity = await this.#supervisor.start();
-    clearTimeout(this.#probe);
+    this.#probe?.cancel();
     this.#breaker.close();
     if (this.#outage !== undefined) {
       this.#options.log('notice', 'token: in service again');
@@ -131,34 +114,20 @@ export class HelperWorker {
 
   /** Does a job, settles it, and never rejects. */
   async run(job: SigningJob): Promise<void> {
-    const held: JobInHand = { job, beganAt: 0, noticeTimer: undefined, isLate: false };
-    this.#inHand.add(held);
+    const watch = this.#watch(job);
+    this.#inHand.add(watch);
     let failure: unknown;
     try {
-      const bytes = await this.#supervisor.sign(job.input, {
-        onBegin: () => {
-          this.#watch(held);
-        },
-        isWanted: () => job.wanted,
-      });
-      this.#lastDurationMs = performance.now() - held.beganAt;
-      this.#breaker.succeed();
-      job.resolve({
-        bytes,
-        beganAt: held.beganAt,
-        reject: () => {
-          this.#distrust();
-        },
-      });
+      await this.#sign(watch);
     } catch (error) {
       job.reject(error);
-      if (job.wanted) {
+      if (watch.isWanted) {
         failure = error;
         this.#judge(error);
       }
     }
-    clearTimeout(held.noticeTimer);
-    this.#inHand.delete(held);
+    watch.end();
+    this.#inHand.delete(watch);
     if (this.#breaker.isOpen && this.#outage === undefined) {
       this.#leaveService(failure ?? new AppError('TOKEN_HELPER', 'token helper: ends too often'));
     }
@@ -168,18 +137,54 @@ export class HelperWorker {
 
   /** The client has disconnected: stop waiting for a touch of the token on its behalf. */
   cancel({ connection }: Client): void {
-    for (const held of this.#inHand) {
-      if (held.job.client.connection === connection) {
-        held.job.wanted = false;
-        this.#giveUpIfLate(held);
+    for (const watch of this.#inHand) {
+      if (watch.job.client.connection === connection) {
+        watch.abandon();
       }
     }
   }
 
   close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#probe);
+    this.#probe?.cancel();
     return this.#supervisor.close();
+  }
+
+  #watch(job: SigningJob): JobWatch {
+    const { log, timers, touchNoticeMs } = this.#options;
+    const seconds = touchNoticeMs / 1000;
+    return new JobWatch(job, {
+      timers,
+      touchNoticeMs,
+      onLate: () => {
+        log(
+          'notice',
+          `token: a signature takes more than ${seconds} s; does the token wait for a touch?`,
+        );
+      },
+      onAbandoned: () => {
+        log('notice', 'token helper: killed, the client it waits for is gone');
+        this.#supervisor.kill();
+      },
+    });
+  }
+
+  async #sign(watch: JobWatch): Promise<void> {
+    const bytes = await this.#supervisor.sign(watch.job.input, {
+      onBegin: () => {
+        watch.begin();
+      },
+      isWanted: () => watch.isWanted,
+    });
+    this.#lastDurationMs = this.#options.timers.now() - watch.beganAt;
+    this.#breaker.succeed();
+    watch.job.resolve({
+      bytes,
+      beganAt: watch.beganAt,
+      reject: () => {
+        this.#distrust();
+      },
+    });
   }
 
   /** The helper has made a signature that does not verify: it is replaced. */
@@ -191,30 +196,7 @@ export class HelperWorker {
     }
   }
 
-  #watch(held: JobInHand): void {
-    held.beganAt = performance.now();
-    clearTimeout(held.noticeTimer);
-    if (held.isLate) {
-      return; // told already; this is another attempt
-    }
-    held.noticeTimer = setTimeout(() => {
-      held.isLate = true;
-      const seconds = this.#options.touchNoticeMs / 1000;
-      const text = `token: a signature takes more than ${seconds} s; does the token wait for a touch?`;
-      this.#options.log('notice', text);
-      held.job.onNotice?.();
-      this.#giveUpIfLate(held);
-    }, this.#options.touchNoticeMs);
-  }
-
-  #giveUpIfLate({ job, isLate }: JobInHand): void {
-    if (isLate && !job.wanted) {
-      this.#options.log('notice', 'token helper: killed, the client it waits for is gone');
-      this.#supervisor.kill();
-    }
-  }
-
-  /** What a failure that reached a client means for the next one. */
+  /** What a failure that reached a client means for the next request. */
   #judge(error: unknown): void {
     const failure = failureOf(error);
     const remedy = decideRecovery(failure, undefined);
@@ -228,36 +210,29 @@ export class HelperWorker {
   }
 
   #leaveService(error: unknown): void {
-    const { log } = this.#options;
+    const { log, timers } = this.#options;
     const outage = asAppError(error, 'TOKEN_FAILED');
     log(
-      // Another reason is news: after "no token" the card of somebody else may have been put in.
+      // Another reason is news: after "no token", another card may have been put in.
       this.#outage?.message === outage.message ? 'debug' : 'error',
       `token: out of service: ${printable(messageOf(error))}; tried again in ${this.#breaker.delayMs / 1000} s`,
     );
     this.#outage = outage;
     this.#supervisor.retire();
-    clearTimeout(this.#probe);
+    this.#probe?.cancel();
     if (!this.#closed) {
-      this.#probe = setTimeout(() => {
+      const probe = (): void => {
         void this.warmUp();
-      }, this.#breaker.delayMs).unref();
+      };
+      this.#probe = timers.after(this.#breaker.delayMs, probe, false);
     }
   }
 
-  /**
-   * Between requests: a helper that grew too large is ended in order, and the next request starts
-   * another.
-   */
+  /** Retires a helper that grew too large, once it has no job; the next job starts another. */
   #checkMemory(): void {
-    const { pid } = this.#supervisor;
-    const now = performance.now();
-    if (pid !== undefined && !this.#isFull && now - this.#memoryCheckedAt > MEMORY_CHECK_MS) {
-      this.#memoryCheckedAt = now;
-      this.#isFull = (readResidentBytes(pid) ?? 0) > this.#options.memoryLimitBytes;
-    }
-    if (this.#isFull && this.#inHand.size === 0) {
-      this.#isFull = false;
+    this.#memory.check(this.#supervisor.pid);
+    if (this.#memory.isExceeded && this.#inHand.size === 0) {
+      this.#memory.reset();
       this.#options.log('notice', 'token helper: replaced, its memory has grown too large');
       this.#supervisor.retire();
     }

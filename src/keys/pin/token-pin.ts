@@ -3,7 +3,8 @@
 
 import { systemClock } from '../../lib/clock.js';
 import { Secret } from '../../lib/secret.js';
-import { DEFAULT_TOKEN_TIMEOUT_MS, type KeyContext } from '../key-context.js';
+import { DEFAULT_SIGN_TIMEOUT_MS } from '../../lib/signing-times.js';
+import type { KeyContext } from '../key-context.js';
 import { LoginGuard } from './login-guard.js';
 import type { TokenPinSource } from './pin-keeper.js';
 import { formatPinSource, identifyPinSource } from './pin-identity.js';
@@ -29,13 +30,13 @@ export function tokenLoginGuard(uri: UriPin, context: KeyContext): LoginGuard {
 export function loginGuard(
   source: TokenPinSource,
   role: PinRole,
-  { stateDirectory, attempts, tokenTimeoutMs, log }: KeyContext,
+  { stateDirectory, attempts, signTimeoutMs, log }: KeyContext,
 ): LoginGuard {
   return new LoginGuard({
     source,
     latches: new PinLatchStore(stateDirectory?.() ?? '', role),
     attempts: attempts ?? new LoginAttempts(),
-    lockWaitMs: tokenTimeoutMs ?? DEFAULT_TOKEN_TIMEOUT_MS,
+    lockWaitMs: signTimeoutMs ?? DEFAULT_SIGN_TIMEOUT_MS,
     log,
     clock: systemClock,
   });

@@ -15,7 +15,7 @@ describe('a list of keys', () => {
   it('of two pages costs the token hardly more than one of one page', async (t) => {
     const faulty = await createFaultyToken(t);
     const { hsm, uri, token } = faulty;
-    const helper = new HelperProcess({ ...hsm.env }, () => undefined);
+    const helper = new HelperProcess({ env: { ...hsm.env }, log: () => undefined });
     const session = new HelperClient(helper, TIMEOUT_MS);
     atEnd(t, () => session.close());
     await session.load({ path: /module-path=([^&]*)/.exec(uri)?.[1] ?? '', quirks: {} });

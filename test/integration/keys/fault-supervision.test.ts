@@ -32,7 +32,7 @@ function startsOf(fixture: FaultyKey): number {
 
 describe('a helper that hangs', () => {
   it('in C_Sign is killed at the deadline; the next request gets a fresh one', async (t) => {
-    const fixture = await openKey(t, { tokenTimeoutMs: 700 });
+    const fixture = await openKey(t, { signTimeoutMs: 700 });
     const [before] = fixture.key.helperPids;
     fixture.setFaults('C_Sign hang process');
     const first = appErrorOf(() => fixture.key.sign(INPUT), 'TOKEN_TIMEOUT');
@@ -44,7 +44,7 @@ describe('a helper that hangs', () => {
   });
 
   it('at its start, is not waited for when all ends', { timeout: 120_000 }, async (t) => {
-    const fixture = await openKey(t, { tokenTimeoutMs: 600_000 });
+    const fixture = await openKey(t, { signTimeoutMs: 600_000 });
     fixture.setFaults('C_SignInit crash', 'C_Initialize hang');
     const failure = appErrorOf(() => fixture.key.sign(INPUT), 'TOKEN_HELPER');
     await waitFor('a second start', () => startsOf(fixture) === 2);
@@ -53,7 +53,7 @@ describe('a helper that hangs', () => {
   });
 
   it('whatever it hangs in, does not hang the daemon', async (t) => {
-    const fixture = await openKey(t, { tokenTimeoutMs: 700 });
+    const fixture = await openKey(t, { signTimeoutMs: 700 });
     for (const name of [
       'C_SignInit',
       'C_Finalize',
@@ -73,7 +73,7 @@ describe('a helper that hangs', () => {
   });
 
   it('time after time opens the breaker: requests are then answered at once', async (t) => {
-    const fixture = await openKey(t, { tokenTimeoutMs: 800 });
+    const fixture = await openKey(t, { signTimeoutMs: 800 });
     fixture.setFaults('C_Sign hang');
     for (let count = 0; count < 3; count += 1) {
       await appErrorOf(() => fixture.key.sign(INPUT), 'TOKEN_TIMEOUT');
@@ -89,7 +89,7 @@ describe('a helper that hangs', () => {
 
 describe('a module that hangs when it starts', () => {
   it('is out of service until it starts again', async (t) => {
-    const fixture = await openKey(t, { tokenTimeoutMs: 500 });
+    const fixture = await openKey(t, { signTimeoutMs: 500 });
     fixture.setFaults('C_Initialize hang', 'C_Sign crash');
     await waitFor('it is out of service', async () => {
       await assert.rejects(fixture.key.sign(INPUT));

@@ -158,7 +158,7 @@ describe('token helper that hangs', () => {
     const fixture = await makeFixture(t);
     const key = await openKey(t, {
       ...fixture,
-      context: { ...fixture.context, tokenTimeoutMs: 3_000 },
+      context: { ...fixture.context, signTimeoutMs: 3_000 },
     });
     const pid = pidOf(key);
     process.kill(pid, 'SIGSTOP');

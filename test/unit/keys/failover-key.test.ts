@@ -16,6 +16,7 @@ import type { ErrorCode } from '../../../src/lib/error-codes.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { appErrorOf } from '../../support/app-error.js';
 import { clientOf } from '../../support/daemon/clients.js';
+import { ManualTimers } from '../../support/manual-timers.js';
 import { accountKeyOf, makeKey, signatureOf, type TestKey } from '../../support/keys/keys.js';
 
 const INPUT = Buffer.from('protected.payload');
@@ -76,24 +77,24 @@ class FakePlace implements KeySource {
 interface Fixture {
   readonly one: FakePlace;
   readonly two: FakePlace;
-  readonly time: { now: number };
+  readonly timers: ManualTimers;
   readonly messages: string[];
   readonly open: () => Promise<AccountKey>;
 }
 
 function makeFixture(second = KEY): Fixture {
   const [one, two] = [new FakePlace('one'), new FakePlace('two', second)];
-  const time = { now: 0 };
+  const timers = new ManualTimers();
   const messages: string[] = [];
   return {
     one,
     two,
-    time,
+    timers,
     messages,
     open: () =>
       openFailoverKey({
         places: [one, two],
-        clock: { now: () => time.now },
+        timers,
         log: (level, message) => {
           messages.push(`${level} ${message}`);
         },
@@ -124,7 +125,7 @@ describe('key at several places', () => {
     'TOKEN_KEY_NOT_FOUND',
   ] as const) {
     it(`moves on after ${code}, with the request in hand, and hands back later`, async () => {
-      const { one, two, time, messages, open } = makeFixture();
+      const { one, two, timers, messages, open } = makeFixture();
       const key = await open();
       await key.sign(INPUT);
       one.trouble = trouble(code);
@@ -135,7 +136,7 @@ describe('key at several places', () => {
       one.trouble = undefined;
       await key.sign(INPUT);
       assert.equal(two.signed, 3, 'it is left alone for a while');
-      time.now += 10_000;
+      await timers.advance(10_000);
       await key.sign(INPUT);
       await turn();
       await key.sign(INPUT);
@@ -183,12 +184,12 @@ describe('key at several places', () => {
   });
 
   it('opens when one works, and takes the other in when it comes', async () => {
-    const { one, two, time, open } = makeFixture();
+    const { one, two, timers, open } = makeFixture();
     one.trouble = trouble('TOKEN_NOT_FOUND');
     const key = await open();
     await key.sign(INPUT);
     one.trouble = undefined;
-    time.now += 10_000;
+    await timers.advance(10_000);
     await key.sign(INPUT);
     await turn();
     await key.sign(INPUT);
@@ -204,11 +205,11 @@ describe('key at several places', () => {
   });
 
   it('never asks a place that turns up later with another key', async () => {
-    const { one, two, time, messages, open } = makeFixture(makeKey('ES256'));
+    const { one, two, timers, messages, open } = makeFixture(makeKey('ES256'));
     two.trouble = trouble('TOKEN_NOT_FOUND');
     const key = await open();
     two.trouble = undefined;
-    time.now += 10_000;
+    await timers.advance(10_000);
     await key.sign(INPUT);
     await turn();
     assert.ok(

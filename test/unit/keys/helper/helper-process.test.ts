@@ -6,8 +6,9 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NotBegunError, HelperProcess } from '../../../../src/keys/helper/helper-process.js';
 import { HelperClient } from '../../../../src/keys/helper/helper-client.js';
+import { HelperProcess } from '../../../../src/keys/helper/helper-process.js';
+import { NotBegunError } from '../../../../src/keys/helper/pending-requests.js';
 import { appErrorOf } from '../../../support/app-error.js';
 import { mustRun } from '../../../support/process.js';
 import { atEnd } from '../../../support/scope.js';
@@ -45,13 +46,13 @@ async function startFake(
 ): Promise<HelperProcess> {
   const path = join(await makeTempDir(t), 'fake.mjs');
   writeFileSync(path, PRELUDE + script);
-  const helper = new HelperProcess(
-    process.env,
-    (level, message) => {
+  const helper = new HelperProcess({
+    env: process.env,
+    log: (level, message) => {
       lines.push(`${level}: ${message}`);
     },
-    path,
-  );
+    helperPath: path,
+  });
   atEnd(t, () => {
     helper.kill();
     return helper.close();
@@ -191,9 +192,9 @@ describe('token helper that', () => {
     const script = `
       import { openSync } from 'node:fs';
       import { HelperProcess } from ${JSON.stringify(module)};
-      try { new HelperProcess({}, () => {}); } catch {}
+      try { new HelperProcess({ env: {}, log() {} }); } catch {}
       try { for (;;) openSync('/dev/null'); } catch {}
-      try { new HelperProcess({}, () => {}); } catch (error) { console.log(error.code, error.message); }
+      try { new HelperProcess({ env: {}, log() {} }); } catch (error) { console.log(error.code, error.message); }
       process.exit(0);`;
     writeFileSync(path, script);
     const output = await mustRun('prlimit', ['--nofile=64', process.execPath, path]);
