@@ -47,7 +47,6 @@ export interface CardStatistics {
   /** Signatures that were begun (and may wait for a touch), and those that were answered. */
   readonly signaturesBegun: number;
   readonly signatures: number;
-  readonly selects: number;
 }
 
 export class VirtualCard {
@@ -60,7 +59,6 @@ export class VirtualCard {
   #isSelected = false;
   #signaturesBegun = 0;
   #signatures = 0;
-  #selects = 0;
 
   constructor(options: CardOptions) {
     this.#serial = options.serial;
@@ -94,7 +92,6 @@ export class VirtualCard {
       pukTriesLeft: puk.left,
       signaturesBegun: this.#signaturesBegun,
       signatures: this.#signatures,
-      selects: this.#selects,
     };
   }
 
@@ -164,7 +161,6 @@ export class VirtualCard {
     if (p1 !== 4 || !isPiv) {
       throw new StatusError(SW.notFound);
     }
-    this.#selects += 1;
     this.#isSelected = true;
     return formatApplicationTemplate();
   }

@@ -27,6 +27,10 @@ export interface SourceFile {
   /** `process.argv` and the like, and names that the file does not declare; each once. */
   readonly globals: ReadonlySet<string>;
   readonly exports: readonly string[];
+  /** Members that its classes and interfaces declare. */
+  readonly members: readonly string[];
+  /** Names of the properties that it reads. */
+  readonly readNames: ReadonlySet<string>;
   readonly hasDefaultExport: boolean;
   readonly hasReExport: boolean;
 }
@@ -47,6 +51,8 @@ export function parseSource(path: string, text: string): SourceFile {
   const properties = new Set<string>();
   const used = new Set<string>();
   const declared = new Set<string>();
+  const members: string[] = [];
+  const readNames = new Set<string>();
   let hasDefaultExport = false;
   let hasReExport = false;
 
@@ -64,17 +70,25 @@ export function parseSource(path: string, text: string): SourceFile {
     } else if (ts.isIdentifier(node) && isUse(node)) {
       used.add(node.text);
     }
-    const name = declaredName(node);
-    if (name !== undefined) {
-      declared.add(name);
-    }
+    addTo(declared, declaredName(node));
+    addTo(readNames, readName(node));
+    members.push(...memberNames(node));
     ts.forEachChild(node, visit);
   };
   visit(file);
   const free = [...used].filter((name) => !declared.has(name));
   const globals = new Set([...properties, ...free]);
   const exports = file.statements.flatMap(exportedNames);
-  return { path, text, imports, globals, exports, hasDefaultExport, hasReExport };
+  return {
+    ...{ path, text, imports, globals, exports, members, readNames },
+    ...{ hasDefaultExport, hasReExport },
+  };
+}
+
+function addTo(set: Set<string>, name: string | undefined): void {
+  if (name !== undefined) {
+    set.add(name);
+  }
 }
 
 /** The import that a node is, if it is one. */
@@ -185,6 +199,27 @@ function declaredName(node: ts.Node): string | undefined {
   return isDeclaration && node.name !== undefined && ts.isIdentifier(node.name)
     ? node.name.text
     : undefined;
+}
+
+/** The members that a class or interface declares; the private ones are the compiler's to watch. */
+function memberNames(node: ts.Node): string[] {
+  return ts.isClassLike(node) || ts.isInterfaceDeclaration(node) || ts.isTypeLiteralNode(node)
+    ? node.members.flatMap(({ name }) => (name && ts.isIdentifier(name) ? [name.text] : []))
+    : [];
+}
+
+/** The name of the property that a node reads: `a.name`, `{ name } = a`, `a['name']`, `Pick<A, 'name'>`. */
+function readName(node: ts.Node): string | undefined {
+  if (ts.isPropertyAccessExpression(node)) {
+    return node.name.text;
+  }
+  if (ts.isBindingElement(node)) {
+    return (node.propertyName ?? node.name).getText();
+  }
+  const isKey =
+    ts.isStringLiteralLike(node) &&
+    (ts.isElementAccessExpression(node.parent) || ts.isLiteralTypeNode(node.parent));
+  return isKey ? node.text : undefined;
 }
 
 /** False for the name of a property, a member or a declaration. */

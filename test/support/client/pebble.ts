@@ -34,7 +34,6 @@ export interface Pebble {
   readonly rootCaFile: string;
   /** Where Pebble connects for http-01, on 127.0.0.1, whatever the name. */
   readonly httpPort: number;
-  readonly managementUrl: string;
   readonly process: RunningProcess;
   /** GET of a path of the management interface. */
   manage(path: string): Promise<string>;
@@ -98,7 +97,6 @@ export async function startPebble(scope: Scope, options: PebbleOptions = {}): Pr
     caFile: files.authority,
     rootCaFile,
     httpPort: http ?? 0,
-    managementUrl,
     process: server,
     manage,
     stop: async () => {

@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { plainly, type ModuleBed } from './module-bed.js';
 import { startProcess } from '../process.js';
 import type { Scope } from '../scope.js';
-import { createSoftHsm, SOFTHSM_MODULE, type SoftHsm, type SoftHsmToken } from './softhsm.js';
+import { createSoftHsm, SOFTHSM_MODULE, type SoftHsm } from './softhsm.js';
 
 interface P11KitBed extends ModuleBed {
   readonly hsm: SoftHsm;
-  readonly softHsmToken: SoftHsmToken;
 }
 
 /** A server in front of a new SoftHSM token. */
@@ -43,6 +42,5 @@ async function behind(scope: Scope, moduleName: string): Promise<P11KitBed> {
     pinFile: softHsmToken.pinFile,
     inside: plainly,
     hsm,
-    softHsmToken,
   };
 }

@@ -183,7 +183,6 @@ function parseStatistics(value: unknown): CardStatistics {
     pukTriesLeft: count('pukTriesLeft'),
     signaturesBegun: count('signaturesBegun'),
     signatures: count('signatures'),
-    selects: count('selects'),
   };
 }
 

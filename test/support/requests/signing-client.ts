@@ -15,8 +15,6 @@ const ACCOUNT_URL = 'https://ca.example.net/acme/new-account';
 export interface SigningClient {
   readonly lines: LineClient;
   readonly jwk: JsonWebKey;
-  /** Lines that were neither signature nor error. */
-  readonly notices: readonly string[];
   /** `signed`, or the code of the error. */
   sign(): Promise<string>;
   /** Asks until a signature comes; gives what came before it. */
@@ -34,7 +32,6 @@ export async function connectSigningClient(scope: Scope, socket: string): Promis
   const jwk: JsonWebKey = parseObject(jwkText);
   lines.write('!errors\r\n');
   const payload = { termsOfServiceAgreed: true };
-  const notices: string[] = [];
   const sign = async (): Promise<string> => {
     const input = formatSigningInput({ alg, jwk, url: ACCOUNT_URL, payload });
     lines.write(`${input}\r\n`);
@@ -49,7 +46,6 @@ export async function connectSigningClient(scope: Scope, socket: string): Promis
       if (!reply.startsWith('!')) {
         return isSignatureOf(alg, jwk, input, reply) ? 'signed' : 'wrong signature';
       }
-      notices.push(reply);
     }
   };
   const signInTime = async (timeoutMs = ANSWER_TIMEOUT_MS): Promise<string[]> => {
@@ -64,7 +60,7 @@ export async function connectSigningClient(scope: Scope, socket: string): Promis
     }
     return before;
   };
-  return { lines, jwk, notices, sign, signInTime };
+  return { lines, jwk, sign, signInTime };
 }
 
 function parseObject(text: string): Record<string, unknown> {
