@@ -121,7 +121,7 @@ export default defineConfig(
       'test/support/attack/attack-csr.ts',
       'test/support/attack/attack-names.ts',
       'test/support/client/pebble.ts',
-      'test/unit/daemon/golden-session.test.ts',
+      'test/unit/golden.test.ts',
     ],
     rules: { 'claviger/function-lines': 'off', 'max-params': 'off' },
   },

@@ -2,20 +2,20 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Algorithm } from '../../../src/jose/algorithms.js';
-import { ServerSession } from '../../../src/protocol/server-session.js';
-import { BudgetGate } from '../../../src/daemon/budget-gate.js';
-import { DecisionRecord } from '../../../src/daemon/decision-record.js';
-import { SigningService, type Refused } from '../../../src/daemon/signing-service.js';
-import { Log } from '../../../src/sys/log.js';
+import type { Algorithm } from '../../src/jose/algorithms.js';
+import { ServerSession } from '../../src/protocol/server-session.js';
+import { BudgetGate } from '../../src/daemon/budget-gate.js';
+import { DecisionRecord } from '../../src/daemon/decision-record.js';
+import { SigningService, type Refused } from '../../src/daemon/signing-service.js';
+import { Log } from '../../src/sys/log.js';
 import {
   assertReplies,
   chunkings,
   readTranscripts,
   type Transcript,
-} from '../../support/daemon/golden.js';
-import { clientOf } from '../../support/daemon/clients.js';
-import { accountKeyOf, makeKey } from '../../support/keys/keys.js';
+} from '../support/daemon/golden.js';
+import { clientOf } from '../support/daemon/clients.js';
+import { accountKeyOf, makeKey } from '../support/keys/keys.js';
 
 const log = new Log({
   program: 'test',

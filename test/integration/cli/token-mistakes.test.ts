@@ -5,14 +5,14 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { runClavigerd } from '../support/daemon/clavigerd.js';
-import { makeSectionBed, startInBed } from '../support/daemon/daemon-sections.js';
-import { makeKey } from '../support/keys/keys.js';
-import { asUser } from '../support/other-user.js';
-import { runCommand } from '../support/process.js';
-import { CLAVIGERD } from '../support/programs.js';
-import { createSoftHsm } from '../support/modules/softhsm.js';
-import { makeTempDir } from '../support/temp-dir.js';
+import { runClavigerd } from '../../support/daemon/clavigerd.js';
+import { makeSectionBed, startInBed } from '../../support/daemon/daemon-sections.js';
+import { makeKey } from '../../support/keys/keys.js';
+import { asUser } from '../../support/other-user.js';
+import { runCommand } from '../../support/process.js';
+import { CLAVIGERD } from '../../support/programs.js';
+import { createSoftHsm } from '../../support/modules/softhsm.js';
+import { makeTempDir } from '../../support/temp-dir.js';
 
 const NOBODY = { id: 65_534, groups: [] };
 

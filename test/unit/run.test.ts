@@ -5,11 +5,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type CommandResult, runCommand } from '../../support/process.js';
-import type { Scope } from '../../support/scope.js';
-import { makeTempDir } from '../../support/temp-dir.js';
+import { type CommandResult, runCommand } from '../support/process.js';
+import type { Scope } from '../support/scope.js';
+import { makeTempDir } from '../support/temp-dir.js';
 
-const RUNNER = fileURLToPath(new URL('../../run.js', import.meta.url));
+const RUNNER = fileURLToPath(new URL('../run.js', import.meta.url));
 const HEAD = "const { test } = require('node:test');\n";
 
 /** Runs the runner in a tree whose only test file has this content. */

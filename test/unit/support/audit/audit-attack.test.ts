@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { attackFiles } from '../../support/audit/audit-attack-result.js';
+import { attackFiles } from '../../../support/audit/audit-attack-result.js';
 import {
   byteAttacks,
   contentsOf,
@@ -14,7 +14,7 @@ import {
   openEndAttacks,
   recordAttacks,
   type Attack,
-} from '../../support/audit/audit-attack.js';
+} from '../../../support/audit/audit-attack.js';
 
 /** Of each byte; the longer `npm run attack:audit` has all eight to choose from. */
 const FLIPS = 2;

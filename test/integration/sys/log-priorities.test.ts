@@ -8,7 +8,7 @@ import {
   makeSectionBed,
   orderFor,
   startInBed,
-} from '../support/daemon/daemon-sections.js';
+} from '../../support/daemon/daemon-sections.js';
 
 const TOML = `privkey = "file:@/account.pem"
 socket = "@/S"
