@@ -1,5 +1,6 @@
-// `clavigerd key attest`: the certificate by which a token says that a key was made in it, for
-// those who want proof that no copy exists. Only some tokens give one.
+// `clavigerd key attest`: prints the certificate with which a token attests that it generated a
+// key, as proof that no copy exists. Only some tokens can. A process of its own, run by a person.
+// What the token says is escaped before it is printed.
 
 import type { X509Certificate } from 'node:crypto';
 import type { Command } from 'commander';
@@ -16,8 +17,8 @@ interface AttestationReport {
   /** PEM of the attestation. */
   readonly attestation: string;
   /**
-   * PEM of the certificate that issued it, as the token has it: compare its issuer with the
-   * maker's.
+   * PEM of the certificate that issued it, from the token; its issuer must be compared with the
+   * manufacturer's certificate.
    */
   readonly intermediate?: string;
 }
@@ -46,7 +47,7 @@ async function attest(text: string, options: KeyOptions): Promise<void> {
   printReport(options, report, formatAttestation);
 }
 
-/** Node writes names with a line for each part. */
+/** Node writes a distinguished name with one line for each attribute. */
 function oneLine(name: string): string {
   return name.split('\n').join(', ');
 }

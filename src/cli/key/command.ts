@@ -1,6 +1,6 @@
-// The `clavigerd key` commands: what people do with keys and PINs in PKCS#11 tokens. Runs for a
-// person, beside the daemon. What tokens say is escaped before it is printed; nothing private is
-// ever printed.
+// The `clavigerd key` commands: keys and PINs in PKCS#11 tokens. A process of its own, run by a
+// person, also while the daemon runs. What tokens say is escaped before it is printed; no private
+// key and no PIN is ever printed.
 
 import type { Command } from 'commander';
 import { addAttest } from './attest.js';
@@ -29,7 +29,7 @@ export function addKeyCommands(program: Command): void {
     .command('key')
     .description('make, look at, test and delete keys in PKCS#11 tokens')
     .addHelpText('after', HELP);
-  // It may stand before the command, as the daemon takes it.
+  // --config may also be given before `key`, where the daemon takes it.
   key.hook('preAction', (_key, command) => {
     const config: unknown = program.opts()['config'];
     if (config !== undefined && command.getOptionValue('config') === undefined) {

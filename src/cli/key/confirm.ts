@@ -1,5 +1,6 @@
-// Has a person confirm what cannot be undone: the label of the key is typed on the terminal, or
-// repeated by a script in an option. Reads /dev/tty, so that no pipe answers by accident.
+// Lets a person confirm what cannot be undone: they type the label of the key on the terminal, or a
+// script repeats it in an option. Reads the controlling terminal and not standard input, so that no
+// pipe answers by accident.
 
 import { writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
@@ -12,7 +13,7 @@ const MAX_ANSWER_CHARS = 1024;
 
 /**
  * Returns when `expected` was repeated.
- * @param option what a script gave in its place, if it did.
+ * @param option the text that a script gave in place of typing, if it did.
  * @throws AppError KEY_UNCONFIRMED
  */
 export async function confirmName(

@@ -1,5 +1,5 @@
-// `clavigerd key delete`: deletes one key of a token, once its label has been typed. It cannot be
-// undone: an account whose key is gone can only be left behind.
+// `clavigerd key delete`: deletes one key of a token after a person has typed its label. It cannot
+// be undone: without its key an ACME account cannot be used or closed. A process of its own.
 
 import type { Command } from 'commander';
 import { deleteTokenKey, type DeletedKey } from '../../keys/admin/key-objects.js';
@@ -8,8 +8,8 @@ import type { KeyInfo, TokenInfo } from '../../token/messages.js';
 import { confirmName } from './confirm.js';
 import {
   keyContext,
+  printNote,
   printReport,
-  tell,
   uriOfKey,
   withKeyOptions,
   type KeyOptions,
@@ -33,7 +33,7 @@ async function deleteKey(text: string, options: DeleteOptions): Promise<void> {
   const uri = uriOfKey(text, options);
   const confirm = async (key: KeyInfo, token: TokenInfo): Promise<void> => {
     const what = key.hasPrivate ? key.type : `${key.type}, public key alone`;
-    tell(
+    printNote(
       `about to delete key ${JSON.stringify(key.label)} id=${key.id} (${what}) of token ${JSON.stringify(token.label)} serial ${token.serial}`,
     );
     const question = `Type the ${key.label === '' ? 'ID' : 'label'} of the key to delete it for ever`;

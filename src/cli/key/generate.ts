@@ -1,5 +1,6 @@
-// `clavigerd key generate`: makes a key pair in a token, and the token first where that is asked
-// for. A token that is initialised already is never initialised again.
+// `clavigerd key generate`: generates a key pair in a token; with --init-token it initialises a
+// blank token first, and never one that is initialised already. A process of its own, run by a
+// person.
 
 import { randomBytes } from 'node:crypto';
 import { Option, type Command } from 'commander';

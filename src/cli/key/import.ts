@@ -1,5 +1,6 @@
-// `clavigerd key import`: puts a private key from a PEM file into a token. The file stays as it is:
-// what was outside once is not safe inside, and the command says so.
+// `clavigerd key import`: imports a private key from a PEM file into a token. The file stays, and
+// the command warns that copies of the key exist outside the token. A process of its own, run by a
+// person; it wipes the key from its memory.
 
 import { isAbsolute, resolve } from 'node:path';
 import type { KeyObject } from 'node:crypto';
@@ -11,8 +12,8 @@ import { readPrivateFile } from '../../sys/files/private-file.js';
 import { newKeyNames } from './generate.js';
 import {
   keyContext,
+  printNote,
   printReport,
-  tell,
   uriOfOptions,
   withNameOptions,
   withTokenOptions,
@@ -46,7 +47,7 @@ async function importFile(file: string, options: ImportOptions): Promise<void> {
   const privateKey = await readKey(path, options.passphraseSource, context);
   const track = tracker('importing the key');
   const made = await importTokenKey(uri, { ...names, privateKey, track }, context);
-  tell(
+  printNote(
     `warning: a copy of this key exists outside the token, in ${path} and wherever it was copied to`,
   );
   printReport(options, reportOfTokenKey(made, uri), formatKeyReport);

@@ -1,4 +1,4 @@
-// What `clavigerd key test` makes of its measurements: percentiles and a histogram. Pure.
+// Percentiles and a histogram of the signing times that `clavigerd key test` has measured. Pure.
 
 export interface LatencyReport {
   /** Milliseconds; percentiles by nearest rank. */
@@ -10,13 +10,13 @@ export interface LatencyReport {
   /** Signatures a second, one after another. */
   readonly perSecond: number;
   /**
-   * From the bucket of the fastest to that of the slowest; a bucket holds what its bound or less
-   * took.
+   * From the bucket of the fastest signature to that of the slowest. A bucket counts the signatures
+   * that took at most its bound, and longer than the bound before.
    */
   readonly histogram: readonly { readonly upToMs: number; readonly count: number }[];
 }
 
-/** The least bound; each further one is twice as much. */
+/** The lowest bound; each one after it is twice as high. */
 const FIRST_BOUND_MS = 0.125;
 const BAR_WIDTH = 40;
 const DECIMALS = 3;
@@ -60,7 +60,7 @@ function rounded(value: number): number {
   return Number(value.toFixed(DECIMALS));
 }
 
-/** Lines for people: percentiles, then a bar for each bucket. */
+/** The percentiles as text, then a bar for each bucket. */
 export function formatLatencies(report: LatencyReport): string {
   const { minMs, p50Ms, p90Ms, p99Ms, maxMs } = report;
   const most = Math.max(...report.histogram.map(({ count }) => count));

@@ -1,11 +1,11 @@
-// INT, TERM and HUP to a command that logs in to a token: the login that is under way is waited
-// for, since one whose end nobody saw keeps everybody from the token. A second signal ends the
-// command at once.
+// SIGINT, SIGTERM and SIGHUP for a command that logs in to a token: it ends after the login that is
+// under way, since a login that is cut off leaves a PIN latch. A second signal ends it at once.
+// Runs in the `clavigerd key` commands.
 
 import type { LoginAttempts } from '../../keys/pin/login-attempts.js';
 
 /**
- * Has the command end by the signal, as it would without this, when no login is under way any more.
+ * Lets the command end by the signal, as it would without a handler, once no login is under way.
  */
 export function finishLoginsAtInterrupt(attempts: LoginAttempts): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,6 +1,6 @@
-// What the `clavigerd key` commands share: options that name a token, what the keys need of this
-// process, and how they print. What comes from the command line is measured here: a helper process
-// refuses more.
+// What the `clavigerd key` commands share: options that name a token and a key, the environment and
+// terminal of this process for the keys, and how results are printed. Values of options are not
+// trusted: their length is checked here, for a token helper refuses longer ones.
 
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
@@ -30,7 +30,7 @@ export interface TokenOptions extends StateDirectoryOptions {
   readonly json?: boolean;
 }
 
-/** For commands on one key, which is an argument. */
+/** For commands whose argument is one key. */
 export interface KeyOptions extends StateDirectoryOptions {
   readonly pinSource?: string;
   readonly json?: boolean;
@@ -56,21 +56,21 @@ export function withTokenOptions(command: Command): Command {
   );
 }
 
-/** Adds `--pin-source`, `--json`, and where attempts with a PIN are noted. */
+/** Adds `--pin-source`, `--json`, and the options that name the state directory. */
 export function withKeyOptions(command: Command): Command {
   return withStateDirectory(command)
     .option('--pin-source <source>', 'where the PIN comes from (default: prompt)')
     .option('--json', 'print JSON');
 }
 
-/** Adds the names of a key to be made. Their defaults are the `object=` and `id=` of a URI. */
+/** Adds the names of a new key. Their defaults are `object=` and `id=` of the URI. */
 export function withNameOptions(command: Command): Command {
   return command
     .option('--label <label>', "the key's label, CKA_LABEL (default: claviger)", parseLabel)
     .option('--id <hex>', "the key's ID, CKA_ID, hexadecimal (default: random)", parseHexId);
 }
 
-/** @throws InvalidArgumentError for what no token holds */
+/** @throws InvalidArgumentError for a text that no token can hold */
 export function parseLabel(text: string): string {
   const bytes = Buffer.byteLength(text, 'utf8');
   if (bytes === 0 || bytes > MAX_LABEL_BYTES || text.includes('\0')) {
@@ -88,7 +88,10 @@ function parseHexId(text: string): string {
   return text.toLowerCase();
 }
 
-/** The token and the module, from a URI or from options of their own. @throws AppError KEY_URI */
+/**
+ * The token and the module, from `--uri` or from the options for its parts. @throws AppError
+ * KEY_URI
+ */
 export function uriOfOptions(options: TokenOptions): Pkcs11Uri {
   if (options.uri !== undefined) {
     const uri = parseUriArgument(options.uri);
@@ -105,8 +108,8 @@ export function uriOfOptions(options: TokenOptions): Pkcs11Uri {
 }
 
 /**
- * The URI of one key, which is an argument; `--pin-source` goes before its own. @throws AppError
- * KEY_URI
+ * Parses the argument that names a key; `--pin-source` overrides that of the URI.
+ * @throws AppError KEY_URI
  */
 export function uriOfKey(text: string, options: KeyOptions): Pkcs11Uri {
   const uri = parseUriArgument(text);
@@ -120,7 +123,7 @@ function parseUriArgument(text: string): Pkcs11Uri {
 }
 
 /**
- * One of two names for the same: the option, else what the URI says.
+ * A name that both an option and the URI can give.
  * @throws AppError CONFIG_USAGE when they differ
  */
 export function eitherName(
@@ -136,7 +139,7 @@ export function eitherName(
   return option ?? inUri;
 }
 
-/** What a command gives to the keys: this process's environment and terminal. */
+/** The environment and the terminal of this process, as the keys take them. */
 export function keyContext(
   options: StateDirectoryOptions & { readonly pinSource?: string },
 ): KeyContext {
@@ -147,7 +150,7 @@ export function keyContext(
     prompt: terminalPrompt(),
     log: (level, message) => {
       if (level === 'error' || level === 'warning' || level === 'notice') {
-        tell(message);
+        printNote(message);
       }
     },
     pinSource: options.pinSource,
@@ -156,14 +159,14 @@ export function keyContext(
   };
 }
 
-/** One line on standard error, for people. */
-export function tell(message: string): void {
+/** Prints one line on standard error. */
+export function printNote(message: string): void {
   tellStderr(`clavigerd: ${printable(message)}\n`);
 }
 
 /**
- * The result of a command on standard output, as JSON where that is asked for. @throws AppError
- * SYS_OUTPUT
+ * Prints the result of a command on standard output, with `--json` as JSON.
+ * @throws AppError SYS_OUTPUT
  */
 export function printReport<T>(
   options: { readonly json?: boolean },

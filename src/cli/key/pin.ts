@@ -1,5 +1,6 @@
-// `clavigerd key pin change`: gives a token another PIN, with the present one or with that of its
-// security officer. PINs come from sources or the terminal; each is sent once.
+// `clavigerd key pin change`: sets another PIN in a token, with the present PIN or that of the
+// security officer. A process of its own, run by a person. PINs come from PIN sources, never from
+// arguments; each is sent once.
 
 import type { Command } from 'commander';
 import { changeTokenPin } from '../../keys/admin/token-setup.js';
@@ -7,8 +8,8 @@ import { AppError } from '../../lib/errors.js';
 import { nameOfToken } from '../../keys/pin/token-name.js';
 import {
   keyContext,
+  printNote,
   printReport,
-  tell,
   uriOfOptions,
   withTokenOptions,
   type TokenOptions,
@@ -60,7 +61,9 @@ async function change(options: ChangeOptions): Promise<void> {
     },
     context,
   );
-  tell('a daemon that uses this token needs the new PIN in its PIN source before its next start');
+  printNote(
+    'a daemon that uses this token needs the new PIN in its PIN source before its next start',
+  );
   const report = { token: token.label, serial: token.serial, changed: true };
   printReport(options, report, () => `the PIN of ${nameOfToken(token)} is changed\n`);
 }

@@ -1,5 +1,6 @@
-// Gets the secrets a command needs besides the usual PIN: new ones, that of the security officer,
-// passphrases of files. A new PIN that is typed is asked for twice. No PIN is ever an argument.
+// Reads the secrets that a `clavigerd key` command needs besides the user's PIN: new PINs, the PIN
+// of the security officer, passphrases of files. A new PIN that is typed is asked for twice. No
+// secret is ever an argument of the command.
 
 import type { KeyContext } from '../../keys/key-context.js';
 import type { TokenPinSource } from '../../keys/pin/pin-keeper.js';
@@ -8,16 +9,18 @@ import { namedPinSource } from '../../keys/pin/token-pin.js';
 import { AppError, isAppError, messageOf } from '../../lib/errors.js';
 import type { Secret } from '../../lib/secret.js';
 
-/** Sources at which a person types. */
+/** Kinds of sources at which a person types. */
 const TYPED: ReadonlySet<string> = new Set(['prompt', 'pinentry']);
 
-/** An option, `so-pin-source`, and what it says; undefined is the terminal. */
+/** The name of an option (`so-pin-source`) and its value; undefined means the terminal. */
 export interface PinOption {
   readonly option: string;
   readonly source: string | undefined;
 }
 
-/** @throws AppError CONFIG_USAGE for a source that is none, KEY_PIN, KEY_PIN_SOURCE, SYS_* */
+/**
+ * @throws AppError CONFIG_USAGE for a source that cannot be parsed; KEY_PIN, KEY_PIN_SOURCE, SYS_*
+ */
 export function readPinFrom(
   option: PinOption,
   question: string,
@@ -27,18 +30,18 @@ export function readPinFrom(
 }
 
 /**
- * The PIN of a login that is not the usual one.
- * @param what is asked for, where a person is: `SO PIN`.
- * @throws AppError CONFIG_USAGE for a source that is none
+ * The source of a PIN for a login.
+ * @param what the prompt calls it: `SO PIN`.
+ * @throws AppError CONFIG_USAGE for a source that cannot be parsed
  */
 export function tokenPinFrom(option: PinOption, what: string, context: KeyContext): TokenPinSource {
   return namedPinSource(parseOption(option), what, context);
 }
 
 /**
- * The PIN to be set.
- * @throws AppError CONFIG_USAGE for a source that is none; KEY_PIN, also when the two answers
- *   differ; SYS_*
+ * Reads a PIN to be set.
+ * @throws AppError CONFIG_USAGE for a source that cannot be parsed; KEY_PIN, also when the two
+ *   answers differ; KEY_PIN_SOURCE; SYS_*
  */
 export async function readNewPin(
   option: PinOption,
@@ -60,7 +63,7 @@ export async function readNewPin(
   return pin;
 }
 
-/** A source of the command line is told as the option that it is. */
+/** Errors name the option, where those of a setting name `pin-source`. */
 function parseOption({ option, source }: PinOption): PinSource {
   try {
     return parsePinSource(source ?? 'prompt');

@@ -1,6 +1,6 @@
-// Tells a person that a token is at work: some take minutes for a key. On standard error, for it is
-// no result. Only on a terminal does a line count the seconds; elsewhere one line is written and no
-// more.
+// Shows on standard error that an operation of a token is under way: some take minutes to generate
+// a key. On a terminal a line counts the seconds; elsewhere one line is written once. Runs in the
+// `clavigerd key` commands.
 
 import { isatty } from 'node:tty';
 import type { Track } from '../../keys/admin/admin-client.js';
@@ -10,8 +10,8 @@ import { showProgress, STDERR_FD, tellProgress } from '../terminal/standard-erro
 const TICK_MS = 1_000;
 
 /**
- * @param doing what is under way, without a full stop; @param count how far it has come, if that is
- *   known.
+ * @param doing the operation, as a phrase without a full stop.
+ * @param count how far it has come, where that is known.
  */
 export function tracker(doing: string, count?: () => string): Track {
   return async (work) => {

@@ -1,5 +1,6 @@
-// What `clavigerd key` prints, as text for people and as values for --json. Pure.
-// Labels and serials come from tokens: they are escaped in the text; JSON escapes them itself.
+// The results of `clavigerd key`: as values for --json, and formatted as text. Pure. Labels and
+// serial numbers come from tokens and are not trusted: the text has them escaped, as JSON does by
+// itself.
 
 import { algorithmOfKey } from '../../jose/algorithms.js';
 import {
@@ -15,7 +16,7 @@ import { formatTable } from '../../lib/table.js';
 import { formatOpenSshKey } from './openssh.js';
 
 export interface KeyReport {
-  /** What `privkey` in the configuration has to be. */
+  /** The value for the setting `privkey`. */
   readonly uri: string;
   readonly algorithm: string;
   readonly thumbprint: string;
@@ -30,7 +31,7 @@ export interface KeyReport {
   readonly privateKey?: PrivateHalf;
   /** The public key as in authorized_keys; absent for a type OpenSSH does not know. */
   readonly openssh?: string;
-  /** A certificate request in PEM, where one was asked for. */
+  /** A certificate request in PEM, with --csr. */
   readonly request?: string;
 }
 
@@ -72,7 +73,7 @@ export function reportOfKey(jwk: PublicJwk, uri: string): KeyReport {
   };
 }
 
-/** @param source the URI by which the key was found, for its module and PIN source. */
+/** @param source the URI that led to the key; the report takes its module and PIN source. */
 export function reportOfTokenKey(found: TokenKey, source: Pkcs11Uri): KeyReport {
   const { token, key, jwk, privateHalf } = found;
   const uri = formatPkcs11Uri({
@@ -87,8 +88,8 @@ export function reportOfTokenKey(found: TokenKey, source: Pkcs11Uri): KeyReport 
 }
 
 /**
- * What a URI names the private key by. On cards the public object, if it is all we saw, has another
- * label.
+ * The attributes by which a URI names the private key. Without a login only the public key may have
+ * been visible, which on cards has another label: then the ID alone.
  */
 function namesOf({ key, privateHalf }: TokenKey): { label?: string; id?: string } {
   const hasLabel = key.label !== '' && (privateHalf === 'present' || key.id === '');
@@ -112,7 +113,7 @@ export function reportOfToken({ token, keys }: TokenContents): TokenReport {
   };
 }
 
-/** The lines `name: value`, then the public key. */
+/** Lines `name: value`, then the public key. */
 export function formatKeyReport(report: KeyReport): string {
   const values: readonly (readonly [string, string | undefined])[] = [
     ['token', report.token],
@@ -131,7 +132,7 @@ export function formatKeyReport(report: KeyReport): string {
   return `${lines.join('')}${report.publicKey}`;
 }
 
-/** A table, one line a key; tokens without a visible key have a line too. */
+/** A table with one line for each key, and one for each token that shows none. */
 export function formatTokenTable(tokens: readonly TokenReport[]): string {
   const rows = tokens.flatMap(rowsOfToken);
   if (rows.length === 0) {

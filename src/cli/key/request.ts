@@ -1,6 +1,6 @@
-// A certificate request (PKCS #10, RFC 2986) signed by an account key, for `clavigerd key show
-// --csr`. It is for tests of a token: an account key must not become a server's key, and CAs refuse
-// it as one.
+// Makes a certificate request (PKCS #10, RFC 2986) signed by an account key, for `clavigerd key
+// show --csr`. It is meant for tests of a token: an account key must not be used in a certificate,
+// and CAs refuse that (RFC 8555 §11.1).
 
 import type { AccountKey } from '../../keys/account-key.js';
 import { AppError } from '../../lib/errors.js';

@@ -1,5 +1,5 @@
-// `clavigerd key list` and `clavigerd key show`: what tokens hold, and one key in every form others
-// want it.
+// `clavigerd key list` and `clavigerd key show`: the keys in tokens, and one public key in all its
+// formats. A process of its own, run by a person.
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { openAccountKey } from '../../keys/open-account-key.js';
@@ -8,8 +8,8 @@ import { findTokenKey, listTokenContents } from '../../keys/admin/token-admin.js
 import { AppError } from '../../lib/errors.js';
 import {
   keyContext,
+  printNote,
   printReport,
-  tell,
   uriOfKey,
   uriOfOptions,
   withKeyOptions,
@@ -103,12 +103,12 @@ async function reportOfUri(text: string, options: ShowOptions): Promise<KeyRepor
   const login = options.login === true || options.pinSource !== undefined;
   const found = await findTokenKey(uri, login, keyContext(options));
   if (found.privateHalf === 'absent') {
-    tell('warning: the token has no private key for this public key: it cannot sign');
+    printNote('warning: the token has no private key for this public key: it cannot sign');
   }
   return reportOfTokenKey(found, uri);
 }
 
-/** A key that signs: every other kind of key, and any key for a request. */
+/** For a key that is no PKCS#11 one, or that has to sign a request: opens it as the daemon does. */
 async function reportOfOpened(text: string, options: ShowOptions): Promise<KeyReport> {
   if (isPkcs11Uri(text)) {
     uriOfKey(text, options);

@@ -1,5 +1,5 @@
-// Which state directory a command means: that of the daemon that uses the same tokens, so that one
-// PIN latch holds for both. The option, else what the daemon's configuration says.
+// The options that name the state directory: that of the daemon which uses the same tokens, so that
+// commands and daemon share PIN latches. Runs in `clavigerd key` and `clavigerd pin`.
 
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
@@ -20,7 +20,11 @@ export function withStateDirectory(command: Command): Command {
     .option('--state-directory <path>', "the daemon's state directory (default: as configured)");
 }
 
-/** Empty where there is none. @throws AppError CONFIG_*, SYS_UNSAFE_PATH */
+/**
+ * The option, else the setting of the daemon's configuration, else systemd's; empty where there is
+ * none.
+ * @throws AppError CONFIG_*, SYS_UNSAFE_PATH
+ */
 export function stateDirectoryOf({ config, stateDirectory }: StateDirectoryOptions): string {
   if (stateDirectory !== undefined) {
     return resolve(stateDirectory);

@@ -1,5 +1,6 @@
-// `clavigerd key test`: has a key sign many times, checks every signature, and says how long each
-// took. For a new token, or one that is suspected; beside a daemon it takes its turns.
+// `clavigerd key test`: signs many times with a key, verifies each signature, and prints how long
+// they took. For a new token or one that may be faulty. A process of its own, run by a person;
+// while a daemon uses the token, the two take turns.
 
 import { randomBytes } from 'node:crypto';
 import { InvalidArgumentError, type Command } from 'commander';
@@ -21,14 +22,14 @@ interface TestReport {
   readonly uri: string;
   readonly algorithm: string;
   readonly signatures: number;
-  /** Signatures that did not verify; anything but 0 is a fault of the token. */
+  /** Signatures that did not verify; any is a fault of the token. */
   readonly wrong: number;
   readonly latency: LatencyReport;
 }
 
 const DEFAULT_COUNT = 100;
 const MAX_COUNT = 100_000;
-/** About what the signing input of a request has. */
+/** About the length of the signing input of an ACME request. */
 const INPUT_BYTES = 400;
 
 export function addTest(key: Command): void {

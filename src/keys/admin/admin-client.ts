@@ -1,6 +1,7 @@
-// Runs in `clavigerd key`, never while serving: a helper process for one command, and what such
-// commands ask of it besides the daemon's requests. The helper ends with the command; PINs are sent
-// once.
+// The requests that `clavigerd key` sends to a token helper beyond those of the daemon, as typed
+// calls; and the start, login and end of that helper. Runs in `clavigerd key` alone, which starts a
+// helper of its own and ends it with the command. Results are not trusted before they are parsed. A
+// PIN is sent once.
 
 import { AppError } from '../../lib/errors.js';
 import type { Secret } from '../../lib/secret.js';
@@ -22,8 +23,8 @@ export const GENERATE_TIMEOUT_MS = 600_000;
 type ResultOf<K extends GoodResult['kind']> = Extract<GoodResult, { kind: K }>;
 
 /**
- * Runs work of the token that may take seconds, and tells whoever waits. No PIN is asked for
- * meanwhile.
+ * Runs an operation of the token that may take seconds, and shows meanwhile that it is under way.
+ * It never prompts for a PIN.
  */
 export type Track = <T>(work: () => Promise<T>) => Promise<T>;
 
@@ -40,7 +41,7 @@ export interface NewToken {
   readonly pin: Secret;
 }
 
-/** The requests of these commands, as typed calls; those of the daemon are in `session`. */
+/** The requests of `clavigerd key`; those that the daemon sends as well are in `session`. */
 export class AdminClient {
   readonly session: HelperClient;
   readonly #helper: HelperProcess;
@@ -59,7 +60,8 @@ export class AdminClient {
   }
 
   /**
-   * @param pkcs8 the private key in DER; the caller's to wipe. @throws AppError TOKEN_KEY_AMBIGUOUS
+   * @param pkcs8 the private key in DER; the caller wipes it.
+   * @throws AppError TOKEN_KEY_AMBIGUOUS
    */
   async importKey({ label, id }: KeyNames, pkcs8: Buffer): Promise<KeyInfo> {
     const key = pkcs8.toString('base64');
@@ -72,7 +74,8 @@ export class AdminClient {
   }
 
   /**
-   * DER of the attestation, and of its issuer's certificate. @throws AppError TOKEN_KEY_UNSUPPORTED
+   * The attestation and the certificate of its issuer, in DER.
+   * @throws AppError TOKEN_KEY_UNSUPPORTED
    */
   async attest({ label, id }: KeyNames): Promise<Buffer[]> {
     const { certificates } = await this.#ask({ op: 'attest', label, id }, 'certificates');
@@ -85,15 +88,15 @@ export class AdminClient {
   }
 
   /**
-   * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED; TOKEN_FAILED for a new PIN it does not
-   *   take
+   * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED; TOKEN_FAILED for a new PIN that the
+   *   token refuses
    */
   async changePin(pin: Secret, newPin: Secret): Promise<void> {
     const secrets = { pin: textOf(pin), newPin: textOf(newPin) };
     await this.#ask({ op: 'change-pin', ...secrets }, 'done');
   }
 
-  /** Sets a PIN for the security officer, who is logged in. @throws AppError TOKEN_FAILED */
+  /** Sets the user's PIN; the security officer is logged in. @throws AppError TOKEN_FAILED */
   async unblockPin(newPin: Secret): Promise<void> {
     await this.#ask({ op: 'unblock-pin', newPin: textOf(newPin) }, 'done');
   }
@@ -111,7 +114,10 @@ function isKind<K extends GoodResult['kind']>(result: GoodResult, kind: K): resu
   return result.kind === kind;
 }
 
-/** @throws AppError KEY_PIN: replaced bytes would be another PIN, and cost a try */
+/**
+ * @throws AppError KEY_PIN for a PIN that is not UTF-8: with its bytes replaced it would be another
+ *   one, and cost a try
+ */
 function textOf(secret: Secret): string {
   if (!secret.use(isUtf8)) {
     throw new AppError('KEY_PIN', 'PIN: not UTF-8, and no token takes that');
@@ -120,7 +126,7 @@ function textOf(secret: Secret): string {
 }
 
 /**
- * Starts a helper with the module of the URI, and ends it when `use` is done.
+ * Starts a helper with the module of the URI, and ends it when `use` has ended.
  * @throws AppError KEY_URI, TOKEN_MODULE, and what `use` throws
  */
 export async function withTokenAdmin<T>(
@@ -140,8 +146,8 @@ export async function withTokenAdmin<T>(
 }
 
 /**
- * Opens the one token that matches, and logs in where it wants that. @throws AppError TOKEN_*,
- * KEY_PIN
+ * Opens the one token that matches, and logs in if it requires that.
+ * @throws AppError TOKEN_*, KEY_PIN*
  */
 export async function openAndLogIn(
   session: HelperClient,
@@ -154,7 +160,7 @@ export async function openAndLogIn(
   return token;
 }
 
-/** One attempt with the PIN from its source. @throws AppError TOKEN_PIN_*, KEY_PIN */
+/** One attempt with the PIN from its source. @throws AppError TOKEN_PIN_*, KEY_PIN* */
 export async function logIn(
   session: HelperClient,
   token: TokenInfo,
@@ -169,7 +175,7 @@ export async function logIn(
   );
 }
 
-/** Wipes the PIN when `use` is done. */
+/** Wipes the PIN when `use` has ended. */
 export async function withLoginGuard<T>(
   guard: LoginGuard,
   use: (guard: LoginGuard) => Promise<T>,
@@ -181,7 +187,7 @@ export async function withLoginGuard<T>(
   }
 }
 
-/** Whoever runs a command is told of a failed login by its error, and not once more by the log. */
+/** The context without errors in the log: a command prints its failure once, as it ends. */
 export function forCommand(context: KeyContext): KeyContext {
   return {
     ...context,
@@ -193,7 +199,7 @@ export function forCommand(context: KeyContext): KeyContext {
   };
 }
 
-/** True when label and ID are those of the URI, where it names them. */
+/** True when label and ID are those of the URI, as far as it names them. */
 export function isMatchingKey(key: KeyInfo, { key: wanted }: Pick<Pkcs11Uri, 'key'>): boolean {
   return (wanted.label ?? key.label) === key.label && (wanted.id ?? key.id) === key.id;
 }

@@ -1,5 +1,6 @@
-// What people do with one key of a token: put it in, take it out, have it attested. Runs in
-// `clavigerd key`. A key is deleted only after whoever asked has confirmed what was found.
+// Imports, deletes and attests one key of a token, for `clavigerd key`. The attestation of a token
+// is not trusted before it is compared with the key. A key is deleted only after the person has
+// confirmed the one that was found.
 
 import { randomBytes, X509Certificate, type KeyObject } from 'node:crypto';
 import { algorithmOfKey } from '../../jose/algorithms.js';
@@ -22,7 +23,7 @@ import type { HelperClient } from '../helper/helper-client.js';
 
 const PROBE_BYTES = 32;
 
-/** A key that is to be put into a token. */
+/** A key to be imported. */
 export interface KeyImport extends KeyNames {
   readonly privateKey: KeyObject;
   readonly track: Track;
@@ -40,12 +41,12 @@ export interface Attestation {
   readonly token: TokenInfo;
   readonly key: KeyInfo;
   readonly attestation: X509Certificate;
-  /** The certificate in the token that issued it, where there is one. */
+  /** The certificate that issued it, if the token has it. */
   readonly issuer: X509Certificate | undefined;
 }
 
 /**
- * Puts a private key into the one token that matches, and has it sign once there.
+ * Imports a private key into the one token that matches, and verifies one signature of it.
  * @throws AppError TOKEN_*, KEY_*; TOKEN_KEY_AMBIGUOUS when the label or the ID is taken;
  *   JOSE_UNSUPPORTED_KEY
  */
@@ -71,7 +72,7 @@ export function importTokenKey(
   });
 }
 
-/** A key that arrived damaged is taken out again. */
+/** Deletes the imported key again if its signature is wrong. */
 async function assertSigns(
   admin: AdminClient,
   names: KeyNames,
@@ -94,7 +95,7 @@ async function assertSigns(
 
 /**
  * Deletes the one key that matches: private key, public key and certificates of its ID.
- * @param confirm throws to keep the key.
+ * @param confirm throws when the key must stay.
  * @throws AppError TOKEN_*, KEY_*; what `confirm` throws
  */
 export function deleteTokenKey(
@@ -112,7 +113,7 @@ export function deleteTokenKey(
 }
 
 /**
- * The attestation of the one key that matches, which is checked to be of that key.
+ * The attestation of the one key that matches, checked to be of that key.
  * @throws AppError TOKEN_*, KEY_*; TOKEN_KEY_UNSUPPORTED when the module offers none
  */
 export function attestTokenKey(
@@ -141,13 +142,13 @@ function parseCertificate(der: Buffer): X509Certificate {
   }
 }
 
-/** A private key if one matches, else what is left of one: a public key alone. */
+/** The private key that matches; where there is none, the public key. */
 async function findOne(session: HelperClient, uri: Pkcs11Uri): Promise<KeyInfo> {
   const matching = (await session.listKeys()).filter((key) => isMatchingKey(key, uri));
   const privateKeys = matching.filter(({ hasPrivate }) => hasPrivate);
   const [first, second] = privateKeys.length > 0 ? privateKeys : matching;
   if (first === undefined || second !== undefined) {
-    // Fails, and says what there is.
+    // With no private key or several this fails, with a table of the keys.
     await session.selectKey(uri.key);
     throw new AppError('TOKEN_KEY_AMBIGUOUS', 'key: several public keys match', {
       hint: 'name one by object= and id=; `clavigerd key list` shows them',

@@ -1,6 +1,5 @@
-// What people do with tokens: look at keys, make one. Runs in `clavigerd key`, never while serving.
-// Trusts what the token says of its keys only after a check: it is shown to people and put in
-// requests.
+// Lists the keys of tokens, finds one, and generates one, for `clavigerd key`. The public key that
+// a token shows is not trusted before it is parsed: it is printed, and written into requests.
 
 import { parsePublicJwk, type PublicJwk } from '../../jose/public-jwk.js';
 import { AppError } from '../../lib/errors.js';
@@ -25,7 +24,7 @@ export interface TokenContents {
   readonly keys: readonly KeyInfo[];
 }
 
-/** `unseen`: there was no login, and without one the token would not show it. */
+/** `unseen`: without a login the token shows no private keys, and there was none. */
 export type PrivateHalf = 'present' | 'absent' | 'unseen';
 
 export interface TokenKey {
@@ -36,9 +35,9 @@ export interface TokenKey {
 }
 
 /**
- * The tokens that match, with the keys they show; of these, those that match. Without a login
- * private keys mostly stay hidden, and their public halves are listed.
- * @param login true logs in, to the one token that matches.
+ * The tokens that match, each with its keys that match. Most tokens hide private keys before a
+ * login; their public keys are listed then.
+ * @param login true logs in to the one token that matches.
  * @throws AppError TOKEN_*, KEY_*; TOKEN_NOT_FOUND when the URI names a token and none matches
  */
 export function listTokenContents(
@@ -55,7 +54,7 @@ export function listTokenContents(
       isMatchingToken(token, uri.token),
     );
     if (tokens.length === 0 && Object.values(uri.token).some((value) => value !== undefined)) {
-      // Fails, and says what there is.
+      // Fails with a table of the tokens that exist.
       await session.openToken(uri.token, 'read');
     }
     const contents: TokenContents[] = [];
@@ -82,17 +81,17 @@ async function matchingKeys(session: HelperClient, uri: Pkcs11Uri): Promise<KeyI
   return (await session.listKeys()).filter((key) => isMatchingKey(key, uri));
 }
 
-/** A key to be made. */
+/** A key to be generated. */
 export interface KeyOrder extends NewKey {
-  /** When the token is blank: it is initialised with them first, under the label of the URI. */
+  /** For a blank token: it is initialised first, with these PINs and the label of the URI. */
   readonly firstPins?: FirstPins | undefined;
-  /** Where the security officer makes keys (ykcs11): that PIN, in place of the user's login. */
+  /** Logs in as the security officer in place of the user; ykcs11 generates keys only then. */
   readonly soPin?: TokenPinSource | undefined;
   readonly track?: Track;
 }
 
 /**
- * Makes a key pair in the one token that matches.
+ * Generates a key pair in the one token that matches.
  * @throws AppError TOKEN_*, KEY_*; TOKEN_KEY_AMBIGUOUS when its label or ID is taken.
  */
 export function generateTokenKey(
@@ -114,8 +113,8 @@ export function generateTokenKey(
 }
 
 /**
- * The public half of the one key that matches; logs in only when it does not show otherwise.
- * @param login true logs in at once, so that the private half shows too.
+ * The public key of the one key that matches. Logs in only if the token does not show it otherwise.
+ * @param login true logs in at once, to see whether the token has the private key.
  * @throws AppError TOKEN_*, KEY_*
  */
 export function findTokenKey(
@@ -149,8 +148,8 @@ function onlyKey([first, second]: readonly KeyInfo[]): Pick<TokenKey, 'key' | 'j
 }
 
 /**
- * Refuses a PIN in a URI given as an argument, where every user of the machine can read it. @throws
- * AppError KEY_URI
+ * Refuses a PIN in a URI of the command line, which every user of the machine can read.
+ * @throws AppError KEY_URI
  */
 export function assertNoPinValue(uri: Pkcs11Uri): void {
   if (uri.pinValue !== undefined) {

@@ -1,5 +1,6 @@
-// What people do with a token as a whole: initialise a blank one, change its PIN. Runs in
-// `clavigerd key`. A token that holds anything is never initialised; each PIN is sent once.
+// Initialises a blank token, logs in its security officer, and changes or unblocks its PIN, for
+// `clavigerd key`. A token that is initialised already is never initialised again, for that would
+// destroy its keys. Each PIN is sent once.
 
 import { AppError, isAppError } from '../../lib/errors.js';
 import { Secret } from '../../lib/secret.js';
@@ -12,7 +13,7 @@ import type { TokenPinSource } from '../pin/pin-keeper.js';
 import type { Pkcs11Uri } from '../pkcs11/uri.js';
 import { loginGuard } from '../pin/token-pin.js';
 
-/** For a token that is to be initialised. */
+/** The PINs of a token that is to be initialised. */
 export interface FirstPins {
   readonly soPin: Secret;
   readonly pin: Secret;
@@ -20,7 +21,7 @@ export interface FirstPins {
 
 export interface PinChange {
   /**
-   * `user`: with the present PIN; `so`: with the PIN of the security officer, for a PIN that is
+   * `user`: with the present PIN; `so`: with the PIN of the security officer, when the user's is
    * locked.
    */
   readonly by: 'user' | 'so';
@@ -91,7 +92,8 @@ function selectBlank(
 }
 
 /**
- * Opens the one token that matches, for its security officer. @throws AppError TOKEN_*, KEY_PIN*
+ * Opens the one token that matches and logs in its security officer.
+ * @throws AppError TOKEN_*, KEY_PIN*
  */
 export async function openAsOfficer(
   admin: AdminClient,
@@ -109,7 +111,7 @@ export async function openAsOfficer(
 /**
  * Changes the PIN of the one token that matches. One attempt.
  * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED for the present PIN; TOKEN_FAILED for a
- *   new one the token does not take; KEY_PIN*
+ *   new one that the token refuses; KEY_PIN*
  */
 export function changeTokenPin(
   uri: Pkcs11Uri,
@@ -143,7 +145,7 @@ async function changePin(
   );
 }
 
-/** Cards unblock by a PUK, for which PKCS#11 has no function. */
+/** Sets the PIN as security officer. For the PUK of a card PKCS#11 has no function. */
 async function unblockPin(
   { admin, token, guard }: Change,
   readNew: () => Promise<Secret>,
@@ -170,8 +172,8 @@ async function usePin<T>(pin: Secret, use: (pin: Secret) => Promise<T>): Promise
 }
 
 /**
- * The login shows that the PIN is right before anything is changed; some modules (OpenSC) change a
- * PIN only then. An expired PIN can still be changed: PKCS#11 2.40 §5.1.6, CKR_PIN_EXPIRED.
+ * Logs in before the change: that proves the present PIN, and some modules (OpenSC) change it only
+ * then. An expired PIN can still be changed: PKCS#11 2.40 §5.1.6, CKR_PIN_EXPIRED.
  */
 async function logInWith(
   { session }: AdminClient,

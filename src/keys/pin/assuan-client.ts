@@ -1,6 +1,6 @@
 // The client side of an Assuan dialogue with a child process: sends commands, reads response lines.
-// clavigerd and the commands, for pinentry. Responses are not trusted: lines are bounded, error texts
-// are escaped; buffers that held the secret are wiped.
+// Runs in clavigerd and its commands, for pinentry. Responses are not trusted: lines are bounded,
+// error texts are escaped; buffers that held the secret are wiped.
 
 import type { Readable, Writable } from 'node:stream';
 import { printable } from '../../lib/printable.js';

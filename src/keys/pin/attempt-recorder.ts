@@ -1,6 +1,6 @@
 // Records each login attempt in the latch of its token, and reads there whether an attempt is
-// allowed. clavigerd and the commands; one for each login guard, which decides and sends. It never
-// sees the PIN. Latch files that other processes wrote are trusted only to forbid.
+// allowed. Runs in clavigerd and its commands; one for each login guard, which decides and sends.
+// It never sees the PIN. Latch files that other processes wrote are trusted only to forbid.
 
 import type { Clock } from '../../lib/clock.js';
 import { asAppError, messageOf, type AppError } from '../../lib/errors.js';
@@ -68,7 +68,9 @@ export class AttemptRecorder {
     }
   }
 
-  /** The latch that is there and allows an attempt, or none. @throws AppError KEY_PIN_HELD, SYS_* */
+  /**
+   * The latch that is there and allows an attempt, or none. @throws AppError KEY_PIN_HELD, SYS_*
+   */
   read(token: TokenInfo, locked: LockedLatch): PinLatch | undefined {
     this.#latched = token;
     const latch = locked.read();

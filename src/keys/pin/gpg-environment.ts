@@ -1,6 +1,6 @@
 // The environment that gpg and pinentry get: the variables that gpg, gpg-agent and pinentry read.
-// clavigerd and the commands. Pure. Anything else stays behind: a PIN in a variable, NODE_OPTIONS,
-// LD_PRELOAD, systemd's sockets, the caller's search path.
+// Runs in clavigerd and its commands. Pure. Anything else stays behind: a PIN in a variable,
+// NODE_OPTIONS, LD_PRELOAD, systemd's sockets, the caller's search path.
 
 import { PROGRAM_PATH } from '../../sys/program.js';
 

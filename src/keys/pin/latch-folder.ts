@@ -1,8 +1,8 @@
 // The files of PIN latches: the folder `pin-latches` of a state directory, with a latch file and a
 // lock file for each ID. (latch.ts has the content, latch-store.ts the IDs: which token is which.)
-// clavigerd and the commands. A command may run as root while the folder belongs to the daemon's
-// user, who is not trusted then: files are reached through the descriptor of the folder, no link is
-// followed, and new files are given to the owner of the folder.
+// Runs in clavigerd and its commands. A command may run as root while the folder belongs to the
+// daemon's user, who is not trusted then: files are reached through the descriptor of the folder,
+// no link is followed, and new files are given to the owner of the folder.
 
 import {
   closeSync,
@@ -149,8 +149,8 @@ export class LatchFolder {
   }
 
   /**
-   * Creates a lock file where there is none. It is never removed: two processes could then each lock
-   * a file of that name.
+   * Creates a lock file where there is none. It is never removed: two processes could then each
+   * lock a file of that name.
    */
   #openLock(name: string): number {
     const there = this.#openIfThere(name, O_RDWR);

@@ -1,7 +1,8 @@
 // The latch of a token: finds it among the files (latch-folder.ts; latch.ts has the content) and
-// locks it. clavigerd and the commands. A process that attempts a login holds the lock from before
-// it reads the latch until the attempt has ended, so that of several processes one attempts at a
-// time. A latch that cannot be written stops the attempt; one that cannot be parsed forbids it.
+// locks it. Runs in clavigerd and its commands. A process that attempts a login holds the lock from
+// before it reads the latch until the attempt has ended, so that of several processes one attempts
+// at a time. A latch that cannot be written stops the attempt; one that cannot be parsed forbids
+// it.
 
 import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';

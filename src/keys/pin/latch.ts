@@ -1,8 +1,8 @@
 // A PIN latch as a value: what it records, when it forbids another attempt, how it is described.
-// (latch-folder.ts has the files, latch-store.ts finds the latch of a token and locks it.)
-// A latch is written before a PIN is sent and removed after a login that succeeded. So the latch of
-// an attempt that was cut off stays, counts as refused, and outlives a restart.
-// clavigerd and the commands. Pure. Nothing in a latch is derived from the PIN.
+// (latch-folder.ts has the files, latch-store.ts finds the latch of a token and locks it.) A latch
+// is written before a PIN is sent and removed after a login that succeeded. So the latch of an
+// attempt that was cut off stays, counts as refused, and outlives a restart. Runs in clavigerd and
+// its commands. Pure. Nothing in a latch is derived from the PIN.
 
 import * as v from 'valibot';
 import { quoteWord } from '../../lib/command-words.js';

@@ -1,6 +1,6 @@
-// The logins that this process has under way. clavigerd and the commands. A login that is cut off
-// leaves a latch that only a person can clear, so an orderly stop waits for them first. There is no
-// time limit here: each login has its own.
+// The logins that this process has under way. Runs in clavigerd and its commands. A login that is
+// cut off leaves a latch that only a person can clear, so an orderly stop waits for them first.
+// There is no time limit here: each login has its own.
 
 import { AppError } from '../../lib/errors.js';
 

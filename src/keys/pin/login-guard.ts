@@ -1,5 +1,5 @@
 // The only way from a PIN source to a token: decides whether a PIN may be sent, and has it sent.
-// clavigerd and the commands; one for each token.
+// Runs in clavigerd and its commands; one for each token.
 // - One attempt with what a source holds: it is recorded before it is made, and after a refusal
 //   there is no other until the source has changed or a person ran `clavigerd pin clear`, across
 //   restarts, helpers and processes.

@@ -1,5 +1,5 @@
-// Time during which no login is tried although no latch forbids it. clavigerd and the commands; one
-// for each login guard. Pure.
+// Time during which no login is tried although no latch forbids it. Runs in clavigerd and its
+// commands; one for each login guard. Pure.
 
 import type { Clock } from '../../lib/clock.js';
 import { AppError } from '../../lib/errors.js';
@@ -59,8 +59,8 @@ export class LoginPause {
   }
 
   /**
-   * For logins that recovery starts in a running helper, without a look at `reason`. @throws AppError
-   * KEY_PIN_HELD
+   * For logins that recovery starts in a running helper, without a look at `reason`. @throws
+   * AppError KEY_PIN_HELD
    */
   assertNotUnclear(): void {
     const reason = this.#unclearLogins < MAX_UNCLEAR_LOGINS ? undefined : this.reason;

@@ -1,6 +1,6 @@
-// Runs a command that prints a PIN or passphrase: `pin-source=|COMMAND`. clavigerd and its commands.
-// The command comes from the configuration and is trusted with the secret. No shell; bounded in time
-// and size. Its standard error is discarded, for it may hold the PIN.
+// Runs a command that prints a PIN or passphrase: `pin-source=|COMMAND`. Runs in clavigerd and its
+// commands. The command comes from the configuration and is trusted with the secret. No shell;
+// bounded in time and size. Its standard error is discarded, for it may hold the PIN.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { AppError, messageOf } from '../../lib/errors.js';

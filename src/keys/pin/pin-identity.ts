@@ -1,6 +1,6 @@
-// The identity of a PIN source: a text that changes when the content of the source may have changed,
-// and that is not derived from the PIN. clavigerd and the commands. A source that cannot show a
-// change has a constant identity: a refusal then lasts until `clavigerd pin clear`.
+// The identity of a PIN source: a text that changes when the content of the source may have
+// changed, and that is not derived from the PIN. Runs in clavigerd and its commands. A source that
+// cannot show a change has a constant identity: a refusal then lasts until `clavigerd pin clear`.
 
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';

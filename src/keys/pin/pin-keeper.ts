@@ -1,6 +1,6 @@
 // Reads the PIN of a token from its source, and keeps in memory the one with which a login has
-// succeeded. clavigerd and the commands. For the login guard alone, which decides whether a PIN is
-// sent.
+// succeeded. Runs in clavigerd and its commands. For the login guard alone, which decides whether a
+// PIN is sent.
 
 import { AppError } from '../../lib/errors.js';
 import type { Secret } from '../../lib/secret.js';

@@ -1,5 +1,5 @@
 // The bytes of a PIN in a file or in the output of a command: what is cut off, and what cannot be a
-// PIN. clavigerd and the commands. Pure.
+// PIN. Runs in clavigerd and its commands. Pure.
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -21,9 +21,9 @@ export function withoutLineEnd(bytes: Buffer): Buffer {
 }
 
 /**
- * Why the bytes, without their one line end, are more than a PIN; undefined for what may be one. The
- * words continue a sentence that begins with the name of the source. Sent to a token, such bytes
- * would cost a try.
+ * Why the bytes, without their one line end, are more than a PIN; undefined for what may be one.
+ * The words continue a sentence that begins with the name of the source. Sent to a token, such
+ * bytes would cost a try.
  */
 export function oddityOf(bytes: Buffer): string | undefined {
   if (bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)) {

@@ -1,6 +1,6 @@
-// What a token says of its PIN: when no PIN may be sent, which failures are refusals, and what to do
-// about them. clavigerd and the commands. Pure. A token counts wrong PINs and locks; a program that
-// tries again uses up the tries of its owner.
+// What a token says of its PIN: when no PIN may be sent, which failures are refusals, and what to
+// do about them. Runs in clavigerd and its commands. Pure. A token counts wrong PINs and locks; a
+// program that tries again uses up the tries of its owner.
 
 import { AppError, isAppError } from '../../lib/errors.js';
 import type { TokenInfo } from '../../token/messages.js';
@@ -60,8 +60,8 @@ const NOT_COMPARED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * True when a failed login certainly cost no try. Any other failure (the card was pulled, the helper
- * killed) may have cost one.
+ * True when a failed login certainly cost no try. Any other failure (the card was pulled, the
+ * helper killed) may have cost one.
  */
 export function isUnusedTry(error: unknown): boolean {
   return NOT_COMPARED.has(returnValueOf(error) ?? '');

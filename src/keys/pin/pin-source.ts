@@ -1,6 +1,6 @@
 // Where a PIN or a passphrase is read: parses the setting pin-source and reads the secret from it.
-// clavigerd and the commands. The source is named by the configuration or the command line, never by
-// a client; no error repeats a secret, nor the text of a setting that may be one.
+// Runs in clavigerd and its commands. The source is named by the configuration or the command line,
+// never by a client; no error repeats a secret, nor the text of a setting that may be one.
 
 import { isAbsolute, join } from 'node:path';
 import { assertProgramName, splitCommand } from '../../lib/command-words.js';

@@ -1,7 +1,7 @@
 // Asks for a PIN or passphrase through pinentry, the dialogue program of GnuPG:
-// `pin-source=pinentry`. clavigerd and the commands, which start pinentry as a child process. Speaks
-// as much of the Assuan protocol as one question needs (Assuan manual §2; pinentry manual §3). It
-// sends no option that lets pinentry answer from a password cache instead of asking.
+// `pin-source=pinentry`. Runs in clavigerd and its commands, which start pinentry as a child
+// process. Speaks as much of the Assuan protocol as one question needs (Assuan manual §2; pinentry
+// manual §3). It sends no option that lets pinentry answer from a password cache instead of asking.
 
 import { spawn } from 'node:child_process';
 import { AppError, messageOf } from '../../lib/errors.js';

@@ -1,4 +1,4 @@
-// How a token is named in messages and questions. clavigerd and the commands. Pure.
+// How a token is named in messages and questions. Runs in clavigerd and its commands. Pure.
 
 import { printable } from '../../lib/printable.js';
 import type { TokenInfo } from '../../token/messages.js';

@@ -1,5 +1,5 @@
-// Finds the PIN source of a token in its URI and the configuration, and makes its login guard.
-// clavigerd and the commands.
+// Finds the PIN source of a token in its URI and the configuration, and makes its login guard. Runs
+// in clavigerd and its commands.
 
 import { systemClock } from '../../lib/clock.js';
 import { Secret } from '../../lib/secret.js';

@@ -1,5 +1,5 @@
 // Collects the output of a child process that is a secret: in one buffer that can be wiped; the
-// chunks it came in are wiped at once. clavigerd and the commands. Pure.
+// chunks it came in are wiped at once. Runs in clavigerd and its commands. Pure.
 
 export class WipedOutput {
   readonly #buffer: Buffer;

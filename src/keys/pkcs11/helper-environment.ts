@@ -1,13 +1,14 @@
-// The environment of a token helper: what PKCS#11 modules read, and nothing else of the daemon's.
-// The variables of a module stand in its profile. None that makes Node or the loader run foreign
-// code (NODE_OPTIONS, LD_PRELOAD) is passed on, nor the caller's search path.
+// The environment that a token helper gets: the variables that PKCS#11 modules read, by the
+// profiles of the modules, and nothing else. Runs in clavigerd and its commands. Variables that
+// make Node or the loader run foreign code (NODE_OPTIONS, LD_PRELOAD) are never passed on, nor the
+// caller's PATH.
 
 import { PROGRAM_PATH } from '../../sys/program.js';
 import { moduleProfiles } from './module-profile.js';
 
-/** For every module, by their exact names. */
+/** Variables for every module, by their exact names. */
 const NAMES: ReadonlySet<string> = new Set([
-  // Where modules and their libraries look for users' files, and in which language they complain.
+  // The user's files, the language of messages, the time zone.
   'HOME',
   'LANG',
   'LC_ALL',
@@ -18,13 +19,13 @@ const NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * OpenSC's pkcs11-spy, for who has to see the calls; it is used only when it is the configured
- * module. PINs are among what it writes: it gets its variables only with a file to write to.
+ * The variables of OpenSC's pkcs11-spy, a module that logs the calls to another one. Its log holds
+ * PINs: PKCS11SPY is passed on only together with the file to write to.
  */
 const SPY = 'PKCS11SPY';
 const SPY_OUTPUT = 'PKCS11SPY_OUTPUT';
 
-/** The part of `env` a token helper gets. */
+/** The part of `env` that a token helper gets. */
 export function helperEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const hasSpyOutput = (env[SPY_OUTPUT] ?? '') !== '';
   const allowed = Object.entries(env).filter(
@@ -33,7 +34,10 @@ export function helperEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { PATH: PROGRAM_PATH, ...Object.fromEntries(allowed) };
 }
 
-/** True for what a helper may get, and shows to others of its user in /proc: no place for a PIN. */
+/**
+ * True for a variable that a helper may get. It is no place for a PIN: /proc/PID/environ of the
+ * helper shows it to every process of the same user.
+ */
 export function isHelperVariable(name: string): boolean {
   const known = new Set(moduleProfiles().flatMap(({ environment }) => environment));
   return (
@@ -44,7 +48,7 @@ export function isHelperVariable(name: string): boolean {
   );
 }
 
-/** A star at the end of a pattern stands for anything. */
+/** True when a pattern that ends with a star matches. */
 function fits(name: string, pattern: string): boolean {
   return pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1));
 }

@@ -1,5 +1,6 @@
-// Which shared library a `pkcs11:` URI means, and what is special about it: its module-path, or a
-// profile of its module-name. Runs in the daemon; looks at files, loads none of them.
+// Finds the shared library that a `pkcs11:` URI names, by its module-path or by the profile of its
+// module-name, and the quirks of that module. Runs in clavigerd and its commands. It checks who can
+// write the file, since a token helper will execute it; it loads nothing itself.
 
 import { closeSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -10,25 +11,25 @@ import { effectiveUserId } from '../../sys/user.js';
 import { libraryPaths, moduleProfiles, type ModuleProfile } from './module-profile.js';
 import type { Pkcs11Uri } from './uri.js';
 
-/** A module without a profile may drive a card: one process then, which is right for all. */
+/** A module without a profile may drive a smartcard, for which one process is right. */
 const DEFAULT_HELPERS = 1;
 
 export interface Pkcs11Module {
   /** Absolute path of the shared library. */
   readonly path: string;
-  /** The profile that fits; undefined for a library none knows. */
+  /** The name of its profile; undefined for a library without one. */
   readonly name: string | undefined;
-  /** How many helper processes are of use. */
+  /** Default for the number of helper processes. */
   readonly helpers: number;
   readonly quirks: ModuleQuirks;
-  /** Key types not to make with it, with the reason. */
+  /** Key types that it cannot generate correctly, with the reason. */
   readonly broken: Readonly<Partial<Record<GeneratedKeyType, string>>>;
 }
 
 /**
- * The module of a URI. A module-path gets the quirks of the profile that knows a library of that
+ * The module of a URI. A module-path gets the quirks of the profile that lists a library of that
  * file name.
- * @param env for the variables that a profile's parameters name.
+ * @param env values of the variables in a profile's parameters.
  * @throws AppError KEY_URI when the URI names none, or a name without a profile; TOKEN_MODULE when
  *   there is no such file; SYS_UNSAFE_PATH when others could put their own code there.
  */
@@ -64,7 +65,7 @@ export function assertTypeWorks({ name, broken }: Pkcs11Module, type: GeneratedK
   }
 }
 
-/** The names that have a profile, aliases left out. */
+/** The names of all profiles, without their aliases. */
 export function listModuleNames(): string[] {
   return moduleProfiles().map(({ name }) => name);
 }
@@ -87,10 +88,10 @@ function profileOfName(wanted: string): ModuleProfile {
   return found;
 }
 
-/** By the file's name without its version: `libykcs11.so.2.2.0` is `libykcs11.so`. */
+/** Compares file names without their versions: `libykcs11.so.2.2.0` is `libykcs11.so`. */
 function profileOfPath(path: string): ModuleProfile | undefined {
   const nameOf = (file: string): string => basename(file).replace(/\.so\.[0-9.]+$/, '.so');
-  // A product that uses another's module (Nitrokey HSM: OpenSC's) does not stand for it.
+  // The tested profile first: Nitrokey HSM lists the module of OpenSC, which has its own profile.
   const profiles = [...moduleProfiles()].sort((a, b) => Number(b.tested) - Number(a.tested));
   return profiles.find(({ libraries }) =>
     Object.values(libraries)
@@ -135,7 +136,7 @@ function moduleOf(
   };
 }
 
-/** A variable's value becomes part of a quoted string in what the module parses. */
+/** Puts values of variables into the string that the module parses, within its quotes. */
 function parametersOf(
   { parameters, defaults }: NonNullable<ModuleProfile['initialize']>,
   env: NodeJS.ProcessEnv,

@@ -1,6 +1,6 @@
-// Reads the profiles of PKCS#11 modules: data in native-config/modules, one file a module. Runs in
-// the daemon. Trusts these files: they are part of the program. Quirks of modules stand there, not
-// in the code.
+// Reads the profiles of PKCS#11 modules, one file for each in native-config/modules. Runs in
+// clavigerd and its commands. The files are part of this package and trusted as its code is. What
+// is special about a module belongs there and not into the code.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { arch } from 'node:os';
@@ -15,18 +15,18 @@ const PROFILE_SUFFIX = '.json';
 
 const profile = v.strictObject({
   title: v.string(),
-  /** False: written from public documentation alone, never run. */
+  /** False for a profile that was written from public documentation and never tried. */
   tested: v.boolean(),
-  /** What else `module-name=` may say. */
+  /** Other values of `module-name=` for it. */
   aliases: v.array(v.string()),
-  /** Where the module comes from, by distribution, or `vendor`. */
+  /** The package with the module, by distribution, or `vendor`. */
   packages: v.record(v.string(), v.string()),
   /**
-   * Paths per distribution, with {multiarch} and {lib} of native-config/architectures.json; the
-   * first that exists is taken.
+   * Paths by distribution, with {multiarch} and {lib} of native-config/architectures.json; the
+   * first that exists is used.
    */
   libraries: v.record(v.string(), v.array(v.pipe(v.string(), v.startsWith('/')))),
-  /** Variables the module reads: names, and beginnings of names with a star at their end. */
+  /** Environment variables that the module reads: names, and prefixes that end with a star. */
   environment: v.array(v.string()),
   /** Default for the number of helper processes. */
   helpers: v.pipe(v.number(), v.integer(), v.minValue(1)),
@@ -34,18 +34,18 @@ const profile = v.strictObject({
   initialize: v.optional(
     v.strictObject({ parameters: v.string(), defaults: v.record(v.string(), v.string()) }),
   ),
-  /** Where its configuration is, and who may read it: a hint for when it does not start. */
+  /** Where its configuration is and who may read it: a hint when C_Initialize fails. */
   configuration: v.optional(v.string()),
-  /** True where the module has no read-only sessions. */
+  /** True when the module has no read-only sessions. */
   readWriteSessions: v.optional(v.boolean()),
   /**
-   * Attributes to leave out when a key is made: modules refuse some, or read them in their own way.
+   * Attributes to leave out of C_GenerateKeyPair: modules refuse some, or interpret them otherwise.
    */
   generateOmits: v.optional(v.array(v.picklist(GENERATED_ATTRIBUTES))),
-  /** Key types that the module offers and that do not work, with the reason. */
+  /** Key types that the module offers although they do not work, with the reason. */
   broken: v.optional(v.record(v.picklist(KEY_TYPES), v.string())),
   notes: v.array(v.string()),
-  /** Public documentation the profile was made from. */
+  /** The public documentation that the profile was written from. */
   sources: v.array(v.string()),
 });
 
@@ -68,8 +68,9 @@ export function moduleProfiles(): readonly ModuleProfile[] {
 }
 
 /**
- * Where the module may be on a machine, in the order in which they are tried.
- * @param machine as Node names it; of one without a known triplet only plain paths are left.
+ * The paths at which the module may be, in the order in which they are tried.
+ * @param machine as Node names it; where its triplet is not known, paths that need one are left
+ *   out.
  */
 export function libraryPaths({ libraries }: ModuleProfile, machine: string = arch()): string[] {
   const known = v.parse(

@@ -1,5 +1,6 @@
-// The attributes of RFC 7512 §2.3 and §2.4, where each may stand, and what its value must be. Pure.
-// What a value is wrong for is told without repeating it: it may be a PIN.
+// The attributes of a `pkcs11:` URI (RFC 7512 §2.3, §2.4): in which part each may stand, and the
+// check of its value. Runs in clavigerd and its commands. Pure. No message repeats a value, which
+// may be a PIN.
 
 import { hasControlCharacter } from '../../lib/printable.js';
 
@@ -8,17 +9,17 @@ export type UriPart = 'path' | 'query';
 export interface AttributeRule {
   readonly part: UriPart;
   /**
-   * A text of fixed length in PKCS#11, which p11tool and TPM modules print with its padding: that
-   * is cut.
+   * True for texts of fixed length in PKCS#11. p11tool and TPM modules print them with their
+   * padding, which is removed.
    */
   readonly isPadded?: boolean;
-  /** What is wrong with the decoded value; undefined when nothing is. */
+  /** The problem of the decoded value; undefined when there is none. */
   readonly check: (value: Buffer) => string | undefined;
 }
 
 const MAX_TEXT_BYTES = 1024;
 const MAX_ID_BYTES = 256;
-/** RFC 7512 §2.3: what an object may be; only a private key signs. */
+/** RFC 7512 §2.3: the values of `type`. Only a private key signs. */
 const OBJECT_TYPES: ReadonlySet<string> = new Set([
   'cert',
   'data',
@@ -27,7 +28,7 @@ const OBJECT_TYPES: ReadonlySet<string> = new Set([
   'secret-key',
 ]);
 
-/** Every attribute that a URI may have. */
+/** All attributes, by name. */
 export const ATTRIBUTE_RULES: ReadonlyMap<string, AttributeRule> = new Map<string, AttributeRule>([
   ['token', { part: 'path', isPadded: true, check: checkText }],
   ['serial', { part: 'path', isPadded: true, check: checkText }],
@@ -71,7 +72,7 @@ function checkNumber(value: Buffer): string | undefined {
   return /^\d{1,15}$/.test(value.toString('latin1')) ? undefined : 'is not a decimal number';
 }
 
-/** One byte each, CK_VERSION. */
+/** CK_VERSION: one byte for each number. */
 function checkVersion(value: Buffer): string | undefined {
   const numbers = /^(\d{1,3})(?:\.(\d{1,3}))?$/.exec(value.toString('latin1'));
   return numbers !== null && Number(numbers[1]) < 256 && Number(numbers[2] ?? 0) < 256
@@ -93,7 +94,7 @@ function checkModulePath(value: Buffer): string | undefined {
   return value[0] === 0x2f ? checkPrintable(value) : 'is not an absolute path';
 }
 
-/** Of what leads to a file: nobody means such a path. */
+/** For paths: refuses control characters, which no intended path has. */
 function checkPrintable(value: Buffer): string | undefined {
   const problem = hasControlCharacter(value.toString('utf8'))
     ? 'has a control character'
@@ -101,7 +102,7 @@ function checkPrintable(value: Buffer): string | undefined {
   return checkText(value) ?? problem;
 }
 
-/** A name of a profile: never a path, never a file name's beginning. */
+/** The name of a profile; no character of it can make a path. */
 function checkModuleName(value: Buffer): string | undefined {
   return /^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/.test(value.toString('latin1'))
     ? undefined

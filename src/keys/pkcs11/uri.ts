@@ -1,6 +1,7 @@
-// The `pkcs11:` URI of RFC 7512, as it stands in the configuration. Pure. Strict where the RFC lets
-// one be lax: an attribute that is unknown or given twice is an error, for a misspelt one would
-// widen what matches. Formatting never shows `pin-value`.
+// Parses and formats the `pkcs11:` URI (RFC 7512) of an account key. Runs in clavigerd and its
+// commands. Pure. Stricter than the RFC requires: an unknown attribute or one given twice is an
+// error, for with a misspelt attribute ignored, the URI would match more tokens and keys. The
+// formatted URI never has `pin-value`, and no error repeats a value.
 
 import { AppError } from '../../lib/errors.js';
 import { withoutPadding } from '../../lib/padding.js';
@@ -20,7 +21,7 @@ export interface Pkcs11Uri {
 const SCHEME = 'pkcs11:';
 const MAX_URI_LENGTH = 4096;
 
-/** True for what `parsePkcs11Uri` is meant for. RFC 3986 §3.1: schemes have no case. */
+/** True for a text with the scheme `pkcs11:`, in any case (RFC 3986 §3.1). */
 export function isPkcs11Uri(text: string): boolean {
   return text.slice(0, SCHEME.length).toLowerCase() === SCHEME;
 }
@@ -66,7 +67,7 @@ function readAttributes(part: string, separator: string, kind: UriPart): Map<str
       throw badUri(`${name} is given twice`);
     }
     const decoded = decodePercent(name, attribute.slice(equals + 1));
-    // Latin-1 keeps every byte as it is.
+    // As Latin-1 every byte stays as it is.
     const value =
       rule.isPadded === true
         ? Buffer.from(withoutPadding(decoded.toString('latin1')), 'latin1')
@@ -80,7 +81,7 @@ function readAttributes(part: string, separator: string, kind: UriPart): Map<str
   return values;
 }
 
-/** A name that is no name may be a misplaced PIN: only what looks like a name is shown. */
+/** Quotes what has the form of an attribute name; anything else may be a misplaced PIN. */
 function quoteName(name: string): string {
   return /^[a-z][a-z-]{0,30}$/.test(name) ? JSON.stringify(name) : 'a part of it';
 }
@@ -91,8 +92,9 @@ function hintOf(kind: UriPart): string {
 }
 
 /**
- * RFC 7512 §2.3: what may stand for itself in a value of either part. Stricter in one: `&` in the
- * path must be encoded, for there it mostly is a query (with a PIN) whose `?` was forgotten.
+ * RFC 7512 §2.3: the characters that need no percent-encoding in a value of either part. Stricter
+ * in one case: `&` in the path must be encoded, since there it mostly belongs to a query (with a
+ * PIN) whose `?` is missing.
  */
 const PLAIN = /^(?:[A-Za-z0-9\-._~:[\]@!$'()*+,=/?|]|%[0-9A-Fa-f]{2})*$/;
 
@@ -152,7 +154,7 @@ function badUri(problem: string, hint?: string): AppError {
   return new AppError('KEY_URI', `pkcs11 URI: ${problem}`, { hint });
 }
 
-/** The URI again, attributes in a fixed order, without `pin-value`. */
+/** Formats a URI: attributes in a fixed order, without `pin-value`. */
 export function formatPkcs11Uri(uri: Omit<Pkcs11Uri, 'pinValue'>): string {
   const id = uri.key.id === undefined ? undefined : Buffer.from(uri.key.id, 'hex');
   const path = formatAttributes(';', [
