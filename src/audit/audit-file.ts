@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { AppError, asAppError } from '../lib/errors.js';
 import { lockFile } from '../sys/files/file-lock.js';
+import { foreignOwnerProblem, isTrustedOwner } from '../sys/files/file-owner.js';
 import { assertPrivateDirectory } from '../sys/files/safe-path.js';
 import { effectiveUserId } from '../sys/user.js';
 import { MAX_RECORD_BYTES } from './audit-record.js';
@@ -234,9 +235,8 @@ function assertOurs(path: string, stats: Stats, userId: number): void {
       hint: `chmod go-w ${path}`,
     });
   }
-  if (stats.uid !== 0 && stats.uid !== userId) {
-    const owner = `it belongs to user ID ${stats.uid}, neither root nor this process's user`;
-    throw new AppError('SYS_UNSAFE_PATH', `audit log: ${path}: ${owner}`);
+  if (!isTrustedOwner(stats, userId)) {
+    throw new AppError('SYS_UNSAFE_PATH', `audit log: ${path}: it ${foreignOwnerProblem(stats)}`);
   }
 }
 

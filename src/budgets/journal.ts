@@ -12,11 +12,12 @@ import {
   openSync,
   readdirSync,
 } from 'node:fs';
-import { readSync, unlinkSync, writeSync, type BigIntStats } from 'node:fs';
+import { unlinkSync, writeSync, type BigIntStats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { AppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { replaceFiles } from '../sys/files/atomic-file.js';
+import { readAtMost } from '../sys/files/bounded-file.js';
 import { openUnwritableByOthers } from '../sys/files/safe-path.js';
 import { effectiveUserId } from '../sys/user.js';
 import type { CountLog } from './counts.js';
@@ -181,22 +182,13 @@ function readIfThere(path: string): Buffer | undefined {
 }
 
 function readAll(fd: number, path: string): Buffer {
-  const { size } = fstatSync(fd);
-  if (size > MAX_JOURNAL_BYTES) {
+  const bytes = readAtMost(fd, MAX_JOURNAL_BYTES);
+  if (bytes === undefined) {
     throw new AppError('SYS_FILE', `budget journal: ${path} is larger than 256 MiB`, {
       hint: 'it is no journal of this program; remove it, then all budgets begin anew',
     });
   }
-  const buffer = Buffer.alloc(size);
-  let length = 0;
-  while (length < size) {
-    const count = readSync(fd, buffer, length, size - length, null);
-    if (count === 0) {
-      break;
-    }
-    length += count;
-  }
-  return buffer.subarray(0, length);
+  return bytes;
 }
 
 function writeAll(fd: number, bytes: Buffer): void {

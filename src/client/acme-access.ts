@@ -13,7 +13,7 @@ import { pathTrouble } from '../sys/files/path-trouble.js';
 import { assertUnwritableByOthers } from '../sys/files/safe-path.js';
 import { effectiveUserId } from '../sys/user.js';
 import type { ClientState } from './state/client-state.js';
-import { readBoundedFile } from './install/bounded-file.js';
+import { readBoundedFile } from '../sys/files/bounded-file.js';
 import { SharedSigner } from './signer/shared-signer.js';
 
 /** A system's whole CA bundle has 230 KiB. */

@@ -20,14 +20,16 @@ export function readWebUrl(text: string, isClearTextAllowed: boolean): WebUrl {
   if (url.username !== '' || url.password !== '' || url.hash !== '') {
     return { problem: 'has a user name, a password or a fragment' };
   }
-  const isClearText = url.protocol === 'http:' && isClearTextAllowed && isLoopback(url);
+  const isClearText =
+    url.protocol === 'http:' && isClearTextAllowed && isLoopbackHost(url.hostname);
   return url.protocol === 'https:' || isClearText ? { url } : { problem: 'is not an https URL' };
 }
 
-function isLoopback(url: URL): boolean {
+/** True for this host itself. @param hostname as URL gives it: an IPv4 address in its plain form */
+export function isLoopbackHost(hostname: string): boolean {
   return (
-    url.hostname === 'localhost' ||
-    url.hostname === '[::1]' ||
-    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(url.hostname)
+    hostname === 'localhost' ||
+    hostname === '[::1]' ||
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
   );
 }

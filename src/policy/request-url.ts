@@ -1,9 +1,9 @@
 // What may stand in the "url" of a protected header, RFC 8555 §6.4. Pure. The URL is only used for
 // its origin; anything that two URL parsers may read differently is refused.
 
-import { isIP } from 'node:net';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
+import { isLoopbackHost } from '../lib/web-url.js';
 
 /**
  * `scheme://` and visible ASCII without the characters that parsers drop, fold or take as
@@ -29,7 +29,7 @@ export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | u
   if (url.protocol === 'https:') {
     return undefined;
   }
-  if (url.protocol === 'http:' && allowHttpOnLoopback && isLoopback(url.hostname)) {
+  if (url.protocol === 'http:' && allowHttpOnLoopback && isLoopbackHost(url.hostname)) {
     return undefined;
   }
   return 'url is not https';
@@ -69,12 +69,4 @@ function authorityOf(text: string): string {
 function isPlainHost(authority: string, hostname: string): boolean {
   const written = authority.replace(/:\d*$/, '').toLowerCase();
   return written.startsWith('[') || (written === hostname && !written.endsWith('.'));
-}
-
-function isLoopback(hostname: string): boolean {
-  return (
-    hostname === 'localhost' ||
-    hostname === '[::1]' ||
-    (isIP(hostname) === 4 && hostname.startsWith('127.'))
-  );
 }

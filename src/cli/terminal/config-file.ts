@@ -1,10 +1,11 @@
 // Reads a configuration file for both programs: bounded, and only where nobody else could write it.
 
-import { closeSync, readSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { expandSpecifiers, type SpecifierValues } from '../../config/specifiers.js';
 import { MAX_CONFIG_BYTES } from '../../config/toml-settings.js';
 import { AppError, systemCodeOf } from '../../lib/errors.js';
 import { pathTrouble } from '../../sys/files/path-trouble.js';
+import { readAtMost } from '../../sys/files/bounded-file.js';
 import { openUnwritableByOthers } from '../../sys/files/safe-path.js';
 import { effectiveUserId } from '../../sys/user.js';
 
@@ -60,15 +61,11 @@ function defaultOrNamed(
 function readBounded(path: string): string {
   const fd = openUnwritableByOthers(path, effectiveUserId());
   try {
-    const bytes = Buffer.alloc(MAX_CONFIG_BYTES + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-      read = readSync(fd, bytes, length, bytes.length - length, null);
-    }
-    if (length > MAX_CONFIG_BYTES) {
+    const bytes = readAtMost(fd, MAX_CONFIG_BYTES);
+    if (bytes === undefined) {
       throw new AppError('CONFIG_FILE', `${path}: larger than ${MAX_CONFIG_BYTES} bytes`);
     }
-    return textOf(path, bytes.subarray(0, length));
+    return textOf(path, bytes);
   } finally {
     closeSync(fd);
   }

@@ -6,7 +6,7 @@ import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import type { NewFile } from '../../sys/files/atomic-file.js';
 import { pathTrouble } from '../../sys/files/path-trouble.js';
 import type { ClientContext } from '../acme-access.js';
-import { readBoundedFile } from './bounded-file.js';
+import { readBoundedFile } from '../../sys/files/bounded-file.js';
 import { formatCertificates, parseCertificates, type Chain } from './certificate-chain.js';
 
 const PUBLIC_MODE = 0o644;

@@ -8,7 +8,7 @@ import { replaceFiles, type NewFile } from '../../sys/files/atomic-file.js';
 import { assertUnreplaceable } from '../../sys/files/safe-path.js';
 import { effectiveUserId } from '../../sys/user.js';
 import { assertRoom, roomHint } from './disk-room.js';
-import { readBoundedFile } from './bounded-file.js';
+import { readBoundedFile } from '../../sys/files/bounded-file.js';
 
 /** Nothing larger is a certificate file of ours to replace. */
 const MAX_REPLACED_BYTES = 1024 * 1024;

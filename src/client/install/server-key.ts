@@ -10,7 +10,7 @@ import type { NewFile } from '../../sys/files/atomic-file.js';
 import { pathTrouble } from '../../sys/files/path-trouble.js';
 import { assertOpenedThere } from '../../sys/files/safe-path.js';
 import { effectiveUserId } from '../../sys/user.js';
-import { readBoundedFile } from './bounded-file.js';
+import { readBoundedFile } from '../../sys/files/bounded-file.js';
 
 const MAX_KEY_BYTES = 64 * 1024;
 const PRIVATE_MODE = 0o600;

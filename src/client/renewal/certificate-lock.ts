@@ -3,21 +3,14 @@
 // however that ends; the file stays, for removing it could take it from under whoever has just
 // opened it.
 
-import {
-  closeSync,
-  constants,
-  existsSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, existsSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { realpath } from 'node:fs/promises';
 import * as v from 'valibot';
 import type { CertificateConfig } from '../../config/client/certificate.js';
 import { AppError, isAppError, messageOf } from '../../lib/errors.js';
 import { parseStrictJson } from '../../lib/json/strict-json.js';
+import { readAtMost } from '../../sys/files/bounded-file.js';
 import { lockFile } from '../../sys/files/file-lock.js';
 import type { ClientContext } from '../acme-access.js';
 
@@ -25,6 +18,7 @@ import type { ClientContext } from '../acme-access.js';
 const holderSchema = v.object({ pid: v.pipe(v.number(), v.integer()), since: v.string() });
 const KIND = { name: 'lock', schema: holderSchema };
 const FILE_MODE = 0o600;
+const MAX_NOTE_BYTES = 1024;
 
 /**
  * Runs `use` while no other run is at work on the certificate. Without a state directory there is
@@ -99,7 +93,11 @@ function locked(name: string, holder: v.InferOutput<typeof holderSchema> | undef
  */
 function holderOf(fd: number): v.InferOutput<typeof holderSchema> | undefined {
   try {
-    const holder = v.parse(holderSchema, parseStrictJson(readFileSync(fd)));
+    const note = readAtMost(fd, MAX_NOTE_BYTES);
+    if (note === undefined) {
+      return undefined;
+    }
+    const holder = v.parse(holderSchema, parseStrictJson(note));
     return existsSync(`/proc/${holder.pid}`) ? holder : undefined;
   } catch {
     return undefined;

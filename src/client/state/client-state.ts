@@ -12,6 +12,7 @@ import * as v from 'valibot';
 import { messageOf, systemCodeOf } from '../../lib/errors.js';
 import { parseStrictJson } from '../../lib/json/strict-json.js';
 import { replaceFiles } from '../../sys/files/atomic-file.js';
+import { readAtMost } from '../../sys/files/bounded-file.js';
 import { prepareStateDirectory } from '../../sys/files/state-directory.js';
 
 /** An order of a thousand names with its URLs and its request stays below. */
@@ -137,8 +138,9 @@ async function readStateFile(path: string): Promise<Buffer> {
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
   await using file = await open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   const stats = await file.stat();
-  if (!stats.isFile() || stats.size > MAX_FILE_BYTES) {
+  const content = stats.isFile() ? readAtMost(file.fd, MAX_FILE_BYTES) : undefined;
+  if (content === undefined) {
     throw new Error(`is no regular file of at most ${MAX_FILE_BYTES} bytes`);
   }
-  return await file.readFile();
+  return content;
 }

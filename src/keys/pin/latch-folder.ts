@@ -12,13 +12,13 @@ import {
   fsyncSync,
   openSync,
   readdirSync,
-  readSync,
   unlinkSync,
 } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { AppError, isAppError, systemCodeOf } from '../../lib/errors.js';
 import { systemReason } from '../../lib/system-reason.js';
 import { replaceFiles } from '../../sys/files/atomic-file.js';
+import { readAtMost } from '../../sys/files/bounded-file.js';
 import { isHeldByAnother, waitForLock, type LockWait } from '../../sys/files/file-lock.js';
 import { openStateFolder, type StateFolder } from '../../sys/files/state-folder.js';
 import { effectiveUserId } from '../../sys/user.js';
@@ -81,7 +81,8 @@ export class LatchFolder {
       return fd === undefined ? undefined : 'damaged';
     }
     try {
-      return parseLatch(attempt(() => readBounded(fd))) ?? 'damaged';
+      const note = attempt(() => readAtMost(fd, MAX_LATCH_BYTES)); // what is larger is no latch
+      return (note === undefined ? undefined : parseLatch(note)) ?? 'damaged';
     } finally {
       closeSync(fd);
     }
@@ -205,16 +206,6 @@ export class LatchFolder {
   #shown(name: string): string {
     return join(this.#folder.path, name);
   }
-}
-
-function readBounded(fd: number): Buffer {
-  const buffer = Buffer.alloc(MAX_LATCH_BYTES + 1);
-  let length = 0;
-  for (let count = -1; count !== 0 && length < buffer.length; length += count) {
-    count = readSync(fd, buffer, length, buffer.length - length, null);
-  }
-  // Content that is too large is no latch; an empty buffer is none either.
-  return buffer.subarray(0, length > MAX_LATCH_BYTES ? 0 : length);
 }
 
 function attempt<T>(step: () => T): T {

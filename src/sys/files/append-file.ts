@@ -4,6 +4,7 @@
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { AppError, isAppError, rephrase, systemCodeOf } from '../../lib/errors.js';
+import { isTrustedOwner } from './file-owner.js';
 import { pathTrouble } from './path-trouble.js';
 import { assertPrivateDirectory, assertUnwritableByOthers } from './safe-path.js';
 import { effectiveUserId } from '../user.js';
@@ -65,5 +66,5 @@ function open(path: string, what: string): number {
 
 /** /dev/null may be written by everybody, and nobody can put another device there. */
 function isDevice(stats: Stats, userId: number): boolean {
-  return stats.isCharacterDevice() && (stats.uid === 0 || stats.uid === userId);
+  return stats.isCharacterDevice() && isTrustedOwner(stats, userId);
 }

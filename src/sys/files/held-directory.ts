@@ -6,6 +6,7 @@ import { constants, mkdirSync, type Stats } from 'node:fs';
 import { lstat, open, readlink, unlink, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
+import { isTrustedOwner } from './file-owner.js';
 
 /**
  * open(2): only to go on from there, which the right to search the directory is enough for. Node
@@ -174,7 +175,7 @@ async function placeOf(
 
 function isOwnersOnly(stats: Stats, userId: number): boolean {
   const isWritable = (stats.mode & WRITABLE_BY_OTHERS) !== 0 && (stats.mode & STICKY) === 0;
-  return (stats.uid === 0 || stats.uid === userId) && !isWritable;
+  return isTrustedOwner(stats, userId) && !isWritable;
 }
 
 async function takeStep(place: Place, name: string, userId: number): Promise<Step> {
@@ -185,7 +186,7 @@ async function takeStep(place: Place, name: string, userId: number): Promise<Ste
     return { kind: 'directory', place: await placeOf(next, isOurs, userId) };
   }
   // In /tmp and its like, a link is its owner's.
-  if (isOurs && (stats.uid === 0 || stats.uid === userId)) {
+  if (isOurs && isTrustedOwner(stats, userId)) {
     return { kind: 'link', target: await readlink(directory.entry(name)) };
   }
   const target = await directory.follow(name);

@@ -3,9 +3,15 @@
 // encrypted key may be read by others, but not replaced. Nor may others be able to put another file
 // at its path.
 
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { AppError, isAppError, messageOf, rephrase } from '../../lib/errors.js';
-import { foreignOwnerAdvice, privateFileAdvice } from './file-owner.js';
+import { readAtMost } from './bounded-file.js';
+import {
+  foreignOwnerAdvice,
+  foreignOwnerProblem,
+  isTrustedOwner,
+  privateFileAdvice,
+} from './file-owner.js';
 import { pathTrouble } from './path-trouble.js';
 import { assertOpenedThere } from './safe-path.js';
 import { effectiveUserId, userName } from '../user.js';
@@ -91,13 +97,10 @@ function assertUnwritable(path: string, what: string, stats: Stats): void {
 }
 
 function assertOwner(path: string, what: string, stats: Stats): void {
-  const userId = effectiveUserId();
-  if (stats.uid !== 0 && stats.uid !== userId) {
-    throw new AppError(
-      'SYS_UNSAFE_PATH',
-      `${what}: ${path} belongs to user ID ${stats.uid}, neither root nor this process's user`,
-      { hint: foreignOwnerAdvice(stats) },
-    );
+  if (!isTrustedOwner(stats, effectiveUserId())) {
+    throw new AppError('SYS_UNSAFE_PATH', `${what}: ${path} ${foreignOwnerProblem(stats)}`, {
+      hint: foreignOwnerAdvice(stats),
+    });
   }
 }
 
@@ -125,24 +128,14 @@ function accessOfOthers(stats: Stats): number {
 }
 
 function readAll(fd: number, path: string, what: string): Buffer {
-  const buffer = Buffer.alloc(MAX_PRIVATE_FILE_BYTES + 1);
-  let length = 0;
+  let content: Buffer | undefined;
   try {
-    for (;;) {
-      const count = readSync(fd, buffer, length, buffer.length - length, null);
-      length += count;
-      if (length > MAX_PRIVATE_FILE_BYTES) {
-        throw new AppError('SYS_PATH', `${what}: ${path} is larger than 64 KiB`);
-      }
-      if (count === 0) {
-        return Buffer.from(buffer.subarray(0, length));
-      }
-    }
+    content = readAtMost(fd, MAX_PRIVATE_FILE_BYTES);
   } catch (error) {
-    throw error instanceof AppError
-      ? error
-      : new AppError('SYS_FILE', `${what}: ${path}: ${messageOf(error)}`, { cause: error });
-  } finally {
-    buffer.fill(0);
+    throw new AppError('SYS_FILE', `${what}: ${path}: ${messageOf(error)}`, { cause: error });
   }
+  if (content === undefined) {
+    throw new AppError('SYS_PATH', `${what}: ${path} is larger than 64 KiB`);
+  }
+  return content;
 }

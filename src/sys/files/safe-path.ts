@@ -16,7 +16,12 @@ import {
 import { dirname, isAbsolute, join } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { userName } from '../user.js';
-import { foreignOwnerAdvice, sharedFolderAdvice } from './file-owner.js';
+import {
+  foreignOwnerAdvice,
+  foreignOwnerProblem,
+  isTrustedOwner,
+  sharedFolderAdvice,
+} from './file-owner.js';
 import { pathTrouble } from './path-trouble.js';
 
 /** sockaddr_un holds 108 bytes with the NUL; Node cuts a longer path silently. */
@@ -85,8 +90,9 @@ export function assertUnreplaceable(path: string, userId: number): Stats {
  */
 export function assertSignerSocket(path: string, userId: number): void {
   const directory = dirname(realpathSync(path));
-  const owner = statSync(directory).uid;
-  if (owner === 0 || owner === userId || statSync(path).uid !== owner) {
+  const holder = statSync(directory);
+  const owner = holder.uid;
+  if (isTrustedOwner(holder, userId) || statSync(path).uid !== owner) {
     assertUnreplaceable(path, userId);
     assertPrivateDirectory(directory, userId);
     return;
@@ -238,12 +244,8 @@ export function existingEntry(path: string): Stats | undefined {
 }
 
 function assertOwner(path: string, stats: Stats, userId: number): void {
-  if (stats.uid !== 0 && stats.uid !== userId) {
-    throw unsafe(
-      path,
-      `it belongs to user ID ${stats.uid}, neither root nor this process's user`,
-      foreignOwnerAdvice(stats),
-    );
+  if (!isTrustedOwner(stats, userId)) {
+    throw unsafe(path, `it ${foreignOwnerProblem(stats)}`, foreignOwnerAdvice(stats));
   }
 }
 

@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import { AppError, systemCodeOf } from '../../lib/errors.js';
 import { systemReason } from '../../lib/system-reason.js';
+import { isTrustedOwner } from './file-owner.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 /** open(2): a place to go on from, for which no right to read is wanted. Node does not name it. */
@@ -144,7 +145,7 @@ class FolderWalk {
     }
     this.#links += 1;
     const { userId } = this.#options;
-    const isTrusted = this.#guestOf === undefined && [ROOT, userId].includes(stats.uid);
+    const isTrusted = this.#guestOf === undefined && isTrustedOwner(stats, userId);
     if (!isTrusted || isLast || this.#links > MAX_LINKS) {
       throw unsafe(this.#shown(name), 'it is a symbolic link, which is not followed there');
     }
@@ -169,9 +170,10 @@ class FolderWalk {
     }
   }
 
-  #checkOwner({ uid }: Stats): void {
+  #checkOwner(stats: Stats): void {
+    const { uid } = stats;
     const { userId } = this.#options;
-    if (uid === ROOT || uid === (this.#guestOf ?? userId)) {
+    if (isTrustedOwner(stats, this.#guestOf ?? userId)) {
       return;
     }
     if (userId !== ROOT || this.#guestOf !== undefined) {
@@ -185,7 +187,7 @@ class FolderWalk {
   #makeFolder(name: string): void {
     const parent = fstatSync(this.#fd);
     mkdirSync(this.#pathOf(name), FOLDER_MODE);
-    if (parent.uid === this.#options.userId || parent.uid === ROOT) {
+    if (isTrustedOwner(parent, this.#options.userId)) {
       return;
     }
     const fd = openSync(this.#pathOf(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
