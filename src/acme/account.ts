@@ -1,29 +1,33 @@
-// The account behind the signer's key, RFC 8555 §7.3: found, registered or shown. Runs in the
-// client.
+// The account of the signer's key, RFC 8555 §7.3: found, registered or read. Runs in claviger. A key
+// is registered only where the caller has the user's consent for it.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { HttpResponse } from './transport/http.js';
-import { parseBody, parseOptionalBody } from './transport/json.js';
+import { parseOptionalBody } from './transport/json.js';
 import { accountSchema, type Account } from './objects.js';
 import { DEACTIVATED_HINT, isProblem } from './problem.js';
 import { parseServerUrl } from './transport/server-url.js';
-import type { AcmeSession, Registration } from './session.js';
-import { postSigned } from './transport/signed-post.js';
+import type { AccountSession, AcmeSession, Registration } from './session.js';
+import { postAsAccount, postAsKey, readResource } from './transport/signed-post.js';
 
 export interface FoundAccount {
-  /** The key ID, verbatim as the server gave it: servers compare it as a string. */
+  /** Verbatim as the server wrote it: servers compare it as a string. */
   readonly url: string;
   readonly account: Account;
 }
 
 /**
- * The account URL for `kid`: what the signer told, else what the server knows of its key. A key
- * that it does not know is registered where the session has what that needs.
+ * The session with the account URL for `kid`: the one the signer announced, else the one the server
+ * has for its key. A key that the server does not know is registered if the session allows it.
  * @throws ServerProblem accountDoesNotExist when the key is not registered; CONFIG_INVALID when the
  *   signer's account is another server's
  */
-export async function findAccountUrl(session: AcmeSession): Promise<string> {
+export async function openAccount(session: AcmeSession): Promise<AccountSession> {
+  return { ...session, accountUrl: await findAccountUrl(session) };
+}
+
+async function findAccountUrl(session: AcmeSession): Promise<string> {
   const { keyId } = session.signer;
   if (keyId !== undefined) {
     assertAccountOfServer(session, keyId);
@@ -41,7 +45,7 @@ export async function findAccountUrl(session: AcmeSession): Promise<string> {
   }
 }
 
-/** What another authority's account signs would be refused, after everything has been asked for. */
+/** The server would refuse what another server's account signs, but only late in the order. */
 function assertAccountOfServer({ directory }: AcmeSession, keyId: string): void {
   const { host } = parseServerUrl(keyId, directory.url, "the signer's key ID");
   const hosts = [directory.url, directory.newAccount, directory.newOrder].map((url) => url.host);
@@ -54,7 +58,7 @@ function assertAccountOfServer({ directory }: AcmeSession, keyId: string): void 
   }
 }
 
-/** RFC 8555 §7.3.1: asks for the account of the key, never makes one. */
+/** RFC 8555 §7.3.1: looks the account of the key up, and never creates one. */
 async function findAccount(session: AcmeSession): Promise<FoundAccount> {
   return await postAccount(session, { onlyReturnExisting: true });
 }
@@ -66,12 +70,11 @@ async function postAccount(session: AcmeSession, payload: object): Promise<Found
 }
 
 function askForAccount(session: AcmeSession, payload: object): Promise<HttpResponse> {
-  return postSigned(session, {
+  return postAsKey(session, {
     url: session.directory.newAccount,
     payload,
-    accountUrl: undefined,
     what: 'account',
-    isRepeatable: true, // RFC 8555 §7.3.1: a key has one account, however often it is asked for
+    isRepeatable: true, // RFC 8555 §7.3.1: a key has one account, however often it is requested
   });
 }
 
@@ -83,19 +86,14 @@ function locationOf(session: AcmeSession, response: HttpResponse): string {
 
 /** Reads the account (POST-as-GET of its URL). Works in key-ID-only mode too. */
 export async function readAccount(session: AcmeSession): Promise<FoundAccount> {
-  const url = await findAccountUrl(session);
-  const response = await postSigned(session, {
-    url: parseServerUrl(url, session.directory.url, 'account'),
-    payload: undefined,
-    accountUrl: url,
-    what: 'account',
-  });
-  return { url, account: parseBody(accountSchema, response, 'account') };
+  const opened = await openAccount(session);
+  const url = parseServerUrl(opened.accountUrl, session.directory.url, 'account');
+  const { value: account } = await readResource(opened, accountSchema, { url, what: 'account' });
+  return { url: opened.accountUrl, account };
 }
 
 /**
- * Registers the key, or finds it registered; then the contacts are brought up to date if some are
- * given.
+ * Registers the key. If it is registered already, its contacts are updated where some are given.
  * @throws AppError ACME_UNSUPPORTED in key-ID-only mode, without consent to the terms, or when the
  *   authority wants an external account binding
  */
@@ -121,7 +119,7 @@ export async function registerAccount(
   return { ...created, isNew: true };
 }
 
-/** Some servers answer a search with an account that was given up, RFC 8555 §7.3.1. */
+/** Some servers answer a search with an account that was deactivated, RFC 8555 §7.3.6. */
 function assertValid({ url, account: { status } }: FoundAccount): void {
   if (status !== 'valid') {
     throw new AppError('ACME_UNSUPPORTED', `account: ${printable(url)} is ${status}`, {
@@ -172,12 +170,14 @@ async function updateContacts(
   if (contacts.length === 0 || isCurrent) {
     return found;
   }
-  const response = await postSigned(session, {
-    url: parseServerUrl(found.url, session.directory.url, 'account'),
-    payload: { contact: contacts },
-    accountUrl: found.url,
-    what: 'account',
-    isRepeatable: true,
-  });
+  const response = await postAsAccount(
+    { ...session, accountUrl: found.url },
+    {
+      url: parseServerUrl(found.url, session.directory.url, 'account'),
+      payload: { contact: contacts },
+      what: 'account',
+      isRepeatable: true,
+    },
+  );
   return { url: found.url, account: parseOptionalBody(accountSchema, response, 'account') };
 }

@@ -1,24 +1,23 @@
 // One authorization, RFC 8555 §7.5: proved by http-01, waited for, explained when it fails. Runs in
-// the client; publishing the answer is the caller's, through a port that takes a token only.
+// claviger. Publishing the answer is the caller's part, through a port that takes a token only.
 
-import { AppError, isAppError } from '../lib/errors.js';
+import { AppError, isErrorOf } from '../lib/errors.js';
 import { chooseHttp01, http01Of, nameOf } from './challenge.js';
-import { parseBody } from './transport/json.js';
 import { authorizationSchema, type Authorization } from './objects.js';
 import { poll, type PollResult } from './poll.js';
 import { challengeHintFor, formatProblem, ServerProblem } from './problem.js';
-import { parseRetryAfter } from './transport/retry-after.js';
-import type { AcmeSession } from './session.js';
-import { postSigned } from './transport/signed-post.js';
+import { retryAfterOf } from './transport/retry-after.js';
+import type { AccountSession } from './session.js';
+import { postAsAccount, readResource } from './transport/signed-post.js';
 
 export interface ChallengePublisher {
   /**
-   * Makes the key authorization of `token` available over http on the name. Whoever does it knows
-   * the thumbprint from the signer itself, so this port needs, and takes, nothing but the token.
+   * Serves the key authorization of `token` over http for the name. The thumbprint in it comes from
+   * the signer itself, so this port takes nothing but the token.
    */
   publishHttp01(token: string): Promise<void>;
   /**
-   * Removes what an earlier run, which was killed, has published for `token`. Absent where nothing
+   * Removes what an earlier run that was killed has published for `token`. Absent where nothing
    * outlives a run.
    */
   withdrawHttp01?(token: string): Promise<void>;
@@ -26,16 +25,14 @@ export interface ChallengePublisher {
 
 /**
  * Brings an authorization to `valid`.
- * @throws AppError ACME_ORDER_FAILED with what the server says, and what requests throw
+ * @throws AppError ACME_ORDER_FAILED with the server's reason, and what requests throw
  */
 export async function proveAuthorization(
-  session: AcmeSession,
-  accountUrl: string,
+  session: AccountSession,
   url: URL,
   publisher: ChallengePublisher,
 ): Promise<void> {
-  const fetch = (): Promise<PollResult<Authorization>> =>
-    fetchAuthorization(session, accountUrl, url);
+  const fetch = (): Promise<PollResult<Authorization>> => fetchAuthorization(session, url);
   const current = (await fetch()).value;
   const name = nameOf(current);
   if (current.status === 'valid') {
@@ -50,7 +47,7 @@ export async function proveAuthorization(
   await publisher.publishHttp01(challenge.token);
   session.report(`${name}: answering the http-01 challenge, waiting for the server to check it`);
   const retryAfterMs = challenge.isPending
-    ? await announceAnswer(session, accountUrl, challenge.url, { name, fetch })
+    ? await requestValidation(session, challenge.url, { name, fetch })
     : undefined;
   const final = await poll({
     what: `${name}: authorization`,
@@ -64,17 +61,19 @@ export async function proveAuthorization(
   session.report(`${name}: authorized`);
 }
 
-/** For an authorization that needs no proof any more: one that cannot be read is let be. */
+/**
+ * Removes the answer for an authorization that needs no proof any more. One that cannot be read is
+ * left alone.
+ */
 export async function withdrawAnswer(
-  session: AcmeSession,
-  accountUrl: string,
+  session: AccountSession,
   url: URL,
   publisher: ChallengePublisher,
 ): Promise<void> {
   try {
-    await withdraw((await fetchAuthorization(session, accountUrl, url)).value, publisher);
+    await withdraw((await fetchAuthorization(session, url)).value, publisher);
   } catch (error) {
-    if (!isAppError(error) || !error.code.startsWith('ACME_')) {
+    if (!isErrorOf(error, 'acme')) {
       throw error;
     }
   }
@@ -90,33 +89,31 @@ async function withdraw(
   }
 }
 
-/** What is waited for. */
+/** The authorization that a validation is for. */
 interface Awaited {
   readonly name: string;
   readonly fetch: () => Promise<PollResult<Authorization>>;
 }
 
 /**
- * Tells the server to look at the answer, RFC 8555 §7.5.1; gives what it asks to wait, in
- * milliseconds. Telling it twice does no harm, and one that will not be told again may have looked
- * already: the authorization says.
+ * Asks the server to check the answer, RFC 8555 §7.5.1. Asking twice does no harm. A server that
+ * refuses may have checked already: the authorization shows it.
+ * @returns what the server asks to wait, in milliseconds
  */
-async function announceAnswer(
-  session: AcmeSession,
-  accountUrl: string,
+async function requestValidation(
+  session: AccountSession,
   url: URL,
   { name, fetch }: Awaited,
 ): Promise<number | undefined> {
   try {
-    const response = await postSigned(session, {
+    const response = await postAsAccount(session, {
       url,
       payload: {},
-      accountUrl,
       what: `${name}: challenge`,
       isRepeatable: true,
       mayLag: true,
     });
-    return parseRetryAfter(response.headers.get('retry-after'), session.timing.now());
+    return retryAfterOf(response, session.timing.now());
   } catch (error) {
     const found = error instanceof ServerProblem ? await fetch() : undefined;
     if (found === undefined || isUntouched(found.value)) {
@@ -133,23 +130,19 @@ function isUntouched(authorization: Authorization): boolean {
 }
 
 async function fetchAuthorization(
-  session: AcmeSession,
-  accountUrl: string,
+  session: AccountSession,
   url: URL,
 ): Promise<PollResult<Authorization>> {
-  const response = await postSigned(session, {
+  const { value, response } = await readResource(session, authorizationSchema, {
     url,
-    payload: undefined,
-    accountUrl,
     what: 'authorization',
     mayLag: true,
   });
-  const value = parseBody(authorizationSchema, response, 'authorization');
   return {
     value,
     // RFC 8555 §7.1.6: a challenge that failed stays so, whatever becomes of the others.
     isDone: value.status !== 'pending' || http01Of(value)?.status === 'invalid',
-    retryAfterMs: parseRetryAfter(response.headers.get('retry-after'), session.timing.now()),
+    retryAfterMs: retryAfterOf(response, session.timing.now()),
   };
 }
 

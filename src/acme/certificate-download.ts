@@ -1,43 +1,42 @@
-// The issued certificate in each of its chains, RFC 8555 §7.4.2. Runs in the client.
-// Chains are hostile text until they are verified, which is the caller's part.
+// The issued certificate in each of its chains, RFC 8555 §7.4.2. Runs in claviger.
+// Chains are untrusted text: the caller verifies them.
 
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError, isErrorOf, messageOf } from '../lib/errors.js';
 import { linkTargets } from './transport/link-header.js';
 import { parseServerUrl } from './transport/server-url.js';
-import type { AcmeSession } from './session.js';
-import { postSigned } from './transport/signed-post.js';
+import type { AccountSession } from './session.js';
+import { postAsAccount } from './transport/signed-post.js';
 
 /** Bytes of a PEM chain. Five certificates of 4096-bit RSA take 12 KiB. */
 const MAX_CHAIN_BYTES = 256 * 1024;
 /** Chains beside the first. */
 const MAX_ALTERNATES = 10;
 
-/** PEM of a chain, as the server sent it, and where the others are. */
+/** PEM of a chain, as the server sent it, and the URLs of the others. */
 interface Download {
   readonly pem: string;
   readonly alternates: readonly string[];
 }
 
 /**
- * Fetches the chain the server prefers, and, while more is asked for, each alternate one (`Link:
- * rel="alternate"`).
- * @throws AppError ACME_* when the first cannot be fetched; an alternate that cannot is told and
- *   passed over
+ * Fetches the chain the server prefers, and then, as the caller asks for more, each alternate one
+ * (`Link: rel="alternate"`).
+ * @throws AppError ACME_* when the first cannot be fetched; an alternate that cannot is reported and
+ *   skipped
  */
 export async function* downloadChains(
-  session: AcmeSession,
-  accountUrl: string,
+  session: AccountSession,
   url: URL,
 ): AsyncGenerator<string, void> {
-  const first = await download(session, accountUrl, url);
+  const first = await download(session, url);
   yield first.pem;
   const others = new Set(first.alternates.filter((target) => target !== url.href));
   for (const target of [...others].slice(0, MAX_ALTERNATES)) {
     try {
       const alternate = parseServerUrl(target, session.directory.url, 'certificate: alternate');
-      yield (await download(session, accountUrl, alternate)).pem;
+      yield (await download(session, alternate)).pem;
     } catch (error) {
-      if (!(error instanceof AppError) || !error.code.startsWith('ACME_')) {
+      if (!isErrorOf(error, 'acme')) {
         throw error;
       }
       session.report(`alternate chain: ${messageOf(error)}`);
@@ -45,11 +44,10 @@ export async function* downloadChains(
   }
 }
 
-async function download(session: AcmeSession, accountUrl: string, url: URL): Promise<Download> {
-  const response = await postSigned(session, {
+async function download(session: AccountSession, url: URL): Promise<Download> {
+  const response = await postAsAccount(session, {
     url,
     payload: undefined,
-    accountUrl,
     what: 'certificate',
     accept: 'application/pem-certificate-chain', // RFC 8555 §7.4.2
     mayLag: true,

@@ -1,4 +1,4 @@
-// The server's directory, RFC 8555 §7.1.1: where everything is. Runs in the client.
+// The server's directory, RFC 8555 §7.1.1: the URLs of its resources. Runs in claviger.
 
 import * as v from 'valibot';
 import type { AcmeHttp, HttpResponse } from './transport/http.js';
@@ -41,7 +41,7 @@ export interface Directory {
  *   throws
  */
 export async function fetchDirectory(
-  http: AcmeHttp,
+  http: Pick<AcmeHttp, 'request'>,
   url: URL,
   context: WaitContext,
 ): Promise<Directory> {

@@ -1,26 +1,26 @@
-// One issuance from account to certificate, RFC 8555 §7.4, against injected ports. Runs in the
-// client. No file, no key: the CSR comes from outside, the chains go outside to be verified.
+// One issuance from account to certificate, RFC 8555 §7.4, against injected ports. Runs in claviger.
+// It uses no file and no key: the caller makes the CSR, and verifies the chains.
 
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
-import { findAccountUrl } from './account.js';
+import { openAccount } from './account.js';
 import { proveAuthorization, withdrawAnswer, type ChallengePublisher } from './authorization.js';
 import { downloadChains } from './certificate-download.js';
 import { awaitCertificate, finalizeOrder } from './finalize.js';
 import type { Identifier } from './identifier.js';
 import { placeOrder, waitWhile, type OrderUrls, type PlacedOrder } from './order.js';
-import type { AcmeSession } from './session.js';
+import type { AccountSession, AcmeSession } from './session.js';
 import { resumeOrder, type UnfinishedOrder } from './unfinished-order.js';
 
 /** Authorizations proved at the same time. */
 const MAX_PARALLEL = 16;
 
 export interface IssuancePorts extends ChallengePublisher {
-  /** An order of an earlier run, to go on with if the server still has it. */
+  /** An order of an earlier run, to be continued if the server still has it. */
   readonly unfinished?: UnfinishedOrder | undefined;
   /**
-   * DER of the PKCS #10 request for the certificate key; of an unfinished order the one it has.
-   * Asked for once, when it is needed: what has to be kept to use the certificate later is kept by
-   * then.
+   * DER of the PKCS #10 request for the certificate key; of an unfinished order the request it has.
+   * Called once, when the request is sent: by then the caller has stored what the certificate will
+   * need.
    */
   createCsr(): Promise<Uint8Array>;
   /** Called before a new order is placed; may refuse it by throwing. */
@@ -40,25 +40,22 @@ export async function issueCertificate(
   identifiers: readonly Identifier[],
   ports: IssuancePorts,
 ): Promise<AsyncGenerator<string, void>> {
-  const accountUrl = await findAccountUrl(session);
-  const placed = await openOrder(session, accountUrl, identifiers, ports);
-  const url = await obtainCertificate(session, placed, ports);
+  const opened = await openAccount(session);
+  const placed = await openOrder(opened, identifiers, ports);
+  const url = await obtainCertificate(opened, placed, ports);
   session.report('fetching the certificate');
-  return downloadChains(session, accountUrl, url);
+  return downloadChains(opened, url);
 }
 
 async function openOrder(
-  session: AcmeSession,
-  accountUrl: string,
+  session: AccountSession,
   identifiers: readonly Identifier[],
   ports: IssuancePorts,
 ): Promise<PlacedOrder> {
   const names = identifiers.map(({ value }) => value).join(', ');
   const { unfinished } = ports;
   const resumed =
-    unfinished === undefined
-      ? undefined
-      : await resumeOrder(session, accountUrl, unfinished, identifiers);
+    unfinished === undefined ? undefined : await resumeOrder(session, unfinished, identifiers);
   if (resumed !== undefined) {
     if (unfinished?.csr === undefined) {
       ports.onOpened?.(resumed);
@@ -69,34 +66,28 @@ async function openOrder(
   }
   await ports.beforeOrder?.();
   session.report(`ordering a certificate for ${names}`);
-  const placed = await placeOrder(session, accountUrl, identifiers);
+  const placed = await placeOrder(session, identifiers);
   ports.onOpened?.(placed);
   return placed;
 }
 
 /**
- * An order that is past its proofs asks for none: what the earlier run has published would stay for
- * ever.
+ * Removes the answers of the earlier run from an order that needs no proof any more: nothing later
+ * in this run would.
  */
 async function withdrawAnswers(
-  session: AcmeSession,
-  { accountUrl, authorizations, status }: PlacedOrder,
+  session: AccountSession,
+  { authorizations, status }: PlacedOrder,
   ports: IssuancePorts,
 ): Promise<void> {
   if (status === 'pending' || ports.withdrawHttp01 === undefined) {
     return;
   }
-  const queue = [...authorizations];
-  const worker = async (): Promise<void> => {
-    for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
-      await withdrawAnswer(session, accountUrl, url, ports);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, queue.length) }, worker));
+  await forEachParallel(authorizations, (url) => withdrawAnswer(session, url, ports));
 }
 
 async function obtainCertificate(
-  session: AcmeSession,
+  session: AccountSession,
   placed: PlacedOrder,
   ports: IssuancePorts,
 ): Promise<URL> {
@@ -120,31 +111,41 @@ function isFinalized({ status }: PlacedOrder): boolean {
   return status === 'processing' || status === 'valid';
 }
 
+/** Proves all names; one that fails does not stop the others, so that one run shows all failures. */
 async function proveAll(
-  session: AcmeSession,
-  placed: PlacedOrder,
+  session: AccountSession,
+  { authorizations }: PlacedOrder,
   ports: IssuancePorts,
 ): Promise<void> {
-  const urls = placed.authorizations;
   const failures: unknown[] = [];
+  await forEachParallel(authorizations, async (url) => {
+    try {
+      await proveAuthorization(session, url, ports);
+    } catch (error) {
+      failures.push(error);
+      if (isUnproved(error)) {
+        session.report(messageOf(error)); // at once: the others may take long
+      }
+    }
+  });
+  throwFailures(failures, authorizations.length);
+}
+
+/** Runs `act` for each URL, for `MAX_PARALLEL` of them at the same time. */
+async function forEachParallel(
+  urls: readonly URL[],
+  act: (url: URL) => Promise<void>,
+): Promise<void> {
   const queue = [...urls];
   const worker = async (): Promise<void> => {
     for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
-      try {
-        await proveAuthorization(session, placed.accountUrl, url, ports);
-      } catch (error) {
-        failures.push(error); // the others go on, so that one run tells all names that fail
-        if (isUnproved(error)) {
-          session.report(messageOf(error)); // the others may take long
-        }
-      }
+      await act(url);
     }
   };
   await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, urls.length) }, worker));
-  throwFailures(failures, urls.length);
 }
 
-/** A name that was not proved; not the signer gone, an interruption or the end of the time. */
+/** A name that was not proved; false for a lost signer, an interruption or the end of the time. */
 function isUnproved(error: unknown): error is AppError {
   return isAppError(error, 'ACME_ORDER_FAILED');
 }
@@ -163,7 +164,7 @@ function throwFailures(failures: readonly unknown[], total: number): void {
     other === undefined
       ? `order: ${failures.length} of ${total} names were not authorized`
       : messageOf(other);
-  // One interruption fails every name that waits: told once.
+  // An interruption fails every name that waits, with the same message: it is shown once.
   const lines = new Set([head, ...failures.map((error) => messageOf(error))]);
   throw new AppError(isAppError(cause) ? cause.code : 'ACME_ORDER_FAILED', [...lines].join('\n'), {
     cause,

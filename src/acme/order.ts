@@ -1,24 +1,24 @@
-// An order, RFC 8555 §7.4: made, read and waited for. Runs in the client.
+// An order, RFC 8555 §7.4: placed, read and waited for. Runs in claviger. The server is not trusted:
+// an order for other names than were asked for is refused.
 
 import { AppError } from '../lib/errors.js';
 import { isSameIdentifierSet, type Identifier } from './identifier.js';
-import type { HttpResponse } from './transport/http.js';
 import { parseBody } from './transport/json.js';
 import { orderSchema, type Order } from './objects.js';
 import { findRecentOrder } from './order-list.js';
 import { poll, type PollResult } from './poll.js';
 import { formatProblem, hintFor } from './problem.js';
 import { isUndecided } from './transport/retries.js';
-import { parseRetryAfter } from './transport/retry-after.js';
+import { retryAfterOf } from './transport/retry-after.js';
 import { parseServerUrl } from './transport/server-url.js';
-import type { AcmeSession } from './session.js';
-import { postSigned } from './transport/signed-post.js';
+import type { AccountSession } from './session.js';
+import { postAsAccount, readResource } from './transport/signed-post.js';
 
-/** Requests for an order of which nobody knows whether the first ones made any. */
+/** Requests for one order while it is not known whether the server acted on the ones before. */
 const MAX_ORDER_ATTEMPTS = 3;
 const ORDER_PAUSE_MS = 1_000;
 
-/** What has to be known of an order to go on with it; later answers may leave it out. */
+/** What has to be known of an order to continue it; later answers may leave it out. */
 export interface OrderUrls {
   readonly url: URL;
   readonly finalize: URL;
@@ -26,56 +26,60 @@ export interface OrderUrls {
 }
 
 export interface PlacedOrder extends OrderUrls {
-  readonly accountUrl: string;
   readonly status: Order['status'];
 }
 
+/** An order as an answer has it, and what the answer asks to wait. */
+export interface OrderAnswer {
+  readonly order: Order;
+  readonly retryAfterMs: number | undefined;
+}
+
 /**
- * Places an order for exactly these identifiers. Where an answer is lost the account's list of
- * orders is asked, where the server has one. Where not, the request is repeated a few times: an
- * order that nobody knows of ends by itself, and authorities hand the same one out again.
+ * Places an order for exactly these identifiers. Where an answer is lost, the order is looked for in
+ * the account's list of orders, if the server has one; otherwise the request is repeated a few
+ * times: an order that nobody uses expires, and authorities return the same one again.
  * @throws AppError ACME_INVALID when the server's order is for other names
  */
 export async function placeOrder(
-  session: AcmeSession,
-  accountUrl: string,
+  session: AccountSession,
   identifiers: readonly Identifier[],
 ): Promise<PlacedOrder> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const response = await postSigned(session, {
-        url: session.directory.newOrder,
-        payload: { identifiers },
-        accountUrl,
-        what: 'new order',
-      });
-      const location = response.headers.get('location') ?? '';
-      const url = parseServerUrl(location, session.directory.url, 'order: location');
-      return placedOrder(session, accountUrl, url, readOrder(response), identifiers);
+      return await requestOrder(session, identifiers);
     } catch (error) {
       if (!isUndecided(error) || attempt === MAX_ORDER_ATTEMPTS) {
         throw error;
       }
       await session.timing.sleep(ORDER_PAUSE_MS * attempt);
     }
-    const found = await findRecentOrder(session, accountUrl, identifiers);
+    const found = await findRecentOrder(session, identifiers);
     if (found !== undefined) {
-      return placedOrder(session, accountUrl, found.url, found.order, identifiers);
+      return placedOrder(session.directory.url, found.url, found.order);
     }
   }
 }
 
-function placedOrder(
-  session: AcmeSession,
-  accountUrl: string,
-  url: URL,
-  order: Order,
+async function requestOrder(
+  session: AccountSession,
   identifiers: readonly Identifier[],
-): PlacedOrder {
+): Promise<PlacedOrder> {
+  const directory = session.directory.url;
+  const response = await postAsAccount(session, {
+    url: session.directory.newOrder,
+    payload: { identifiers },
+    what: 'new order',
+  });
+  const url = parseServerUrl(response.headers.get('location') ?? '', directory, 'order: location');
+  const order = parseBody(orderSchema, response, 'order');
   if (!isOrderFor(order, identifiers)) {
     throw new AppError('ACME_INVALID', 'order: the server made it for other names than requested');
   }
-  const directory = session.directory.url;
+  return placedOrder(directory, url, order);
+}
+
+function placedOrder(directory: URL, url: URL, order: Order): PlacedOrder {
   const authorizations = (order.authorizations ?? []).map((text) =>
     parseServerUrl(text, directory, 'order: authorization'),
   );
@@ -83,33 +87,30 @@ function placedOrder(
     throw new AppError('ACME_INVALID', 'order: pending, and names no authorization');
   }
   const finalize = parseServerUrl(order.finalize ?? '', directory, 'order: finalize');
-  return { url, accountUrl, status: order.status, finalize, authorizations };
+  return { url, status: order.status, finalize, authorizations };
 }
 
 /**
- * An order that does not tell its names is the one asked for; the certificate's names are verified
- * in any case.
+ * An order that does not list its names counts as the one asked for; the certificate's names are
+ * verified in any case.
  */
 export function isOrderFor(order: Order, identifiers: readonly Identifier[]): boolean {
   const { identifiers: names } = order;
   return names === null || names === undefined || isSameIdentifierSet(names, identifiers);
 }
 
-/** @throws AppError ACME_INVALID */
-export function readOrder(response: HttpResponse): Order {
-  return parseBody(orderSchema, response, 'order');
-}
-
 /** Reads an order as it is now. @param mayLag whether a replica may not know it yet */
 export async function fetchOrder(
-  session: AcmeSession,
-  accountUrl: string,
+  session: AccountSession,
   url: URL,
   mayLag: boolean,
-): Promise<{ readonly order: Order; readonly retryAfterMs: number | undefined }> {
-  const what = 'order';
-  const response = await postSigned(session, { url, payload: undefined, accountUrl, what, mayLag });
-  return { order: readOrder(response), retryAfterMs: retryAfterOf(session, response) };
+): Promise<OrderAnswer> {
+  const { value, response } = await readResource(session, orderSchema, {
+    url,
+    what: 'order',
+    mayLag,
+  });
+  return { order: value, retryAfterMs: retryAfterOf(response, session.timing.now()) };
 }
 
 /**
@@ -118,12 +119,12 @@ export async function fetchOrder(
  * @throws AppError ACME_ORDER_FAILED with the server's reason when it became invalid, ACME_TIMEOUT
  */
 export async function waitWhile(
-  session: AcmeSession,
-  placed: Pick<PlacedOrder, 'url' | 'accountUrl'>,
+  session: AccountSession,
+  placed: Pick<PlacedOrder, 'url'>,
   states: readonly Order['status'][],
-  first?: { readonly order: Order; readonly retryAfterMs: number | undefined },
+  first?: OrderAnswer,
 ): Promise<Order> {
-  const result = ({ order, retryAfterMs }: NonNullable<typeof first>): PollResult<Order> => ({
+  const result = ({ order, retryAfterMs }: OrderAnswer): PollResult<Order> => ({
     value: order,
     isDone: !states.includes(order.status),
     retryAfterMs,
@@ -132,16 +133,12 @@ export async function waitWhile(
     what: `order: ${states.join(' or ')}`,
     context: session,
     ...(first === undefined ? {} : { first: result(first) }),
-    fetch: async () => result(await fetchOrder(session, placed.accountUrl, placed.url, true)),
+    fetch: async () => result(await fetchOrder(session, placed.url, true)),
   });
   if (order.status === 'invalid') {
     throw failedOrder(order);
   }
   return order;
-}
-
-export function retryAfterOf(session: AcmeSession, response: HttpResponse): number | undefined {
-  return parseRetryAfter(response.headers.get('retry-after'), session.timing.now());
 }
 
 function failedOrder(order: Order): AppError {

@@ -1,5 +1,5 @@
-// What a server says went wrong: problem documents, RFC 7807 and RFC 8555 §6.7. Pure; in the
-// client. RFC 8555 §6.7: clients SHOULD display "detail". All of it is foreign text, cut and
+// Problem documents, with which a server explains an error: RFC 7807 and RFC 8555 §6.7. Pure; runs
+// in claviger. RFC 8555 §6.7: clients SHOULD display "detail". All of it is foreign text, cut and
 // escaped here.
 
 import * as v from 'valibot';
@@ -7,7 +7,7 @@ import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { HttpResponse } from './transport/http.js';
 import { decodeJson } from './transport/json.js';
-import { parseRetryAfter } from './transport/retry-after.js';
+import { retryAfterOf } from './transport/retry-after.js';
 
 const ERROR_NAMESPACE = 'urn:ietf:params:acme:error:';
 const MAX_SUBPROBLEMS = 100;
@@ -38,28 +38,33 @@ export const problemSchema = v.object({
 
 export type Problem = v.InferOutput<typeof problemSchema>;
 
-/** What is known of a request beside the answer. */
+/** What is known about a request beside its answer. */
 export interface RequestFacts {
   /**
-   * True for a signer in key-ID-only mode: it says which account it is, and cannot register one.
+   * True for a signer in key-ID-only mode: its account is fixed, and it cannot register one.
    */
   readonly hasFixedAccount?: boolean;
-  /** What to do where the problem itself tells nothing. */
+  /** The hint where the problem itself gives none. */
   readonly hint?: string | undefined;
 }
 
-/** A request the server answered with a problem. */
-export class ServerProblem extends AppError {
+/** An answer with an error status. */
+interface ErrorAnswer {
   readonly problem: Problem;
   readonly status: number;
   /** What the server asks to wait, in milliseconds. */
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** A request the server answered with a problem. */
+export class ServerProblem extends AppError implements ErrorAnswer {
+  readonly problem: Problem;
+  readonly status: number;
   readonly retryAfterMs: number | undefined;
 
   constructor(
     what: string,
-    problem: Problem,
-    status: number,
-    retryAfterMs?: number,
+    { problem, status, retryAfterMs }: ErrorAnswer,
     facts: RequestFacts = {},
   ) {
     super('ACME_PROBLEM', `${what}: ${formatProblem(problem, status)}`, {
@@ -105,8 +110,9 @@ export function problemOf(
   now: number,
   facts: RequestFacts = {},
 ): ServerProblem {
-  const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), now);
-  return new ServerProblem(what, parseProblem(response), response.status, retryAfterMs, facts);
+  const { status } = response;
+  const retryAfterMs = retryAfterOf(response, now);
+  return new ServerProblem(what, { problem: parseProblem(response), status, retryAfterMs }, facts);
 }
 
 /** `unauthorized: detail`, and one indented line for each subproblem (RFC 8555 §6.7.1). */
@@ -129,12 +135,12 @@ function shortType(type: string): string | undefined {
   return type.startsWith(ERROR_NAMESPACE) ? type.slice(ERROR_NAMESPACE.length) : type;
 }
 
-/** The server speaks of an account that was given up. RFC 8555 has no type for it. */
+/** In the detail of `unauthorized`: RFC 8555 has no type for a deactivated account. Hints alone. */
 const OF_DEACTIVATED_ACCOUNT = /\bdeactivated\b/i;
-/** What resolvers and authorities say of names that they cannot look up. */
+/** In the detail of a failed challenge, where the type is not `dns`. For hints alone. */
 const OF_DNS = /\b(?:NXDOMAIN|SERVFAIL|no such host|DNS problem|lookup|resolv\w+)\b/i;
 
-/** What the user can do about a request that the server refused, where the type tells. */
+/** What the user can do about a request that the server refused, as far as its type shows. */
 export function hintFor(problem: Problem, facts: RequestFacts = {}): string | undefined {
   switch (shortType(problem.type)) {
     case 'accountDoesNotExist':
@@ -158,13 +164,13 @@ export function hintFor(problem: Problem, facts: RequestFacts = {}): string | un
   }
 }
 
-/** RFC 8555 §7.3.6: there is no way back. */
+/** RFC 8555 §7.3.6: a deactivation cannot be undone. */
 export const DEACTIVATED_HINT =
   'a deactivated account does not come back: make another account key, and register that';
 
 /**
- * What the user can do about a challenge that failed: these types say something else of other
- * requests.
+ * What the user can do about a challenge that failed. Some types mean something else here than for
+ * other requests.
  */
 export function challengeHintFor(problem: Problem): string | undefined {
   const type = shortType(problem.type);

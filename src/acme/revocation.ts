@@ -1,11 +1,11 @@
-// Revoking a certificate, RFC 8555 §7.6, with the account's key. Runs in the client.
+// Revokes a certificate, RFC 8555 §7.6, with the account's key. Runs in claviger.
 
 import { encodeBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
-import { findAccountUrl } from './account.js';
+import { openAccount } from './account.js';
 import { isProblem, ServerProblem } from './problem.js';
 import type { AcmeSession } from './session.js';
-import { postSigned } from './transport/signed-post.js';
+import { postAsAccount } from './transport/signed-post.js';
 
 /** The CRLReason codes of RFC 5280 §5.3.1 a subscriber may give. */
 export const REVOCATION_REASONS: ReadonlyMap<string, number> = new Map([
@@ -19,7 +19,7 @@ export const REVOCATION_REASONS: ReadonlyMap<string, number> = new Map([
 /**
  * Revokes a certificate.
  * @param certificate DER
- * @returns false when it was revoked before
+ * @returns false when it had been revoked already
  */
 export async function revokeCertificate(
   session: AcmeSession,
@@ -32,17 +32,16 @@ export async function revokeCertificate(
       hint: 'ask the authority how certificates are revoked',
     });
   }
-  const accountUrl = await findAccountUrl(session);
+  const opened = await openAccount(session);
   try {
-    await postSigned(session, {
+    await postAsAccount(opened, {
       url: revokeCert,
       payload: {
         certificate: encodeBase64Url(certificate),
         ...(reason === undefined ? {} : { reason }),
       },
-      accountUrl,
       what: 'revocation',
-      isRepeatable: true, // revoked twice is revoked
+      isRepeatable: true, // the second time the server answers alreadyRevoked
     });
     return true;
   } catch (error) {
@@ -54,7 +53,7 @@ export async function revokeCertificate(
 }
 
 /**
- * The types authorities give for a certificate that another one, or another account, has got: RFC
+ * The problems with which authorities refuse a certificate of another authority or account, RFC
  * 8555 §7.6.
  */
 const OF_FOREIGN_CERTIFICATE = ['malformed', 'unauthorized'];
@@ -62,7 +61,7 @@ const OF_FOREIGN_CERTIFICATE = ['malformed', 'unauthorized'];
 function withRevocationHint(error: unknown): unknown {
   const isForeign = OF_FOREIGN_CERTIFICATE.some((name) => isProblem(error, name));
   return error instanceof ServerProblem && error.hint === undefined && isForeign
-    ? new ServerProblem('revocation', error.problem, error.status, error.retryAfterMs, {
+    ? new ServerProblem('revocation', error, {
         hint: 'was the certificate issued by this --server, and to the account of this signer? only that account, or the key of the certificate itself, can revoke it',
       })
     : error;

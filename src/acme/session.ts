@@ -1,5 +1,5 @@
-// One client talking to one ACME server for one account: what every request needs. No I/O of its
-// own.
+// What every request to one ACME server needs: its directory, nonces, the account's signer. Runs in
+// claviger; does no I/O of its own but reading the directory.
 
 import type { AccountSigner } from './account-signer.js';
 import type { Directory } from './directory.js';
@@ -15,22 +15,28 @@ export interface Registration {
 }
 
 export interface AcmeSession extends WaitContext {
-  readonly http: AcmeHttp;
+  readonly http: Pick<AcmeHttp, 'request'>;
   readonly directory: Directory;
   readonly nonces: NoncePool;
   readonly signer: AccountSigner;
-  /** Given where a key that the server does not know may be registered without being asked for. */
+  /** Set where a key that the server does not know may be registered without a command for it. */
   readonly registration?: Registration | undefined;
+}
+
+/** A session whose account is known: requests name it by `kid` (RFC 8555 §6.2). */
+export interface AccountSession extends AcmeSession {
+  /** Verbatim as the server wrote it: servers compare it as a string. */
+  readonly accountUrl: string;
 }
 
 export interface SessionOptions extends WaitContext {
   readonly directoryUrl: URL;
-  readonly http: AcmeHttp;
+  readonly http: Pick<AcmeHttp, 'request'>;
   /** May still be connecting: the directory and a first nonce are fetched meanwhile. */
   readonly signer: AccountSigner | Promise<AccountSigner>;
 }
 
-/** Reads the directory. Nothing is signed before the first request that needs it. */
+/** Reads the directory. Nothing is signed before the first request that needs a signature. */
 export async function openSession(options: SessionOptions): Promise<AcmeSession> {
   const { http, timing, deadlineMs } = options;
   const context: WaitContext = {

@@ -1,6 +1,6 @@
-// An order of an earlier run that was not finished, gone on with. Runs in the client. What is
-// remembered of it is a hint: the server says what it is worth, and a new order is placed when it
-// is nothing.
+// Continues an order that an earlier run did not finish. Runs in claviger. What was remembered of it
+// is a hint and not trusted: the server's answer decides whether the order can be used, and a new
+// one is placed where it cannot.
 
 import { decodeBase64Url } from '../lib/base64url.js';
 import { isAppError } from '../lib/errors.js';
@@ -8,7 +8,7 @@ import type { Identifier } from './identifier.js';
 import { fetchOrder, isOrderFor, type PlacedOrder } from './order.js';
 import { isProblem, ServerProblem } from './problem.js';
 import { parseServerUrl } from './transport/server-url.js';
-import type { AcmeSession } from './session.js';
+import type { AccountSession } from './session.js';
 
 /** What is known of an order between two runs. URLs are the server's, as text. */
 export interface UnfinishedOrder {
@@ -16,8 +16,8 @@ export interface UnfinishedOrder {
   readonly finalize: string;
   readonly authorizations: readonly string[];
   /**
-   * The request it was or will be finalized with, base64url of its DER. Undefined when its key is
-   * not at hand.
+   * The request it was or will be finalized with, base64url of its DER. Undefined when the key of
+   * the request is not available.
    */
   readonly csr: string | undefined;
 }
@@ -30,11 +30,10 @@ export function csrOf(order: UnfinishedOrder | undefined): Uint8Array | undefine
 /**
  * The order as it is now; undefined when the server does not know it (any more), it failed, or it
  * was finalized with a request whose key is gone.
- * @throws AppError what says nothing about the order: no connection, no time, no signature
+ * @throws AppError for failures that do not concern the order: no connection, no time, no signature
  */
 export async function resumeOrder(
-  session: AcmeSession,
-  accountUrl: string,
+  session: AccountSession,
   unfinished: UnfinishedOrder,
   identifiers: readonly Identifier[],
 ): Promise<PlacedOrder | undefined> {
@@ -42,7 +41,7 @@ export async function resumeOrder(
     const urlOf = (text: string): URL =>
       parseServerUrl(text, session.directory.url, 'unfinished order');
     const url = urlOf(unfinished.url);
-    const { order } = await fetchOrder(session, accountUrl, url, false);
+    const { order } = await fetchOrder(session, url, false);
     const isFinalized = order.status === 'processing' || order.status === 'valid';
     const isUsable = order.status !== 'invalid' && !(isFinalized && unfinished.csr === undefined);
     if (!isUsable || !isOrderFor(order, identifiers)) {
@@ -50,7 +49,6 @@ export async function resumeOrder(
     }
     return {
       url,
-      accountUrl,
       status: order.status,
       finalize: urlOf(order.finalize ?? unfinished.finalize),
       authorizations: (order.authorizations ?? unfinished.authorizations).map(urlOf),
@@ -63,16 +61,13 @@ export async function resumeOrder(
   }
 }
 
-/**
- * Statuses, and types of any status, of a server that has not looked at what was asked, nor at the
- * order.
- */
+/** Statuses of a server that has not processed the request, and so says nothing about the order. */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
+/** Problem types, of any status, that are about something else than the order. */
 const ELSEWHERE = ['badNonce', 'accountDoesNotExist', 'userActionRequired', 'rateLimited'];
 
 /**
- * True when the server says that it will not have a request, for what that is: the next one fares
- * no better.
+ * True when the server refuses a request for its content: the same request would be refused again.
  */
 export function isRefusal(error: unknown): error is ServerProblem {
   return (

@@ -1,21 +1,21 @@
-// One certificate from its configuration to its installed files. Runs in the client's master: it
-// has the key, builds the key authorizations, and treats what the CA sends as hostile until
-// verified.
+// One certificate from its configuration to its installed files. Runs in claviger, which has the
+// server's key and builds the key authorizations. What the CA sends is not trusted: it is installed
+// only after it was verified.
 
 import type { X509Certificate } from 'node:crypto';
 import { keyAuthorization } from '../acme/challenge.js';
 import type { Identifier } from '../acme/identifier.js';
-import { issueCertificate } from '../acme/issue.js';
+import { issueCertificate, type IssuancePorts } from '../acme/issue.js';
 import type { OrderUrls } from '../acme/order.js';
-import type { Registration } from '../acme/session.js';
+import type { AcmeSession, Registration } from '../acme/session.js';
 import { isRefusal } from '../acme/unfinished-order.js';
 import { outputsOf, type CertificateConfig } from '../config/client/certificate.js';
 import type { ClavigerConfig } from '../config/client/config.js';
 import { systemClock } from '../lib/clock.js';
-import { AppError, isAppError } from '../lib/errors.js';
+import { isAppError, rephrase } from '../lib/errors.js';
 import { readBundle, withSession, type ClientContext } from './acme-access.js';
 import { chooseChain } from './install/chain-choice.js';
-import { parseCertificates, type Chain } from './install/certificate-chain.js';
+import { CertificateError, parseCertificates, type Chain } from './install/certificate-chain.js';
 import { certificateFiles } from './install/certificate-files.js';
 import type { AnswerPublisher } from './answer/answer-publisher.js';
 import { openChallengeAnswers } from './answer/challenge-answers.js';
@@ -30,44 +30,57 @@ import {
 import { OrderMemory, type RememberedOrder, type SentRequest } from './state/order-memory.js';
 import type { SharedSigner } from './signer/shared-signer.js';
 import { findUnfinishedOrder } from './renewal/unfinished-issuance.js';
+import { assertMayOrder, rememberUnusable } from './renewal/unusable-certificate.js';
 
-export interface IssueOptions {
-  /** Orders anew whatever happened before. */
+/** What is to be issued. */
+export interface Issuance {
+  readonly certificate: CertificateConfig;
+  readonly identifiers: readonly Identifier[];
+  /** True orders anew, whatever is remembered of earlier orders. */
   readonly isForced: boolean;
 }
 
 /** One issuance under way. */
-interface Work extends IssueOptions {
+interface Work extends Issuance {
   readonly context: ClientContext;
-  readonly certificate: CertificateConfig;
-  readonly identifiers: readonly Identifier[];
   readonly memory: OrderMemory;
-  /** An order of an earlier run to go on with. */
+  /** An order of an earlier run, to be continued. */
   readonly unfinished: RememberedOrder | undefined;
   readonly key: IssuanceKey;
   readonly authorities: readonly X509Certificate[] | undefined;
 }
 
 /**
- * Obtains, verifies and installs one certificate. Old files stay untouched on any failure. What can
- * be gone on with by the next run is remembered.
+ * Obtains, verifies and installs one certificate. Old files stay as they are on any failure. What
+ * the next run can continue is remembered.
  * @throws AppError of any kind
  */
 export async function issueOne(
   context: ClientContext,
   signer: SharedSigner,
-  certificate: CertificateConfig,
-  identifiers: readonly Identifier[],
-  options: IssueOptions = { isForced: false },
+  issuance: Issuance,
 ): Promise<void> {
-  // Whatever can be found wrong here is found before anybody is asked for anything.
+  const work = await prepare(context, issuance);
+  const answers = await openChallengeAnswers(issuance.certificate.challenge);
+  try {
+    await installChain(work, await obtainChain(work, signer, answers));
+  } catch (error) {
+    throw await withOutlook(work, error);
+  } finally {
+    await answers.close();
+  }
+}
+
+/** Everything that can fail on this machine is tried before the signer and the CA are involved. */
+async function prepare(context: ClientContext, issuance: Issuance): Promise<Work> {
+  const { certificate, identifiers, isForced } = issuance;
   const authorities =
     certificate.caFile === undefined
       ? undefined
       : parseCertificates(await readBundle(certificate.caFile));
   const { server } = context.config;
   const memory = new OrderMemory(context.state, { server, key: certificate.key, identifiers });
-  const unfinished = options.isForced
+  const unfinished = isForced
     ? undefined
     : await findUnfinishedOrder(memory, certificate, systemClock.now());
   const key = await openIssuanceKey(certificate, unfinished);
@@ -79,31 +92,10 @@ export async function issueOne(
   if (key.file !== undefined && !key.isPending) {
     context.report(`made a new ${key.type} key; it gets its file with the certificate`);
   }
-  const answers = await openChallengeAnswers(certificate.challenge);
-  const { isForced } = options;
-  const work = {
-    context,
-    certificate,
-    identifiers,
-    memory,
-    unfinished,
-    key,
-    authorities,
-    isForced,
-  };
-  try {
-    await installChain(work, await obtainChain(work, signer, answers));
-  } catch (error) {
-    throw await withOutlook(work, error);
-  } finally {
-    await answers.close();
-  }
+  return { ...issuance, context, memory, unfinished, key, authorities };
 }
 
-/**
- * What could not be put in place is not lost where its order is known: the authority gives it out
- * again.
- */
+/** A certificate that could not be installed is not lost while its order is remembered. */
 async function withOutlook({ memory }: Work, error: unknown): Promise<unknown> {
   if (
     !isAppError(error, 'CLIENT_INSTALL') ||
@@ -112,8 +104,9 @@ async function withOutlook({ memory }: Work, error: unknown): Promise<unknown> {
     return error;
   }
   const outlook = 'the next run goes on from here, without a new order';
-  const hint = error.hint === undefined ? outlook : `${error.hint}; ${outlook}`;
-  return new AppError(error.code, error.message, { hint, cause: error });
+  return rephrase(error, {
+    hint: error.hint === undefined ? outlook : `${error.hint}; ${outlook}`,
+  });
 }
 
 async function obtainChain(
@@ -124,37 +117,33 @@ async function obtainChain(
   const { context, identifiers, unfinished } = work;
   // Made while the signer and the CA are being connected.
   const request = requestFor(work.key, identifiers, unfinished);
-  request.catch(() => undefined); // whoever awaits it below gets the error
-  let kept: Promise<void> = Promise.resolve();
-  let isNew = false;
+  request.catch(() => undefined); // awaited below, where the error is thrown
+  const opened = new OpenedOrder(work);
   try {
     return await withSession(context, signer, async (session) => {
       const sent = await request;
       const registration = registrationOf(context.config);
       const chains = await issueCertificate({ ...session, registration }, identifiers, {
+        ...challengePorts(session, answers),
         unfinished: unfinished && { ...unfinished, csr: sent.isKnown ? unfinished.csr : undefined },
-        publishHttp01: (token) =>
-          answers.publish(token, keyAuthorization(token, session.signer.thumbprint)),
-        ...(answers.takeBack && {
-          withdrawHttp01: async (token: string) =>
-            answers.takeBack?.(token, keyAuthorization(token, session.signer.thumbprint)),
-        }),
-        beforeOrder: () => assertMayOrder(work),
+        beforeOrder: async () => {
+          if (!work.isForced) {
+            await assertMayOrder(work.memory, systemClock.now());
+          }
+        },
         onOpened: (order) => {
-          isNew = true;
-          kept = keepForNextRun(work, order, sent);
-          kept.catch(() => undefined);
+          opened.remember(order, sent);
         },
         createCsr: async () => {
-          await kept;
+          await opened.isRemembered;
           return sent.csr;
         },
       });
-      return await chooseUsable(work, chains, isNew);
+      return await chooseUsable(work, chains, opened.isNew);
     });
   } catch (error) {
-    await kept.catch(() => undefined);
-    if (isOver(error, isNew)) {
+    await opened.isRemembered.catch(() => undefined);
+    if (isOver(error, opened.isNew)) {
       await work.memory.forgetOrder();
       await dropKey(work.certificate);
     }
@@ -162,29 +151,45 @@ async function obtainChain(
   }
 }
 
-/** Both, or what is remembered is of no use. */
-async function keepForNextRun(work: Work, order: OrderUrls, sent: SentRequest): Promise<void> {
-  if (await work.memory.keepOrder(order, sent, systemClock.now())) {
-    await keepKey(work.key);
+/** The order that this run has placed, or will send a new request to; remembered for the next run. */
+class OpenedOrder {
+  readonly #work: Work;
+  /** Resolves when order and key are stored; until then no request is sent. */
+  isRemembered: Promise<void> = Promise.resolve();
+  isNew = false;
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  remember(order: OrderUrls, sent: SentRequest): void {
+    this.isNew = true;
+    this.isRemembered = this.#store(order, sent);
+    this.isRemembered.catch(() => undefined); // thrown where it is awaited
+  }
+
+  /** The key only with its order: one is of no use without the other. */
+  async #store(order: OrderUrls, sent: SentRequest): Promise<void> {
+    if (await this.#work.memory.keepOrder(order, sent, systemClock.now())) {
+      await keepKey(this.#work.key);
+    }
   }
 }
 
-/**
- * A certificate that could not be used is no reason to have one after another made: authorities
- * count them.
- */
-async function assertMayOrder({ memory, isForced }: Work): Promise<void> {
-  const failure = isForced ? undefined : await memory.failure(systemClock.now());
-  if (failure !== undefined && !failure.isOver) {
-    throw new AppError(
-      'CLIENT_CERTIFICATE',
-      `certificate: the last one could not be used: ${failure.reason}`,
-      { hint: `no new one is ordered before ${failure.notBefore}; --force orders one now` },
-    );
-  }
+function challengePorts(
+  { signer }: AcmeSession,
+  answers: AnswerPublisher,
+): Pick<IssuancePorts, 'publishHttp01' | 'withdrawHttp01'> {
+  const answerTo = (token: string): string => keyAuthorization(token, signer.thumbprint);
+  return {
+    publishHttp01: (token) => answers.publish(token, answerTo(token)),
+    ...(answers.takeBack && {
+      withdrawHttp01: async (token: string) => answers.takeBack?.(token, answerTo(token)),
+    }),
+  };
 }
 
-/** Of the chains the one to install; that there is none is remembered. */
+/** The chain to install; that none can be used is remembered. */
 async function chooseUsable(
   { context, certificate, identifiers, memory, key, authorities }: Work,
   chains: AsyncIterable<string>,
@@ -200,23 +205,13 @@ async function chooseUsable(
       },
     });
   } catch (error) {
-    if (!isAppError(error, 'CLIENT_CERTIFICATE')) {
-      throw error;
-    }
-    const reason = error.message.replace(/^certificate: /, '');
-    const failure = isNew ? await memory.noteFailure(reason, now) : await memory.failure(now);
-    const wait =
-      failure === undefined
-        ? ''
-        : `; the next run looks at this certificate again, and orders no other before ${failure.notBefore}`;
-    throw new AppError(error.code, error.message, {
-      hint: `${error.hint ?? 'nothing was installed'}${wait}`,
-      cause: error,
-    });
+    throw error instanceof CertificateError
+      ? await rememberUnusable(memory, error, { isNew, now })
+      : error;
   }
 }
 
-/** True when there is nothing to go on with: the order failed, or the server will not have it. */
+/** True when nothing can be continued: the order failed, or the server refuses it. */
 function isOver(error: unknown, isNew: boolean): boolean {
   if (isRefusal(error)) {
     return !(error.status === 404 && isNew);
@@ -243,8 +238,8 @@ async function installChain(work: Work, chain: Chain): Promise<void> {
 }
 
 /**
- * With consent and a contact in the configuration, a server that lost the account, or is new, gets
- * it.
+ * With consent and a contact in the configuration, the key is registered where the server does not
+ * know it: it is a new server, or one that has lost its accounts.
  */
 function registrationOf({ agreeTos, contacts }: ClavigerConfig): Registration | undefined {
   return agreeTos && contacts.length > 0 ? { contacts, agreeTermsOfService: true } : undefined;

@@ -1,10 +1,11 @@
-// `claviger renew`: each configured certificate that is due, one after another. Client's master.
+// `claviger renew`: issues each configured certificate that is due, one after another. Runs in
+// claviger. One that fails does not stop the others.
 
 import { createPublicKey } from 'node:crypto';
 import { parseIdentifiers, type Identifier } from '../acme/identifier.js';
 import type { CertificateConfig } from '../config/client/certificate.js';
 import { systemClock } from '../lib/clock.js';
-import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf, rephrase } from '../lib/errors.js';
 import { withSigner, type ClientContext } from './acme-access.js';
 import { withCertificateLock } from './renewal/certificate-lock.js';
 import { readInstalled, warnOfDamage } from './install/certificate-files.js';
@@ -19,7 +20,7 @@ export interface RenewOptions {
   /** Only the sections that have one of these names; none for all. */
   readonly names: readonly string[];
   readonly isForced: boolean;
-  /** Told of each certificate that failed, by its first name; the others go on. */
+  /** Called for each certificate that failed; its message begins with the certificate's first name. */
   onFailure(error: Error): void;
 }
 
@@ -110,15 +111,15 @@ async function renewOne(
   context.report(`${name}: renewing: ${decision.isDue ? decision.reason : 'asked to'}`);
   await withCertificateLock(context, certificate, async () => {
     const wanted = await withoutCompromisedKey(context, certificate);
-    await issueOne(context, signer, wanted, identifiers, { isForced });
+    await issueOne(context, signer, { certificate: wanted, identifiers, isForced });
   });
 }
 
-/** With --quiet nothing else says which certificate it was. */
+/** The message with the certificate's name: with --quiet nothing else names it. */
 function nameFailure(name: string, error: unknown): Error {
   const message = messageOf(error);
-  const told = message.startsWith(`${name}: `) ? message : `${name}: ${message}`;
+  const named = message.startsWith(`${name}: `) ? message : `${name}: ${message}`;
   return isAppError(error)
-    ? new AppError(error.code, told, { hint: error.hint, cause: error })
-    : new Error(told, { cause: error });
+    ? rephrase(error, { message: named })
+    : new Error(named, { cause: error });
 }

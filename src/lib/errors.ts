@@ -1,7 +1,7 @@
 // The one error type with a meaning for people and programs. Pure; used by every process.
 // Messages must never hold a secret: PINs, passphrases and private keys stay in `Secret`.
 
-import type { ErrorCode } from './error-codes.js';
+import { ERROR_CODES, type ErrorCode } from './error-codes.js';
 
 export interface AppErrorOptions {
   /** What the reader can do about it, as a sentence without a full stop. */
@@ -25,6 +25,12 @@ export class AppError extends Error {
 /** True when `error` is an `AppError`, of the given code if one is named. */
 export function isAppError(error: unknown, code?: ErrorCode): error is AppError {
   return error instanceof AppError && (code === undefined || error.code === code);
+}
+
+/** True when `error` is an `AppError` with one of the codes of a folder. */
+export function isErrorOf(error: unknown, folder: keyof typeof ERROR_CODES): error is AppError {
+  const codes: readonly ErrorCode[] = ERROR_CODES[folder];
+  return isAppError(error) && codes.includes(error.code);
 }
 
 /**

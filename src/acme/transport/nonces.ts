@@ -1,5 +1,5 @@
-// Nonces of one server, RFC 8555 §6.5: kept from answers, fetched when there is none. Runs in the
-// client.
+// Nonces of one server, RFC 8555 §6.5: kept from answers, fetched when there is none. Runs in
+// claviger. Nonces are opaque: one that is not base64url is dropped.
 
 import { isNonce } from '../../jose/nonce.js';
 import { AppError } from '../../lib/errors.js';
@@ -9,21 +9,21 @@ import { readPatiently, type WaitContext } from './retries.js';
 
 const MAX_NONCES = 32;
 
-/** A bounded stock. The freshest nonce goes first: servers forget old ones. */
+/** A bounded stock, the newest nonce first out: servers forget old ones. */
 export class NoncePool {
-  readonly #http: AcmeHttp;
+  readonly #http: Pick<AcmeHttp, 'request'>;
   readonly #newNonceUrl: URL;
   readonly #context: WaitContext;
   readonly #nonces: string[] = [];
   #prefetched: Promise<void> | undefined;
 
-  constructor(http: AcmeHttp, newNonceUrl: URL, context: WaitContext) {
+  constructor(http: Pick<AcmeHttp, 'request'>, newNonceUrl: URL, context: WaitContext) {
     this.#context = context;
     this.#http = http;
     this.#newNonceUrl = newNonceUrl;
   }
 
-  /** Keeps the nonce of an answer. RFC 8555 §6.5.1: one that is not base64url is ignored. */
+  /** Keeps the nonce of an answer; RFC 8555 §6.5.1: one that is not base64url is ignored. */
   offer(response: HttpResponse): void {
     const nonce = response.headers.get('replay-nonce') ?? '';
     if (!isNonce(nonce)) {
@@ -36,8 +36,8 @@ export class NoncePool {
   }
 
   /**
-   * Asks for a first nonce while others get ready; what goes wrong is found again when one is
-   * taken.
+   * Fetches a first nonce in the background; an error is dropped here, as `take` will meet it
+   * again.
    */
   prefetch(): void {
     this.#prefetched = this.#replenish().catch(() => undefined);

@@ -1,11 +1,21 @@
 // The Retry-After header, RFC 9110 §10.2.3: a number of seconds, or a date in one of three formats.
-// Pure.
+// Pure; runs in claviger.
+
+import type { HttpResponse } from './http.js';
 
 const SECONDS = /^\d{1,9}$/;
-// RFC 9110 §5.6.7: the preferred format, and the two obsolete ones a recipient must still take.
+// RFC 9110 §5.6.7: the preferred format, and the two obsolete ones a recipient must still accept.
 const IMF_FIXDATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 const RFC850_DATE = /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/;
 const ASCTIME_DATE = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
+
+/**
+ * Milliseconds that an answer asks to wait; undefined when it does not.
+ * @param now milliseconds since 1970
+ */
+export function retryAfterOf({ headers }: HttpResponse, now: number): number | undefined {
+  return parseRetryAfter(headers.get('retry-after'), now);
+}
 
 /**
  * Milliseconds to wait from `now`; 0 for a date in the past, undefined for no or an unreadable

@@ -73,19 +73,19 @@ export async function runClient(task: ClientTask): Promise<number> {
   if (task.kind === 'renew') {
     return await renew(context, task);
   }
-  const master = await import('../../client/master.js');
+  const commands = await import('../../client/commands.js');
   switch (task.kind) {
     case 'register':
-      printLines(await master.registerCommand(context));
+      printLines(await commands.registerCommand(context));
       return EXIT_OK;
     case 'show':
-      printLines(await master.showCommand(context));
+      printLines(await commands.showCommand(context));
       return EXIT_OK;
     case 'issue':
-      await master.issueCommand(context, { isForced: task.isForced });
+      await commands.issueCommand(context, task.isForced);
       return EXIT_OK;
     case 'revoke':
-      await master.revokeCommand(context, task.file, task.reason);
+      await commands.revokeCommand(context, task.file, task.reason);
       return EXIT_OK;
   }
 }

@@ -1,10 +1,10 @@
-// Certificates in PEM, from the CA or from a file, to typed values. Pure; runs in the client's
-// master.
+// Certificates in PEM, from the CA or from a file, to typed values. Pure; runs in claviger. Nothing
+// here is verified but the form.
 
 import { X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { compressIpv6, type Identifier } from '../../acme/identifier.js';
-import { AppError, messageOf } from '../../lib/errors.js';
+import { AppError, messageOf, type AppErrorOptions } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 
 const MAX_CHAIN_LENGTH = 10;
@@ -12,47 +12,56 @@ const BLOCK = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+?-----END CERTIFICATE
 
 export type Chain = readonly [X509Certificate, ...X509Certificate[]];
 
+/** A certificate or chain that cannot be used, and why: `certificate: problem`. */
+export class CertificateError extends AppError {
+  /** Without its subject. */
+  readonly problem: string;
+
+  constructor(problem: string, options: AppErrorOptions = {}) {
+    super('CLIENT_CERTIFICATE', `certificate: ${problem}`, options);
+    this.problem = problem;
+  }
+}
+
 /**
  * A chain as RFC 8555 §9.1 has it: certificates and white space, nothing else, the leaf first.
- * @throws AppError CLIENT_CERTIFICATE
+ * @throws CertificateError
  */
 export function parseChain(pem: string): Chain {
   if (pem.replace(BLOCK, '').trim() !== '') {
-    throw new AppError('CLIENT_CERTIFICATE', 'certificate: the chain holds more than certificates');
+    throw new CertificateError('the chain holds more than certificates');
   }
   const [leaf, ...issuers] = parseCertificates(pem);
   if (leaf === undefined || issuers.length >= MAX_CHAIN_LENGTH) {
     const count = leaf === undefined ? 'no certificate' : `${issuers.length + 1} certificates`;
-    throw new AppError('CLIENT_CERTIFICATE', `certificate: the chain has ${count}`);
+    throw new CertificateError(`the chain has ${count}`);
   }
   return [leaf, ...issuers];
 }
 
 /**
  * Every certificate of a PEM text, whatever stands between them.
- * @throws AppError CLIENT_CERTIFICATE for one that cannot be decoded
+ * @throws CertificateError for one that cannot be decoded
  */
 export function parseCertificates(pem: string): readonly X509Certificate[] {
   try {
     return [...pem.matchAll(BLOCK)].map(([block]) => new X509Certificate(block));
   } catch (error) {
-    throw new AppError('CLIENT_CERTIFICATE', `certificate: not readable: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new CertificateError(`not readable: ${messageOf(error)}`, { cause: error });
   }
 }
 
-/** PEM made anew from what was parsed: no byte of the CA's own text gets into a file. */
+/** PEM encoded from the parsed certificates: no byte of the CA's own text gets into a file. */
 export function formatCertificates(certificates: readonly X509Certificate[]): string {
   return certificates.map((certificate) => certificate.toString()).join('');
 }
 
 /**
  * The subjectAltName of a certificate.
- * @throws AppError CLIENT_CERTIFICATE when it holds anything but DNS names and IP addresses
+ * @throws CertificateError when it holds anything but DNS names and IP addresses
  */
 export function identifiersOf(certificate: X509Certificate): readonly Identifier[] {
-  // Node quotes a name with unusual characters as JSON, so such a name cannot pass for several.
+  // Node quotes a name with unusual characters as JSON: a name with a comma stays one entry.
   const entries = certificate.subjectAltName?.split(', ') ?? [];
   return entries.map((entry) => {
     const dns = /^DNS:([A-Za-z0-9._*-]+)$/.exec(entry)?.[1];
@@ -64,7 +73,7 @@ export function identifiersOf(certificate: X509Certificate): readonly Identifier
       return { type: 'ip', value: isIPv6(ip) ? compressIpv6(ip) : ip };
     }
     const shown = JSON.stringify(printable(entry, 100));
-    throw new AppError('CLIENT_CERTIFICATE', `certificate: unexpected name ${shown}`);
+    throw new CertificateError(`unexpected name ${shown}`);
   });
 }
 

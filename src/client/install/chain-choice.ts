@@ -1,10 +1,9 @@
-// Which of the chains that an authority offers is installed. Runs in the client's master. Only one
-// that stands every check; of these the one that leads where the user wants, or else the first.
+// Chooses which of the chains that an authority offers is installed. Runs in claviger. Only a chain
+// that passes every check is: the first that leads to the authority the user prefers, else the first.
 
 import type { X509Certificate } from 'node:crypto';
-import { AppError, isAppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
-import { parseChain, type Chain } from './certificate-chain.js';
+import { CertificateError, parseChain, type Chain } from './certificate-chain.js';
 import { assertChain, type Expectation } from './verify.js';
 
 export interface ChainWish {
@@ -17,14 +16,14 @@ export interface ChainWish {
 /**
  * Takes the first chain that fits; the others are fetched only while none does.
  * @param chains PEM, the server's own choice first
- * @throws AppError CLIENT_CERTIFICATE with what is wrong with the first when none can be used
+ * @throws CertificateError with the problem of the first when none can be used
  */
 export async function chooseChain(chains: AsyncIterable<string>, wish: ChainWish): Promise<Chain> {
-  const problems: AppError[] = [];
+  const problems: CertificateError[] = [];
   let fallback: Chain | undefined;
   for await (const pem of chains) {
     const chain = readSoundChain(pem, wish.expected);
-    if (chain instanceof AppError) {
+    if (chain instanceof CertificateError) {
       problems.push(chain);
     } else if (wish.preferred === undefined || leadsTo(chain, wish.preferred)) {
       return chain;
@@ -41,20 +40,20 @@ export async function chooseChain(chains: AsyncIterable<string>, wish: ChainWish
   throw describeAll(first, others);
 }
 
-function readSoundChain(pem: string, expected: Expectation): Chain | AppError {
+function readSoundChain(pem: string, expected: Expectation): Chain | CertificateError {
   try {
     const chain = parseChain(pem);
     assertChain(chain, expected);
     return chain;
   } catch (error) {
-    if (isAppError(error, 'CLIENT_CERTIFICATE')) {
+    if (error instanceof CertificateError) {
       return error;
     }
     throw error;
   }
 }
 
-/** True when the topmost certificate is of that authority, or issued by it. */
+/** True when the last certificate is the one of that authority, or issued by it. */
 function leadsTo(chain: Chain, name: string): boolean {
   const top = chain.at(-1) ?? chain[0];
   return [issuerName(top), chain.length > 1 ? subjectName(top) : undefined].includes(name);
@@ -76,11 +75,14 @@ function commonName(name: string | undefined): string | undefined {
   return /^CN=(.*)$/m.exec(name ?? '')?.[1];
 }
 
-function describeAll(first: AppError | undefined, others: readonly AppError[]): AppError {
+function describeAll(
+  first: CertificateError | undefined,
+  others: readonly CertificateError[],
+): CertificateError {
   if (first === undefined) {
-    return new AppError('CLIENT_CERTIFICATE', 'certificate: the server sent no chain');
+    return new CertificateError('the server sent no chain');
   }
   const count = others.length;
-  const told = count === 0 ? '' : `; nor can ${count} other chain${count === 1 ? '' : 's'} be used`;
-  return new AppError(first.code, `${first.message}${told}`, { hint: first.hint, cause: first });
+  const more = count === 0 ? '' : `; nor can ${count} other chain${count === 1 ? '' : 's'} be used`;
+  return new CertificateError(`${first.problem}${more}`, { hint: first.hint, cause: first });
 }

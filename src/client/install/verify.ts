@@ -1,14 +1,12 @@
-// What must hold before an issued chain is installed. Pure; runs in the client's master.
-// The CA, and whatever stands between it and us, is not trusted: a wrong certificate in place of a
-// good one takes a site down.
+// What must hold before an issued chain is installed. Pure; runs in claviger. Neither the CA nor the
+// connection to it is trusted: a wrong certificate in place of a good one takes a site down.
 
 import { createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { isSameIdentifierSet, type Identifier } from '../../acme/identifier.js';
-import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
-import { identifiersOf, validityOf, type Chain } from './certificate-chain.js';
+import { CertificateError, identifiersOf, validityOf, type Chain } from './certificate-chain.js';
 
-/** How far this machine's clock may be behind the CA's. */
+/** How far this machine's clock may be behind the clock of the CA. */
 const CLOCK_SKEW_MS = 60_000;
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 
@@ -21,7 +19,7 @@ export interface Expectation {
   readonly authorities: readonly X509Certificate[] | undefined;
 }
 
-/** @throws AppError CLIENT_CERTIFICATE with what is wrong; nothing must be installed then */
+/** @throws CertificateError with what is wrong; nothing must be installed then */
 export function assertChain(chain: Chain, expected: Expectation): void {
   const [leaf] = chain;
   if (!isKeyOf(leaf, expected.privateKey)) {
@@ -48,8 +46,8 @@ export function isKeyOf(certificate: X509Certificate, privateKey: KeyObject): bo
 }
 
 /**
- * Never KeyObject.equals() of two types: it leaves an error behind in OpenSSL, and the next key
- * that is read, whichever it is, is then called unreadable.
+ * KeyObject.equals() must not see keys of two types: it leaves an error in OpenSSL's queue, and the
+ * next key that is read is then reported as unreadable.
  */
 function isSamePublicKey(ours: KeyObject, other: KeyObject | undefined): boolean {
   return (
@@ -70,7 +68,7 @@ function assertServerLeaf(leaf: X509Certificate): void {
   if (leaf.ca) {
     throw wrong('the first certificate is one of an authority');
   }
-  // Extended key usage. Node's types promise it; a certificate without the extension has none.
+  // Extended key usage; undefined without the extension, although Node's types have an array.
   const usage: unknown = leaf.keyUsage;
   if (Array.isArray(usage) && !usage.includes(SERVER_AUTH)) {
     throw wrong('the certificate is not for servers (extended key usage)');
@@ -100,8 +98,8 @@ function assertLinks(chain: Chain): void {
 }
 
 /**
- * A chain whose links hold may reach an authority before its end: servers send a new root certified
- * by an old one as well, for clients that know the old one only.
+ * A chain may reach a trusted authority before its end: servers append a new root that is certified
+ * by an old one, for clients that know only the old one.
  */
 function assertAnchored(chain: Chain, authorities: readonly X509Certificate[]): void {
   const isAnchored = chain.some((certificate) =>
@@ -122,15 +120,15 @@ function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): bool
 }
 
 function nameOf(certificate: X509Certificate): string {
-  // Node's types promise a subject; an empty one is undefined.
+  // Undefined for an empty subject, although Node's types have a string.
   const subject: unknown = certificate.subject;
   return typeof subject === 'string'
     ? `"${printable(subject.replaceAll('\n', ', '), 200)}"`
     : 'the certificate';
 }
 
-function wrong(problem: string, hint?: string): AppError {
-  return new AppError('CLIENT_CERTIFICATE', `certificate: ${problem}`, {
+function wrong(problem: string, hint?: string): CertificateError {
+  return new CertificateError(problem, {
     hint: hint ?? 'nothing was installed; the files are as they were',
   });
 }

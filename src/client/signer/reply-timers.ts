@@ -1,15 +1,15 @@
-// The clocks on a signer's connection: its greeting, each reply, and rest between requests.
-// Client's master.
+// The time limits of a signer's connection: for its greeting, for each reply, and the pause between
+// requests after which a ping is due. Runs in claviger.
 
 import { AppError } from '../../lib/errors.js';
 
-/** After this long without a reply the user is told; a token may want a touch or a PIN. */
+/** After this long without a reply the user gets a notice: a token may want a touch or a PIN. */
 const SLOW_REPLY_MS = 3_000;
 
 export interface ReplyTimersEvents {
   onLate(error: AppError): void;
   onSlow(): void;
-  /** Nothing was asked for a while. */
+  /** No request was sent for a while. */
   onRest(): void;
 }
 
@@ -22,13 +22,13 @@ export class ReplyTimers {
     this.#events = events;
   }
 
-  /** At most that long until the greeting; the hint is for when it does not come. */
+  /** Waits at most that long for the greeting. @param hint of the error when it does not come */
   awaitGreeting(timeoutMs: number, hint: string): void {
     this.stop();
     this.#arm(timeoutMs, `no greeting within ${timeoutMs / 1000} s`, hint);
   }
 
-  /** At most that long until the next reply. */
+  /** Waits at most that long for the next reply. */
   awaitReply(timeoutMs: number): void {
     this.stop();
     this.#arm(timeoutMs, `no signature within ${timeoutMs / 1000} s`);
@@ -37,7 +37,7 @@ export class ReplyTimers {
     }, SLOW_REPLY_MS);
   }
 
-  /** Nothing is awaited. */
+  /** No reply is awaited; `onRest` is called after that long. */
   rest(intervalMs: number): void {
     this.stop();
     this.#timer = setTimeout(() => {
@@ -46,7 +46,7 @@ export class ReplyTimers {
     this.#timer.unref();
   }
 
-  /** The user need not be told any more that the reply is slow. */
+  /** Gives no notice any more that this reply is slow. */
   forgetSlow(): void {
     clearTimeout(this.#slowTimer);
   }

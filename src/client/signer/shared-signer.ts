@@ -1,6 +1,6 @@
-// One signer for a whole run, however many certificates it is for: a command that asks for a PIN
-// asks once. Runs in the client's master. Connected when first needed, and anew after the
-// connection broke.
+// One connection to the signer for a whole run, however many certificates it is for: a signer
+// command that asks for a PIN asks once. Runs in claviger. Connects when a session first needs it, and
+// again after the connection broke.
 
 import { once } from 'node:events';
 import type { AccountSigner } from '../../acme/account-signer.js';
@@ -10,10 +10,10 @@ import { openSigner, type SignerConnection } from './signer-connection.js';
 
 export interface SharedSignerOptions {
   readonly config: SignerConfig;
-  /** Ends the whole run. */
+  /** Aborted when the whole run is to end. */
   readonly signal: AbortSignal;
   report(line: string): void;
-  /** One line on what the signer did, and how long it took. */
+  /** Takes one line for each action of the signer, with its duration. */
   trace(line: string): void;
 }
 
@@ -27,8 +27,8 @@ export class SharedSigner {
   }
 
   /**
-   * The signer as one session uses it: whatever it does ends with the session's signal, and the
-   * connection stays for the next one.
+   * The signer for one session: its calls end with the session's signal, and the connection stays
+   * open for the next session.
    * @throws AppError as `openSigner`, or the signal's reason
    */
   async open(signal: AbortSignal): Promise<AccountSigner> {
@@ -93,9 +93,9 @@ function describe(signer: SignerConfig): string {
   return signer.kind === 'socket' ? signer.path : signer.words.join(' ');
 }
 
-/** What the promise gives, unless the signal is aborted before: then its reason is thrown. */
+/** The promise's result; throws the signal's reason where that is aborted before. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(() => undefined); // it may fail when nobody waits for it any more
+  promise.catch(() => undefined); // it may fail after the signal was aborted
   signal.throwIfAborted();
   const isDone = new AbortController();
   const aborted = once(signal, 'abort', { signal: isDone.signal });
@@ -104,7 +104,7 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
     signal.throwIfAborted();
     return await promise;
   } finally {
-    aborted.catch(() => undefined); // ended by the next line
+    aborted.catch(() => undefined); // rejected by the next line
     isDone.abort();
   }
 }

@@ -1,28 +1,25 @@
-// The account's signer as the ACME core sees it, over one connection. Runs in the client's master.
-// One connection only: lacme-accountd serves one client at a time. Requests are pipelined on it,
-// the replies come in order. Where the public key is known every signature is verified.
+// The account's signer as the ACME core uses it, over one connection. Runs in claviger. One
+// connection only, since lacme-accountd serves one client at a time: requests are pipelined on it,
+// and the replies come in order. Where the public key is known every signature is verified.
 
-import type { KeyObject } from 'node:crypto';
 import type { AccountSigner } from '../../acme/account-signer.js';
 import type { SignerConfig } from '../../config/client/config.js';
-import { publicKeyOfJwk, type PublicJwk } from '../../jose/public-jwk.js';
-import { verifySignature } from '../../jose/signature.js';
-import { decodeBase64Url } from '../../lib/base64url.js';
-import { AppError, messageOf } from '../../lib/errors.js';
+import type { PublicJwk } from '../../jose/public-jwk.js';
+import { AppError, asAppError, rephrase } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import { ClientSession, type ClientSessionEvent } from '../../protocol/client-session.js';
 import type { SignerGreeting } from '../../protocol/signer-greeting.js';
+import { PendingReplies, type PendingReply } from './pending-replies.js';
 import { ReplyTimers } from './reply-timers.js';
+import { signatureCheckFor, type SignatureCheck } from './signature-check.js';
 import { connectSocket, spawnSigner, type SignerTransport } from './signer-transport.js';
 
-/** ssh may ask for a passphrase, and clavigerd --stdio for a PIN, before the greeting comes. */
+/** ssh may ask for a passphrase, and clavigerd --stdio for a PIN, before the greeting. */
 const COMMAND_GREETING_TIMEOUT_MS = 120_000;
 const SOCKET_GREETING_TIMEOUT_MS = 30_000;
-/**
- * Longer than the signer's own limit, so that its answer comes first; a touch or a PIN takes time.
- */
+/** Longer than the signer's own limit, so that its reply comes first. */
 const SIGN_TIMEOUT_MS = 120_000;
-/** Far below any sensible idle-timeout of clavigerd, whose default is ten minutes. */
+/** Far below the idle-timeout of clavigerd, whose default is ten minutes. */
 const PING_INTERVAL_MS = 60_000;
 
 const SOCKET_HINT = 'does it serve another client?';
@@ -31,19 +28,12 @@ const COMMAND_HINT = 'run the command of --signer-command by hand: a signer says
 export interface SignerOptions {
   readonly config: SignerConfig;
   readonly signal: AbortSignal;
-  /** Milliseconds until the greeting, and until each signature; there are defaults. */
+  /** Milliseconds until the greeting, and until each signature; both have defaults. */
   readonly greetingTimeoutMs?: number;
   readonly signTimeoutMs?: number;
-  /** Milliseconds without a request after which the signer is told that the client is there. */
+  /** Milliseconds without a request after which a ping keeps the connection open. */
   readonly pingIntervalMs?: number;
   report(line: string): void;
-}
-
-interface PendingReply {
-  /** What is to be signed; undefined for a ping. */
-  readonly input: string | undefined;
-  resolve(signature: string): void;
-  reject(error: unknown): void;
 }
 
 /**
@@ -71,12 +61,12 @@ export class SignerConnection implements AccountSigner {
   readonly #transport: SignerTransport;
   readonly #options: SignerOptions;
   readonly #session = new ClientSession();
-  readonly #pending: PendingReply[] = [];
+  readonly #pending = new PendingReplies();
   #greeting: SignerGreeting | undefined;
-  #publicKey: KeyObject | undefined;
+  #isRight: SignatureCheck = () => false;
   #onGreeting: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   #failure: AppError | undefined;
-  readonly #clock = new ReplyTimers({
+  readonly #timers = new ReplyTimers({
     onLate: (error) => {
       this.#fail(error);
     },
@@ -98,9 +88,9 @@ export class SignerConnection implements AccountSigner {
       void this.#onEnd();
     });
     const onError = (error: Error): void => {
-      // A broken pipe is told by the end of the stream too, and better there.
+      // The end of the stream explains a broken pipe better, and comes within this turn.
       setImmediate(() => {
-        this.#fail(new AppError('PROTO_CLOSED', `signer: ${messageOf(error)}`, { cause: error }));
+        this.#fail(asAppError(error, 'PROTO_CLOSED', 'signer'));
       });
     };
     transport.readable.on('error', onError);
@@ -141,22 +131,20 @@ export class SignerConnection implements AccountSigner {
     return new Promise((resolve, reject) => {
       this.#onGreeting = { resolve, reject };
       const isSocket = this.#options.config.kind === 'socket';
-      this.#clock.awaitGreeting(timeoutMs, isSocket ? SOCKET_HINT : COMMAND_HINT);
+      this.#timers.awaitGreeting(timeoutMs, isSocket ? SOCKET_HINT : COMMAND_HINT);
     });
   }
 
   sign(protectedPart: string, payloadPart: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) {
-        reject(this.#failure);
-        return;
-      }
-      this.#pending.push({ input: `${protectedPart}.${payloadPart}`, resolve, reject });
-      this.#transport.writable.write(this.#session.formatRequest(protectedPart, payloadPart));
-      if (this.#pending.length === 1) {
-        this.#awaitNextReply();
-      }
-    });
+    if (this.#failure !== undefined) {
+      return Promise.reject(this.#failure);
+    }
+    const signature = this.#pending.addRequest(`${protectedPart}.${payloadPart}`);
+    this.#transport.writable.write(this.#session.formatRequest(protectedPart, payloadPart));
+    if (this.#pending.count === 1) {
+      this.#awaitNextReply();
+    }
+    return signature;
   }
 
   async close(): Promise<void> {
@@ -165,10 +153,7 @@ export class SignerConnection implements AccountSigner {
   }
 
   readonly #onAbort = (): void => {
-    const { reason } = this.#options.signal as { reason: unknown };
-    this.#fail(
-      reason instanceof AppError ? reason : new AppError('CLIENT_SIGNER', messageOf(reason)),
-    );
+    this.#fail(asAppError(this.#options.signal.reason, 'CLIENT_SIGNER'));
   };
 
   #receive(chunk: Buffer): void {
@@ -180,15 +165,14 @@ export class SignerConnection implements AccountSigner {
         this.#onEvent(event);
       }
     } catch (error) {
-      this.#fail(error instanceof AppError ? error : new AppError('PROTO_REPLY', messageOf(error)));
+      this.#fail(asAppError(error, 'PROTO_REPLY'));
     }
   }
 
   #onEvent(event: ClientSessionEvent): void {
     if (event.kind === 'greeting') {
       this.#greeting = event.greeting;
-      const { jwk } = event.greeting;
-      this.#publicKey = jwk === undefined ? undefined : publicKeyOfJwk(jwk);
+      this.#isRight = signatureCheckFor(event.greeting);
       if (event.write !== '') {
         this.#transport.writable.write(event.write);
       }
@@ -197,12 +181,12 @@ export class SignerConnection implements AccountSigner {
       return;
     }
     if (event.kind === 'notice') {
-      // The signer knows better than our clock what is waited for.
-      this.#clock.forgetSlow();
+      // The signer's own notice replaces ours that the reply is slow.
+      this.#timers.forgetSlow();
       this.#options.report(`signer: ${event.detail}`);
       return;
     }
-    const request = this.#pending.shift();
+    const request = this.#pending.take();
     if (event.kind === 'refusal') {
       request?.reject(event.error);
     } else if (event.kind === 'signature' && request?.input !== undefined) {
@@ -212,15 +196,7 @@ export class SignerConnection implements AccountSigner {
   }
 
   #deliver(request: PendingReply, input: string, signature: string): void {
-    const isRight =
-      this.#publicKey === undefined ||
-      verifySignature(
-        this.#facts.algorithm,
-        this.#publicKey,
-        Buffer.from(input),
-        decodeBase64Url(signature),
-      );
-    if (isRight) {
+    if (this.#isRight(input, signature)) {
       request.resolve(signature);
     } else {
       request.reject(
@@ -230,25 +206,23 @@ export class SignerConnection implements AccountSigner {
   }
 
   #awaitNextReply(): void {
-    const [next] = this.#pending;
     if (this.#failure !== undefined) {
-      this.#clock.stop();
-    } else if (next === undefined) {
-      this.#clock.rest(this.#options.pingIntervalMs ?? PING_INTERVAL_MS);
+      this.#timers.stop();
+    } else if (this.#pending.count === 0) {
+      this.#timers.rest(this.#options.pingIntervalMs ?? PING_INTERVAL_MS);
     } else {
-      this.#clock.awaitReply(this.#options.signTimeoutMs ?? SIGN_TIMEOUT_MS);
+      this.#timers.awaitReply(this.#options.signTimeoutMs ?? SIGN_TIMEOUT_MS);
     }
   }
 
   /**
-   * Orders may take longer than the signer keeps a silent client; one without the extension keeps
-   * it.
+   * Keeps the connection open: an order may take longer than the signer waits for a silent client.
+   * A signer without the extension does not end such connections.
    */
   #ping(): void {
     const line = this.#session.formatPing();
     if (line !== undefined) {
-      const ignore = (): void => undefined; // a failure is told to the next request
-      this.#pending.push({ input: undefined, resolve: ignore, reject: ignore });
+      this.#pending.addPing();
       this.#transport.writable.write(line);
       this.#awaitNextReply();
     }
@@ -260,18 +234,16 @@ export class SignerConnection implements AccountSigner {
     this.#fail(
       reason === undefined
         ? end
-        : new AppError(end.code, `${end.message}: ${printable(reason, 300)}`, { hint: end.hint }),
+        : rephrase(end, { message: `${end.message}: ${printable(reason, 300)}` }),
     );
   }
 
-  /** The first failure is the one everybody gets, now and later. */
+  /** The first failure ends all requests, those that come later too. */
   #fail(error: AppError): void {
     this.#options.signal.removeEventListener('abort', this.#onAbort);
-    this.#clock.stop();
+    this.#timers.stop();
     this.#failure ??= error;
     this.#onGreeting?.reject(this.#failure);
-    for (const request of this.#pending.splice(0)) {
-      request.reject(this.#failure);
-    }
+    this.#pending.rejectAll(this.#failure);
   }
 }

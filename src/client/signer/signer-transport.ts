@@ -1,6 +1,6 @@
-// Ways to a signer: its UNIX socket, or a command that speaks the protocol over its stdio (ssh).
-// Runs in the client's master. The command comes from the configuration alone, and no shell reads
-// it.
+// Connects to a signer: to its UNIX socket, or to a command that speaks the protocol over its
+// standard input and output (ssh). Runs in claviger. A socket that other users could have put there
+// is refused. The command comes from the configuration alone, and runs without a shell.
 
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { statSync } from 'node:fs';
@@ -11,30 +11,30 @@ import { assertSignerSocket, MAX_SOCKET_PATH_BYTES } from '../../sys/files/safe-
 import { effectiveUserId } from '../../sys/user.js';
 
 /**
- * Any right to read or write for everybody; execute rights mean nothing on a socket. Its group may
- * get in: that is how the signer's administrator lets a user in, and who may connect is not who may
- * answer.
+ * Rights of others to read or write; execute rights mean nothing on a socket. Its group may have
+ * them: that is how the signer's administrator lets a user connect, and to connect is not to be the
+ * one who answers.
  */
 const SOCKET_OPEN_TO_OTHERS = 0o006;
-/** A command gets this long to end by itself after its input was closed. */
+/** A command gets this long to exit after its input was closed. */
 const CHILD_GRACE_MS = 2_000;
 
 export interface SignerTransport {
   readonly readable: Readable;
   readonly writable: Writable;
-  /** After the signer's end of stream: what is known about why, or undefined. */
+  /** After the end of the signer's stream: the reason as far as it is known. */
   explainEnd(): Promise<string | undefined>;
-  /** Ends the connection, and the command with it. Safe to call twice. */
+  /** Closes the connection, and ends the command. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /**
- * Checks the socket's mode and every step of the way to it, then connects.
+ * Checks the socket's mode and each folder of its path, then connects.
  * @throws AppError SYS_UNSAFE_PATH when others could be at the other end, SYS_SOCKET for a path
  *   that is no socket, CLIENT_SIGNER when nothing is there
  */
 export async function connectSocket(path: string): Promise<SignerTransport> {
-  assertNobodyElses(path);
+  assertSafeSocket(path);
   const socket = connect({ path });
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
@@ -61,7 +61,7 @@ export async function connectSocket(path: string): Promise<SignerTransport> {
   };
 }
 
-function assertNobodyElses(path: string): void {
+function assertSafeSocket(path: string): void {
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     throw new AppError('SYS_SOCKET', `${path}: the path is over ${MAX_SOCKET_PATH_BYTES} bytes`);
   }

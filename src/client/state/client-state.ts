@@ -1,8 +1,8 @@
-// What the client remembers from one run to the next: one folder of small JSON files. Runs in the
-// client's master. A file that is missing, damaged or of an older version counts as absent, and a
-// folder that cannot be used is told and done without: the next run then asks the authority again.
-// What no authority tells, which keys are compromised, is lost with its file; whoever cannot write
-// it warns. No secret goes in.
+// What claviger remembers from one run to the next: one folder of small JSON files. A file that is
+// missing, damaged or of an older version counts as absent. A folder that cannot be used is
+// reported, and the run goes on without it: the next run then asks the authority again. Only which
+// keys are compromised cannot be asked, so callers warn when that could not be written. No secret
+// goes in.
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -33,7 +33,7 @@ export interface ClientStateOptions {
    * written.
    */
   readonly directory: string | undefined;
-  /** Told once when the folder cannot be used, and of each file that cannot. */
+  /** Takes one line when the folder cannot be used, and one for each file that cannot. */
   report(line: string): void;
 }
 
@@ -47,8 +47,8 @@ export class ClientState {
   }
 
   /**
-   * Where what is known of a subject is kept: the kind, and a hash of the subject's parts, since
-   * names may be long. Undefined where nothing can be remembered.
+   * The file for a subject: its name is the kind and a hash of the subject's parts, which may be
+   * long. Undefined where nothing can be remembered.
    */
   pathOf(kind: StateKind<unknown>, subject: readonly string[]): string | undefined {
     const { directory } = this.#options;
@@ -57,14 +57,13 @@ export class ClientState {
   }
 
   /**
-   * The path of a file that is kept otherwise than by `write`, in a folder that is there; undefined
-   * as `pathOf`.
+   * The same, with the folder made: for a file that is not written by `write`.
    */
   preparedPathOf(kind: StateKind<unknown>, subject: readonly string[]): string | undefined {
     return this.#prepare() ? this.pathOf(kind, subject) : undefined;
   }
 
-  /** What is remembered of a subject; undefined when nothing is, or nothing that can be read. */
+  /** What is remembered of a subject; undefined when nothing is, or the file cannot be read. */
   async read<T>(kind: StateKind<T>, subject: readonly string[]): Promise<T | undefined> {
     const path = this.pathOf(kind, subject);
     if (path === undefined || !(await this.#isThere(path)) || !this.#prepare()) {
@@ -78,7 +77,7 @@ export class ClientState {
     }
   }
 
-  /** Remembers it, in place of what was known before. @returns false when it could not be */
+  /** Replaces what is remembered of a subject. @returns false when it could not be written */
   async write<T>(kind: StateKind<T>, subject: readonly string[], value: T): Promise<boolean> {
     const path = this.pathOf(kind, subject);
     if (path === undefined || !this.#prepare()) {
@@ -94,7 +93,7 @@ export class ClientState {
     }
   }
 
-  /** Forgets it. */
+  /** Forgets a subject. */
   async remove(kind: StateKind<unknown>, subject: readonly string[]): Promise<void> {
     const path = this.pathOf(kind, subject);
     if (path === undefined || !(await this.#isThere(path)) || !this.#prepare()) {
@@ -107,7 +106,7 @@ export class ClientState {
     }
   }
 
-  /** Reading alone makes no folder. */
+  /** Looked at first, so that reading does not make the folder. */
   async #isThere(path: string): Promise<boolean> {
     try {
       await lstat(path);
@@ -117,7 +116,7 @@ export class ClientState {
     }
   }
 
-  /** Another user who could write there could send signed requests where they like. */
+  /** The folder must be ours alone: its files hold URLs that signed requests are sent to. */
   #prepare(): boolean {
     const { directory } = this.#options;
     if (this.#isPrepared || this.#isUnusable || directory === undefined) {

@@ -1,29 +1,33 @@
-// What is remembered of one certificate's orders: one that is not finished, and one whose
-// certificate could not be used. Runs in the client's master. No key is remembered, only where a
-// request's key has to be looked for.
+// What is remembered of one certificate's orders: one that is not finished, and a certificate that
+// could not be used. Runs in claviger. No private key is in it, only the public key of the request,
+// by which its private key is recognised.
 
 import * as v from 'valibot';
 import type { Identifier } from '../../acme/identifier.js';
 import type { OrderUrls } from '../../acme/order.js';
 import { encodeBase64Url, isBase64Url } from '../../lib/base64url.js';
+import { formatDateTime, parseDateTime } from '../../lib/date-time.js';
 import type { ClientState, StateKind } from './client-state.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /**
- * Beyond, authorities have dropped an open order, and a finished one is for a certificate that is
- * not new any more.
+ * After that, authorities have dropped an open order, and the certificate of a finished one is not
+ * new any more.
  */
 const MAX_ORDER_AGE_MS = 3 * DAY_MS;
 /**
- * After the first, second, ... certificate in a row that could not be used. Let's Encrypt issues
- * five for the same names a week; what is wrong is rarely mended within hours.
+ * The wait after the first, second, ... certificate in a row that could not be used. Let's Encrypt
+ * issues five for the same names a week, and such a cause is rarely removed within hours.
  */
 const BACK_OFF_MS = [HOUR_MS, 12 * HOUR_MS, DAY_MS, 2 * DAY_MS, 4 * DAY_MS, 7 * DAY_MS] as const;
 const LONGEST_BACK_OFF_MS = 7 * DAY_MS;
 
 const base64Url = v.pipe(v.string(), v.check(isBase64Url, 'must be base64url'));
-const time = v.pipe(v.string(), v.isoTimestamp('must be a time'));
+const time = v.pipe(
+  v.string(),
+  v.check((text) => parseDateTime(text) !== undefined, 'must be a time'),
+);
 
 const ORDER = {
   name: 'order',
@@ -86,15 +90,15 @@ export class OrderMemory {
    */
   async order(now: number): Promise<RememberedOrder | undefined> {
     const order = await this.#state.read(ORDER, this.#subject);
-    const age = now - Date.parse(order?.placed ?? '');
-    return order !== undefined && age >= 0 && age < MAX_ORDER_AGE_MS ? order : undefined;
+    const age = now - (parseDateTime(order?.placed ?? '') ?? 0);
+    return age >= 0 && age < MAX_ORDER_AGE_MS ? order : undefined;
   }
 
   /** @returns false where nothing can be remembered */
   async keepOrder(order: OrderUrls, request: SentRequest, now: number): Promise<boolean> {
     return await this.#state.write(ORDER, this.#subject, {
       names: [...this.#names],
-      placed: isoTime(now),
+      placed: formatDateTime(now),
       url: order.url.href,
       finalize: order.finalize.href,
       authorizations: order.authorizations.map(({ href }) => href),
@@ -116,19 +120,18 @@ export class OrderMemory {
     if (failure === undefined) {
       return undefined;
     }
-    const restMs = Date.parse(failure.notBefore) - now;
-    // Later than any pause is: the clock was set back since.
+    const restMs = (parseDateTime(failure.notBefore) ?? 0) - now;
+    // Further away than any wait: the clock was set back since.
     return { ...failure, isOver: restMs <= 0 || restMs > LONGEST_BACK_OFF_MS };
   }
 
   /**
-   * Notes a new certificate that could not be used; the next is ordered the later the more there
-   * were.
+   * Remembers a new certificate that could not be used: each one in a row makes the wait longer.
    */
   async noteFailure(reason: string, now: number): Promise<RememberedFailure> {
     const before = await this.#state.read(FAILURE, this.#subject);
     const count = (before?.count ?? 0) + 1;
-    const notBefore = isoTime(now + (BACK_OFF_MS[count - 1] ?? LONGEST_BACK_OFF_MS));
+    const notBefore = formatDateTime(now + (BACK_OFF_MS[count - 1] ?? LONGEST_BACK_OFF_MS));
     const failure = { names: [...this.#names], count, reason, notBefore };
     await this.#state.write(FAILURE, this.#subject, failure);
     return { ...failure, isOver: false };
@@ -138,8 +141,4 @@ export class OrderMemory {
     await this.forgetOrder();
     await this.#state.remove(FAILURE, this.#subject);
   }
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,9 +1,10 @@
-// What was revoked from here, and which keys are compromised: remembered in the state directory, by
-// hashes. Client's master. An authority does not keep a key that was revoked as compromised from
-// being certified again at another authority.
+// Remembers in the state directory what was revoked from here, and which keys are compromised, by
+// their hashes. Runs in claviger. A key that was revoked as compromised at one authority could be
+// certified again by another one; this memory prevents it.
 
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import * as v from 'valibot';
+import { formatDateTime, parseDateTime } from '../../lib/date-time.js';
 import type { ClientState, StateKind } from './client-state.js';
 
 /** RFC 5280 §5.3.1. */
@@ -14,7 +15,12 @@ interface Revocation {
   readonly revokedAt: string;
 }
 
-const schema = v.object({ revokedAt: v.pipe(v.string(), v.isoTimestamp()) });
+const schema = v.object({
+  revokedAt: v.pipe(
+    v.string(),
+    v.check((text) => parseDateTime(text) !== undefined),
+  ),
+});
 const CERTIFICATE: StateKind<Revocation> = { name: 'revoked', schema };
 const KEY: StateKind<Revocation> = { name: 'compromised-key', schema };
 
@@ -30,7 +36,7 @@ export async function rememberRevocation(
   reason: number | undefined,
   now: number,
 ): Promise<boolean> {
-  const revocation = { revokedAt: new Date(now).toISOString() };
+  const revocation = { revokedAt: formatDateTime(now) };
   const isKeyKnown =
     reason !== KEY_COMPROMISE || (await state.write(KEY, [hashOfKey(leaf.publicKey)], revocation));
   return (await state.write(CERTIFICATE, [hashOf(leaf.raw)], revocation)) && isKeyKnown;

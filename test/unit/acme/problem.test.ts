@@ -75,7 +75,7 @@ describe('a problem document', () => {
 describe('ServerProblem', () => {
   it('is found by the name of its ACME error', () => {
     const problem = parseProblem(answer({ type: 'urn:ietf:params:acme:error:badNonce' }));
-    const error = new ServerProblem('new order', problem, 400);
+    const error = new ServerProblem('new order', { problem, status: 400 });
     assert.equal(isProblem(error, 'badNonce'), true);
     assert.equal(isProblem(error, 'malformed'), false);
     assert.equal(isProblem(new Error('badNonce'), 'badNonce'), false);
@@ -88,6 +88,6 @@ describe('ServerProblem', () => {
         algorithms: ['RS256', 'ES256'],
       }),
     );
-    assert.match(new ServerProblem('account', problem, 400).hint ?? '', /RS256, ES256/);
+    assert.match(new ServerProblem('account', { problem, status: 400 }).hint ?? '', /RS256, ES256/);
   });
 });

@@ -1,5 +1,4 @@
-// The commands of claviger but `renew`, each from configuration to result. Runs in the client's
-// master process.
+// The commands of claviger but `renew`, each from configuration to result. Runs in claviger.
 
 import type { X509Certificate } from 'node:crypto';
 import { readAccount, registerAccount, type FoundAccount } from '../acme/account.js';
@@ -14,10 +13,10 @@ import { parseCertificates } from './install/certificate-chain.js';
 import { readCertificateFile, readInstalled, warnOfDamage } from './install/certificate-files.js';
 import { withCertificateLock } from './renewal/certificate-lock.js';
 import { withoutCompromisedKey } from './install/compromised-key.js';
-import { issueOne, type IssueOptions } from './issuance.js';
+import { issueOne } from './issuance.js';
 import { rememberRevocation } from './state/revocation-memory.js';
 
-/** Registers the account key; gives the lines to print. */
+/** Registers the account key. @returns the lines to print */
 export async function registerCommand(context: ClientContext): Promise<readonly string[]> {
   const { contacts, agreeTos } = context.config;
   return await withOwnSession(context, async (session) => {
@@ -27,7 +26,7 @@ export async function registerCommand(context: ClientContext): Promise<readonly 
   });
 }
 
-/** Shows the account; gives the lines to print. */
+/** Reads the account. @returns the lines to print */
 export async function showCommand(context: ClientContext): Promise<readonly string[]> {
   return await withOwnSession(context, async (session) =>
     describeAccount(session, await readAccount(session)),
@@ -55,7 +54,7 @@ function describeAccount(session: AcmeSession, found: FoundAccount): readonly st
 }
 
 /** Issues the certificate named on the command line. */
-export async function issueCommand(context: ClientContext, options: IssueOptions): Promise<void> {
+export async function issueCommand(context: ClientContext, isForced: boolean): Promise<void> {
   const { requested } = context.config;
   if (requested === undefined) {
     throw new AppError('CONFIG_USAGE', 'issue: no names given');
@@ -63,8 +62,10 @@ export async function issueCommand(context: ClientContext, options: IssueOptions
   const identifiers = parseIdentifiers(requested.names);
   await withCertificateLock(context, requested, async () => {
     warnOfDamage(context, await readInstalled(requested));
-    const wanted = await withoutCompromisedKey(context, requested);
-    await withSigner(context, (signer) => issueOne(context, signer, wanted, identifiers, options));
+    const certificate = await withoutCompromisedKey(context, requested);
+    await withSigner(context, (signer) =>
+      issueOne(context, signer, { certificate, identifiers, isForced }),
+    );
   });
 }
 
