@@ -1,11 +1,10 @@
-// A value as JSON in printable ASCII. Pure; for lines whose readers may take bytes for characters:
-// replies of the daemon, records of the audit log.
+// Formats a value as JSON in printable ASCII. Pure; clavigerd and claviger, for lines that any
+// reader and any terminal takes byte for byte: replies of the daemon, records of the audit log.
 
 /**
- * Whatever is not printable ASCII is written as JSON's own escape of its UTF-16 units. A lone
- * surrogate, such as is left of a character that was cut through, becomes U+FFFD: a strict reader
- * would not take it.
- * @param value of JSON
+ * JSON in which everything but printable ASCII is escaped, as `\uXXXX` of its UTF-16 units. A lone
+ * surrogate, such as remains of a character that was cut in half, becomes U+FFFD, for a strict
+ * reader refuses it.
  */
 export function formatAsciiJson(value: object | string): string {
   return JSON.stringify(value, (_, each: unknown) =>

@@ -1,4 +1,5 @@
-// What JSON can say, RFC 8259, as the types of this language; and how to look into it. Pure.
+// The values of JSON (RFC 8259) as TypeScript types, and how to look into them. Pure; every
+// process.
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export interface JsonObject {

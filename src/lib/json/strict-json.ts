@@ -1,12 +1,13 @@
-// JSON bytes to a value where the value decides: what is signed, and what the signer's own files
-// and helpers say. Pure. The daemon decides on this value while a CA reads the same bytes with
-// another parser: whatever two parsers may read differently (duplicate members, a BOM, invalid
-// UTF-8, lone surrogates, numbers) is an error.
+// Reads JSON where a decision depends on the value: requests to sign, the daemon's own files, its
+// token helper's messages. Pure; clavigerd, its token helper and claviger. The daemon decides on
+// this value while a CA reads the same bytes with another parser, so whatever two parsers may read
+// differently (duplicate members, a byte order mark, invalid UTF-8, lone surrogates, inexact
+// numbers) is an error.
 
 import { readJson, type JsonRules } from './json-reader.js';
 import type { JsonValue } from './json-value.js';
 
-/** Objects and arrays inside one another, at most. ACME's deepest request has four. */
+/** How deeply objects and arrays may be nested. ACME's deepest request has four levels. */
 export const MAX_JSON_DEPTH = 16;
 
 const INTEGERS: JsonRules = { isPatient: false, maxDepth: MAX_JSON_DEPTH, numbers: 'integers' };
@@ -14,17 +15,17 @@ const DECIMALS: JsonRules = { ...INTEGERS, numbers: 'decimals' };
 
 /**
  * Parses JSON bytes.
- * @throws AppError LIB_JSON for invalid UTF-8 or JSON, a BOM, duplicate members, lone surrogates,
- *   nesting deeper than MAX_JSON_DEPTH, and numbers other than integers up to 2^53 - 1 in plain
- *   digits
+ * @throws AppError LIB_JSON for invalid UTF-8 or JSON, a byte order mark, duplicate members, lone
+ *   surrogates, nesting deeper than MAX_JSON_DEPTH, and numbers other than integers up to 2^53 - 1
+ *   in plain digits
  */
 export function parseStrictJson(bytes: Uint8Array): JsonValue {
   return readJson(bytes, INTEGERS);
 }
 
 /**
- * The same with numbers of up to 15 digits that have a decimal point, such as durations. @throws
- * AppError LIB_JSON
+ * The same, with numbers of up to 15 digits that have a decimal point, such as durations.
+ * @throws AppError LIB_JSON
  */
 export function parseStrictJsonWithDecimals(bytes: Uint8Array): JsonValue {
   return readJson(bytes, DECIMALS);

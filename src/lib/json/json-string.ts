@@ -1,8 +1,8 @@
-// What stands between the quotation marks of a JSON string, RFC 8259 §7, and its UTF-8, RFC 3629.
-// Pure. Texts here have one character a byte (Latin-1 of the bytes), so that a byte is looked at
-// where it stands.
+// The content of a JSON string: escapes (RFC 8259 §7) and UTF-8 (RFC 3629) to UTF-16. Pure; every
+// process. Texts here have one character per byte (the bytes read as Latin-1). Nothing is trusted:
+// each sequence of bytes that is not the shortest UTF-8 of a code point is refused or replaced.
 
-import { AppError } from '../errors.js';
+import { invalidJson } from './json-error.js';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -12,7 +12,7 @@ const REPLACEMENT = 0xfffd;
 /** UTF-16 units that `String.fromCharCode` takes at once. */
 const MAX_UNITS = 4096;
 
-/** What `\b` and the like stand for, by the byte behind the backslash; `\u` is not among them. */
+/** What `\b` and the like stand for, by the byte after the backslash; `\u` is not among them. */
 const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map(
   ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'].map((pair) => [
     pair.charCodeAt(0),
@@ -22,15 +22,14 @@ const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map(
 
 export interface DecodedString {
   readonly value: string;
-  /** Of the closing quotation mark. */
+  /** The position of the closing quotation mark. */
   readonly end: number;
 }
 
 /**
- * Reads a string in which escapes or bytes outside ASCII may come, from behind its opening
- * quotation mark.
- * @param isPatient lone surrogates and bytes that are no UTF-8 become U+FFFD; else they are an
- *   error.
+ * Reads a string that may contain escapes and bytes outside ASCII.
+ * @param start the position after the opening quotation mark
+ * @param isPatient lone surrogates and bytes that are not UTF-8 become U+FFFD instead of an error
  * @throws AppError LIB_JSON
  */
 export function decodeString(text: string, start: number, isPatient: boolean): DecodedString {
@@ -49,7 +48,7 @@ export function decodeString(text: string, start: number, isPatient: boolean): D
       units.push(byte);
       at += 1;
     } else {
-      throw invalid('a string that does not end, or with a control character');
+      throw invalidJson('a string that does not end, or with a control character');
     }
   }
 }
@@ -59,7 +58,10 @@ interface Place {
   readonly isPatient: boolean;
 }
 
-/** @returns how many bytes the escape has, or two that are one character together */
+/**
+ * Appends what an escape stands for.
+ * @returns the length of the escape, or of the two escapes that are one surrogate pair
+ */
 function pushEscape(units: number[], text: string, { at, isPatient }: Place): number {
   const short = SHORT_ESCAPES.get(text.charCodeAt(at + 1));
   if (short !== undefined) {
@@ -68,7 +70,7 @@ function pushEscape(units: number[], text: string, { at, isPatient }: Place): nu
   }
   const unit = escapedUnit(text, at);
   if (unit < 0) {
-    throw invalid('an escape that is none');
+    throw invalidJson('an escape that is none');
   }
   if (unit < 0xd800 || unit > 0xdfff) {
     units.push(unit);
@@ -80,13 +82,13 @@ function pushEscape(units: number[], text: string, { at, isPatient }: Place): nu
     return 12;
   }
   if (!isPatient) {
-    throw invalid('a string has a lone surrogate');
+    throw invalidJson('a string has a lone surrogate');
   }
   units.push(REPLACEMENT);
   return 6;
 }
 
-/** The UTF-16 unit of `\uXXXX`, -1 where none stands. */
+/** The UTF-16 unit of the escape `\uXXXX` at a position; -1 where there is no such escape. */
 function escapedUnit(text: string, at: number): number {
   if (text.charCodeAt(at) !== BACKSLASH || text.charCodeAt(at + 1) !== LETTER_U) {
     return -1;
@@ -110,12 +112,15 @@ function hexValue(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
-/** @returns how many bytes the character has, or what stands in its place */
+/**
+ * Appends a character outside ASCII, or U+FFFD in place of bytes that are not UTF-8.
+ * @returns how many bytes that took
+ */
 function pushCharacter(units: number[], text: string, { at, isPatient }: Place): number {
   const code = codePointAt(text, at);
   if (code < 0) {
     if (!isPatient) {
-      throw invalid('not UTF-8');
+      throw invalidJson('not UTF-8');
     }
     units.push(REPLACEMENT);
     return -code;
@@ -129,9 +134,9 @@ function pushCharacter(units: number[], text: string, { at, isPatient }: Place):
 }
 
 /**
- * The code point whose bytes begin at `at`, in their shortest form; or, negative, how many bytes
- * are the beginning of one that does not go on (RFC 3629 §4, and "maximal subpart" in Unicode
- * §3.9).
+ * The code point whose UTF-8 begins at a position (RFC 3629 §4). Where there is none, minus the
+ * number of bytes to replace by one U+FFFD: the longest beginning of a valid sequence, or one byte
+ * ("maximal subpart", Unicode §3.9).
  */
 function codePointAt(text: string, at: number): number {
   const first = text.charCodeAt(at);
@@ -147,7 +152,7 @@ function codePointAt(text: string, at: number): number {
   return more === 0 ? -1 : code;
 }
 
-/** Neither longer than need be, nor a surrogate, nor above U+10FFFF. */
+/** False where the two bytes begin an overlong form, a surrogate, or a code point over U+10FFFF. */
 function isSecondByte(first: number, second: number): boolean {
   switch (first) {
     case 0xe0:
@@ -169,8 +174,4 @@ function textOf(units: readonly number[]): string {
     text += String.fromCharCode(...units.slice(at, at + MAX_UNITS));
   }
   return text;
-}
-
-function invalid(problem: string): AppError {
-  return new AppError('LIB_JSON', `json: ${problem}`);
 }
