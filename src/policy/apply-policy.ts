@@ -1,17 +1,14 @@
-// Whether a named policy allows a request that the mode allows: all settings have to agree, asked
-// in order of what the answer costs, since a client may send any number of requests that it knows
-// to be refused. Pure; daemon and clavigerd policy. What the request says comes from the client; it
-// is shown escaped.
+// Whether a named policy allows a request that the account's mode allows: every setting has to
+// agree, in the order of what checking it costs, for a client may send any number of requests that
+// it knows to be refused. Pure; clavigerd and `clavigerd policy`. The request was written by the
+// client; what a reason repeats of it is escaped.
 
 import type { ProtectedHeader } from '../jose/signing-input.js';
-import { isAppError } from '../lib/errors.js';
-import { printable } from '../lib/printable.js';
 import { jsonMember } from '../lib/json/json-value.js';
-import { allowsKey, formatKey, MIN_RSA_BITS } from './csr-keys.js';
-import { allowsName, deniesName } from './name-pattern.js';
+import { printable } from '../lib/printable.js';
+import { objectionToContent, type Objection } from './content-checks.js';
 import type { NamedPolicy } from './named-policy.js';
-import { canonicalText, readName, type Name } from './names.js';
-import { NAMING_OPERATIONS, type ClassifiedRequest } from './operation.js';
+import type { ClassifiedRequest } from './operation.js';
 import { originOf } from './request-url.js';
 import { validityProblem } from './validity.js';
 import { denied, type Verdict } from './verdict.js';
@@ -24,17 +21,11 @@ export interface PolicyQuestion {
   readonly now: number;
 }
 
-/** What the names of a request and its CSR are judged by. */
-type ContentQuestion = Pick<PolicyQuestion, 'policy' | 'request'>;
+/** The problem with a request, as a predicate of the policy; undefined when there is none. */
+type Check = (question: PolicyQuestion) => string | undefined;
 
-/** Why the request is not allowed, to follow `policy 'web'`; undefined when it is. */
-type Check<Question> = (question: Question) => string | undefined;
-
-/**
- * The settings in the order they are asked, the cheap ones first; each is the last part of the rule
- * that denies.
- */
-const OPERATION_CHECKS: readonly (readonly [string, Check<PolicyQuestion>])[] = [
+/** The settings that are checked before any name is read, the cheapest first. */
+const OPERATION_CHECKS: readonly (readonly [string, Check])[] = [
   [
     'deny.operations',
     (asked) => checkOperation(asked, (own) => !own.deny.operations.has(asked.request.operation)),
@@ -49,55 +40,28 @@ const OPERATION_CHECKS: readonly (readonly [string, Check<PolicyQuestion>])[] = 
   ['validity', checkValidity],
 ];
 
-const CONTENT_CHECKS: readonly (readonly [string, Check<ContentQuestion>])[] = [
-  ['csr', checkCsr],
-  ['certificate', checkCertificate],
-  ['identifiers', checkPresence],
-  ['max-identifiers', checkCount],
-  ['deny.csr-keys', (asked) => checkKey(asked, (own, hash) => !own.deny.csrKeys.has(hash))],
-  ['csr-keys', (asked) => checkKey(asked, (own, hash) => own.csrKeys?.has(hash) ?? true)],
-  ['csr-key-types', checkKeyType],
-];
-
-/**
- * What the policy says of operation and header, before names are read: approved, or the setting
- * that refuses.
- */
+/** The verdict on operation, server and dates, before the names are read. */
 export function applyToOperation(question: PolicyQuestion): Verdict {
-  return firstDenial(OPERATION_CHECKS, question) ?? approvedBy(question.policy);
+  for (const [setting, check] of OPERATION_CHECKS) {
+    const problem = check(question);
+    if (problem !== undefined) {
+      return deniedBy(question.policy, { setting, problem });
+    }
+  }
+  return approvedBy(question.policy);
 }
 
-/**
- * What it says of the names, the key and at last the signature, once `readContent` has read them.
- */
+/** The verdict on names, key and CSR. @param request as `readContent` gives it */
 export function applyToContent(policy: NamedPolicy, request: ClassifiedRequest): Verdict {
-  const question = { policy, request };
-  return (
-    firstDenial(CONTENT_CHECKS, question) ??
-    judgeNames(question) ??
-    firstDenial([['csr', checkSignature]], question) ??
-    approvedBy(policy)
-  );
+  const objection = objectionToContent({ policy, request });
+  return objection === undefined ? approvedBy(policy) : deniedBy(policy, objection);
 }
 
 function approvedBy({ name }: NamedPolicy): Verdict {
   return { kind: 'approved', rule: name };
 }
 
-function firstDenial<Question extends ContentQuestion>(
-  checks: readonly (readonly [string, Check<Question>])[],
-  question: Question,
-): Verdict | undefined {
-  for (const [setting, check] of checks) {
-    const problem = check(question);
-    if (problem !== undefined) {
-      return deniedBy(question.policy, setting, problem);
-    }
-  }
-  return undefined;
-}
-
-function deniedBy({ name }: NamedPolicy, setting: string, problem: string): Verdict {
+function deniedBy({ name }: NamedPolicy, { setting, problem }: Objection): Verdict {
   return { ...denied(`${name}.${setting}`, `policy '${name}' ${problem}`), policy: name };
 }
 
@@ -114,121 +78,6 @@ function checkServer(
 ): string | undefined {
   const origin = originOf(header.url) ?? '';
   return isAllowed(policy, origin) ? undefined : `does not allow the server ${shown(origin)}`;
-}
-
-function checkCsr({ request }: ContentQuestion): string | undefined {
-  return request.operation === 'finalize' && request.csr === undefined
-    ? csrProblem(request.problem)
-    : undefined;
-}
-
-/** It proves that whoever made the CSR had its key; it costs more than all the rest. */
-function checkSignature({ request: { csr } }: ContentQuestion): string | undefined {
-  try {
-    csr?.assertSignature();
-    return undefined;
-  } catch (error) {
-    if (!isAppError(error)) {
-      throw error;
-    }
-    return csrProblem(error.message);
-  }
-}
-
-function csrProblem(problem: string | undefined): string {
-  return `does not allow a finalize whose CSR it does not understand: ${shown(problem)}`;
-}
-
-function checkCertificate({ request }: ContentQuestion): string | undefined {
-  return request.operation === 'revoke-certificate' && request.problem !== undefined
-    ? `does not allow revoke-certificate of what it does not understand: ${shown(request.problem)}`
-    : undefined;
-}
-
-function checkPresence({
-  request: { operation, identifiers },
-}: ContentQuestion): string | undefined {
-  return NAMING_OPERATIONS.has(operation) && identifiers.length === 0
-    ? `does not allow ${operation} without a name`
-    : undefined;
-}
-
-/**
- * A name twice, as the common name and subjectAltName of a CSR, is one name. Counted no further
- * than needed.
- */
-function checkCount({ policy, request: { identifiers } }: ContentQuestion): string | undefined {
-  const { maxIdentifiers = Infinity } = policy;
-  const spelled = new Set<string>();
-  for (const each of identifiers.length > maxIdentifiers ? identifiers : []) {
-    const reading = readName(each);
-    spelled.add('name' in reading ? canonicalText(reading.name) : each.value);
-    if (spelled.size > maxIdentifiers) {
-      const names = maxIdentifiers === 1 ? '1 name' : `${maxIdentifiers} names`;
-      return `allows at most ${names} in a request, and this has more`;
-    }
-  }
-  return undefined;
-}
-
-/**
- * One name after the other, each once however often it stands there: the first that is not allowed
- * ends it.
- */
-function judgeNames({ policy, request }: ContentQuestion): Verdict | undefined {
-  const judged = new Set<string>();
-  for (const each of request.identifiers) {
-    const refusedBy = (setting: string, why = ''): Verdict =>
-      deniedBy(
-        policy,
-        setting,
-        `does not allow ${request.operation} for ${shown(each.value)}${why}`,
-      );
-    const reading = readName(each);
-    if (!('name' in reading)) {
-      return refusedBy('identifiers', `: ${reading.problem}`);
-    }
-    const { name } = reading;
-    const spelling = canonicalText(name);
-    const setting = judged.has(spelling) ? undefined : settingAgainst(policy, name);
-    if (setting !== undefined) {
-      return refusedBy(setting, setting === 'allow-wildcards' ? ': it allows no wildcards' : '');
-    }
-    judged.add(spelling);
-  }
-  return undefined;
-}
-
-/** The setting that refuses a name; undefined when it is allowed. */
-function settingAgainst(policy: NamedPolicy, name: Name): string | undefined {
-  if (policy.deny.identifiers.some((pattern) => deniesName(pattern, name))) {
-    return 'deny.identifiers';
-  }
-  if (!policy.identifiers.some((pattern) => allowsName(pattern, name))) {
-    return 'identifiers';
-  }
-  return policy.allowWildcards || name.type === 'ip' || !name.isWildcard
-    ? undefined
-    : 'allow-wildcards';
-}
-
-function checkKey(
-  { policy, request: { csr } }: ContentQuestion,
-  isAllowed: (policy: NamedPolicy, hash: string) => boolean,
-): string | undefined {
-  return csr === undefined || isAllowed(policy, csr.keyHash)
-    ? undefined
-    : `does not allow the key of the CSR, ${csr.keyHash}`;
-}
-
-function checkKeyType({ policy, request: { csr } }: ContentQuestion): string | undefined {
-  if (csr === undefined) {
-    return undefined;
-  }
-  const { key } = csr;
-  const isShort = key.type === 'rsa' && key.bits < MIN_RSA_BITS;
-  const isAllowed = policy.csrKeyTypes?.some((rule) => allowsKey(rule, key)) ?? true;
-  return isAllowed && !isShort ? undefined : `does not allow a CSR with a key ${formatKey(key)}`;
 }
 
 function checkProfile({ policy, request }: PolicyQuestion): string | undefined {
@@ -250,6 +99,6 @@ function checkValidity({ policy, request, now }: PolicyQuestion): string | undef
     : undefined;
 }
 
-function shown(text: string | undefined): string {
-  return printable(text ?? 'unknown', 260);
+function shown(text: string): string {
+  return printable(text, 260);
 }

@@ -1,7 +1,7 @@
-// Budgets: how many requests of an operation may be signed in a time. Pure; daemon and clavigerd
-// policy. Here stands what is counted under which key; the counting, and that it outlives a crash,
-// is the ledger's. The key must not depend on how a client spells a name, nor on the limit, which
-// an administrator may change.
+// Budgets: how many requests of an operation may be signed in a period. Pure; clavigerd and
+// `clavigerd policy`. This file parses budgets and names the counters ("keys") of a request; the
+// counting, and keeping counts across restarts, is in budgets/. A counter's key must depend neither
+// on how a client spells a name nor on the limit, which an administrator may change.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
@@ -43,7 +43,7 @@ export interface BudgetScope {
   readonly listener: string;
 }
 
-/** Each one counted is kept until it leaves the window. */
+/** Each counted request takes memory until it leaves the window. */
 const MAX_LIMIT = 100_000;
 const MAX_WINDOW = '400d';
 const MAX_WINDOW_MS = parseDuration(MAX_WINDOW) ?? 0;
@@ -81,8 +81,8 @@ export function parseBudget(text: string): Budget {
 }
 
 /**
- * What the request adds to, each count once. A request that names nothing adds nothing by
- * identifier.
+ * The counters that a request adds one to. A budget per identifier has one counter for each name of
+ * the request, and none when the request has no name.
  */
 export function chargesOf(
   budgets: readonly Budget[],
@@ -102,9 +102,9 @@ export function chargesOf(
 }
 
 /**
- * `account/policy/listener/operation/window[/identifier]`, each part percent-encoded, the listener
- * empty where all share. Budgets of one policy with the same key would count twice what is counted
- * once.
+ * `account/policy/listener/operation/window[/identifier]`, each part percent-encoded; the listener
+ * is empty where all listeners share the budget. Two budgets of one policy with the same key would
+ * add to one counter twice, so `parseNamedPolicy` refuses them.
  */
 export function budgetKey(budget: Budget, scope: BudgetScope): string {
   const listener = budget.perListener ? scope.listener : '';
@@ -114,7 +114,7 @@ export function budgetKey(budget: Budget, scope: BudgetScope): string {
     .join('/');
 }
 
-/** `account/policy` of a key: whose budget it is. */
+/** The part `account/policy` of a counter's key. */
 export function policyOfKey(key: string): string {
   return key.split('/', 2).join('/');
 }
@@ -122,8 +122,7 @@ export function policyOfKey(key: string): string {
 function spellings(identifiers: readonly Identifier[]): readonly string[] {
   const spelled = identifiers.map((identifier) => {
     const reading = readName(identifier);
-    // A policy lets no name pass that cannot be read; who charges without one counts it as it
-    // stands.
+    // A policy refuses names that cannot be read; without a policy they are counted as written.
     return 'name' in reading
       ? canonicalText(reading.name)
       : `${encodeURIComponent(identifier.type)}:${encodeURIComponent(identifier.value)}`;

@@ -1,6 +1,7 @@
-// Which one operation a request is, by the shape of header and payload. Pure.
-// The URL never tells the operation: a CA names its paths freely, and `/acct/1`, `/acct/1?` and
-// `/%61cct/1` may be one resource. Only where it equals the key ID it makes the reading stricter.
+// Classifies a request as exactly one operation, by the shape of its header and payload. Pure;
+// clavigerd and `clavigerd policy`. The client's choice of URL does not decide the operation: a CA
+// names its paths freely, and `/acct/1`, `/acct/1?` and `/%61cct/1` may be one resource. A URL
+// equal to the key ID only adds operations that need more permission.
 
 import type { SigningInput } from '../jose/signing-input.js';
 import { decodeBase64Url } from '../lib/base64url.js';
@@ -20,8 +21,8 @@ import { hasShape, type PayloadShape } from './payload-shapes.js';
 type Row = readonly [PayloadShape, Operation];
 
 /**
- * With a `jwk` header and a nonce. The order tells: what asks for more comes after what asks for
- * less.
+ * Requests with a `jwk` header and a nonce. The first row that fits counts: the stricter shape
+ * comes before the one that includes it.
  */
 const BY_JWK: readonly Row[] = [
   ['findAccount', 'find-account'],
@@ -29,14 +30,15 @@ const BY_JWK: readonly Row[] = [
   ['newAccount', 'new-account'],
 ];
 
-/** With a `kid` header and a nonce, to the account URL itself. */
+/** Requests with a `kid` header and a nonce whose URL is the account URL itself. */
 const BY_KID_TO_ACCOUNT: readonly Row[] = [
   ['deactivate', 'deactivate-account'],
   ['updateAccount', 'update-account'],
 ];
 
 /**
- * With a `kid` header and a nonce, to anything else: an alias of the account URL may be among it.
+ * Requests with a `kid` header and a nonce to any URL, which may be another spelling of the account
+ * URL.
  */
 const BY_KID: readonly Row[] = [
   ['answerChallenge', 'answer-challenge'],
@@ -51,8 +53,8 @@ const BY_KID: readonly Row[] = [
 ];
 
 /**
- * The operation a request is, or undefined when it fits none: such a request is never signed.
- * Nothing else is read.
+ * The operation a request is; undefined when it fits none, and then it is never signed. Names, CSR
+ * and certificate are not read yet.
  */
 export function classifyRequest(input: SigningInput): ClassifiedRequest | undefined {
   const operation = operationOf(input);
@@ -62,8 +64,8 @@ export function classifyRequest(input: SigningInput): ClassifiedRequest | undefi
 }
 
 /**
- * The same with what it is about: its names, its CSR without a look at the signature, or why these
- * cannot be read.
+ * Reads the content of a request: its names, its CSR (without verifying the CSR's signature), or
+ * why these cannot be read.
  */
 export function readContent(request: ClassifiedRequest): ClassifiedRequest {
   return { ...request, ...contentOf(request) };
@@ -112,7 +114,7 @@ function contentOf({ operation, payload }: ClassifiedRequest): Partial<Classifie
   }
 }
 
-/** Not to understand a CSR or a certificate is for the policy to judge; there may be none. */
+/** What cannot be read is a `problem` and no error: whether it matters is the policy's decision. */
 function readDer(
   encoded: JsonValue | undefined,
   read: (der: Buffer) => Partial<ClassifiedRequest>,

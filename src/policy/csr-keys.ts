@@ -1,17 +1,18 @@
-// Which public keys a CSR may have, as policies write it: pins, and types with a least size. Pure.
+// Which public keys a policy allows in CSRs: by hash (pins), and by type with a minimum size. Pure;
+// clavigerd and `clavigerd policy`. The rules are the administrator's, the keys the client's.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { SubjectKey } from '../x509/subject-key.js';
 
-/** A key type; for `rsa` with the least modulus. */
+/** A key type, for `rsa` with the minimum size of the modulus; 0 for the other types. */
 export interface KeyTypeRule {
   readonly text: string;
   readonly type: SubjectKey['type'];
   readonly minBits: number;
 }
 
-/** Under this, RSA keys are refused by every named policy. */
+/** Smaller RSA keys are refused by every named policy. */
 export const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 8192;
 

@@ -1,6 +1,7 @@
-// Whether a request may be signed: the checks that hold whatever the policy, then the mode's list
-// of operations, then the named policy, which only narrows. Pure: no file, and time as a parameter.
-// The daemon asks it for each request, before the key is touched.
+// Decides whether a request may be signed: first the checks that no configuration turns off, then
+// the operations of the account's mode, then the named policy, which can only forbid more. Pure,
+// with time as a parameter; clavigerd decides on each request here before it uses the key, and
+// `clavigerd policy` tries requests. Everything in the request is the client's and is not trusted.
 
 import type { Algorithm } from '../jose/algorithms.js';
 import type { PublicJwk } from '../jose/public-jwk.js';
@@ -23,11 +24,11 @@ import { denied, NO_RULE, type Verdict } from './verdict.js';
 export interface PolicyContext {
   readonly algorithm: Algorithm;
   readonly jwk: PublicJwk;
-  /** The account URL; configured, it takes account management away. */
+  /** The account URL, where one is configured: then account management is not allowed. */
   readonly keyId: string | undefined;
-  /** Lets `http://` URLs of loopback addresses pass, for test CAs. */
+  /** Allows `http://` URLs of loopback addresses, for test CAs. */
   readonly allowHttpOnLoopback: boolean;
-  /** Undefined: the mode alone decides. */
+  /** Undefined where the mode alone decides. */
   readonly named: NamedPolicy | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -36,18 +37,16 @@ export interface PolicyContext {
 export interface Decision {
   readonly verdict: Verdict;
   /**
-   * Undefined when the request is none of the known operations, or was refused before its payload
-   * was looked at.
+   * Undefined when the request is no known operation, or was refused before its payload was
+   * examined.
    */
   readonly request: ClassifiedRequest | undefined;
   /**
-   * What nobody looked at, as something cheaper to judge refused the request; undefined when all of
-   * it was read.
+   * The part that was not examined, because a cheaper check had refused the request; undefined when
+   * everything was read.
    */
   readonly unread: RequestPart | undefined;
-  /**
-   * What an approved request has to be charged to (`chargesOf`) before it is signed; else empty.
-   */
+  /** The budgets to charge (`chargesOf`) before an approved request is signed; else empty. */
   readonly budgets: readonly Budget[];
 }
 
@@ -87,9 +86,7 @@ function budgetsFor(
   return named?.budgets.filter(({ operation }) => operation === request?.operation) ?? [];
 }
 
-/**
- * What header and operation tell; approved, the names remain to be judged where there is a policy.
- */
+/** The verdict on header and operation, before names are read. */
 function decideUnread(
   header: ProtectedHeader,
   request: ClassifiedRequest | undefined,
@@ -108,9 +105,7 @@ function decideUnread(
     : modeVerdict;
 }
 
-/**
- * The checks of the header that hold whatever the policy and the operation: a denial, or undefined.
- */
+/** The checks of the header that hold for every policy and operation: a denial, or undefined. */
 function checkHeader(header: ProtectedHeader, context: PolicyContext): Verdict | undefined {
   if (header.alg !== context.algorithm) {
     return denied('algorithm', `alg is not ${context.algorithm}`);
@@ -122,7 +117,7 @@ function checkHeader(header: ProtectedHeader, context: PolicyContext): Verdict |
   return urlProblem === undefined ? undefined : denied('url', urlProblem);
 }
 
-/** Same members with the same values; a JWK with anything more is another one. */
+/** True for the same members with the same values; a JWK with more members is another one. */
 function isSameJwk(theirs: JsonObject, ours: PublicJwk): boolean {
   const expected: readonly (readonly [string, string])[] = Object.entries(ours);
   return (

@@ -1,6 +1,6 @@
-// What a named policy permits, in plain sentences for an administrator. Pure; `clavigerd policy
-// explain`. It tells what the decision would be, the restrictions of key-ID-only mode among it;
-// nothing is decided here.
+// Describes what a named policy permits, in sentences for an administrator. Pure; `clavigerd policy
+// explain`. The restrictions of key-ID-only mode are included, as the daemon applies both. Nothing
+// is decided here: what counts is policy/decide.ts.
 
 import type { Budget } from './budget.js';
 import { MIN_RSA_BITS } from './csr-keys.js';
@@ -14,11 +14,11 @@ import { CLOCK_TOLERANCE_MS } from './validity.js';
 export interface ExplainedAccount {
   /** The account URL where one is configured: key-ID-only mode. */
   readonly keyId: string | undefined;
-  /** Name of the account. */
+  /** The name of the account. */
   readonly account: string;
 }
 
-/** Sentences, one a line, most important first. */
+/** Sentences, the most important first. */
 export function explainPolicy(policy: NamedPolicy, account: ExplainedAccount): string[] {
   const refusedServer = refusedServerOf(policy, account);
   const allowed = OPERATIONS.filter((operation) => isAllowed(policy, account, operation));
@@ -59,7 +59,7 @@ function isAllowed(
   );
 }
 
-/** The server of the account, to which all its requests go, where the policy refuses it. */
+/** The server of the account URL, where the policy refuses it: then no request can be allowed. */
 function refusedServerOf(
   { servers, deny }: NamedPolicy,
   { keyId }: ExplainedAccount,

@@ -1,8 +1,9 @@
-// Patterns of names in policies. Pure; daemon and clavigerd policy. `www.example.org` is that name;
-// `*.example.org` every name exactly one label below, and the wildcard of that spelling;
-// `**.example.org` every name at any depth below, and wildcards there, but not example.org itself;
-// `**` every DNS name; `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32` addresses. Patterns are the
-// administrator's, so U-labels and upper case are taken, but nothing whose meaning could surprise.
+// Patterns of names in policies. Pure; clavigerd and `clavigerd policy`. `www.example.org` matches
+// that name; `*.example.org` every name exactly one label below, and the wildcard `*.example.org`;
+// `**.example.org` names at any depth below, wildcards included, but not example.org; `**` every
+// DNS name; `192.0.2.7`, `192.0.2.0/24` and `2001:db8::/32` addresses. The administrator writes
+// patterns, so U-labels and capitals are allowed; whatever could match something unexpected is
+// refused.
 
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { AppError } from '../lib/errors.js';
@@ -31,7 +32,7 @@ const MAX_PATTERN_LENGTH = 300;
 
 /**
  * Parses a pattern.
- * @throws AppError POLICY_INVALID saying why it is none
+ * @throws AppError POLICY_INVALID with the reason why the text is not a pattern
  */
 export function parseNamePattern(text: string): NamePattern {
   if (text === '**') {
@@ -52,8 +53,8 @@ export function parseNamePattern(text: string): NamePattern {
 }
 
 /**
- * True when the pattern, allowing, lets the name be asked for. Whether wildcards may be is another
- * rule.
+ * True when a pattern of `identifiers` matches the name. Whether wildcards are allowed at all is
+ * another setting.
  */
 export function allowsName(pattern: NamePattern, name: Name): boolean {
   if (pattern.kind === 'prefix') {
@@ -67,8 +68,8 @@ export function allowsName(pattern: NamePattern, name: Name): boolean {
 }
 
 /**
- * True when the pattern, denying, refuses the name: what it names, and the wildcard that would
- * cover that.
+ * True when a pattern of `deny.identifiers` refuses the name: when it matches, and for a wildcard
+ * that would cover the name in the pattern.
  */
 export function deniesName(pattern: NamePattern, name: Name): boolean {
   const covers =
@@ -118,7 +119,10 @@ function parsePrefix(text: string): IpPattern {
   return { kind: 'prefix', text, version: ip.version, prefix, hostBits };
 }
 
-/** UTS 46, but only where it does nothing except folding case and encoding. */
+/**
+ * The A-labels of a name, RFC 5890. A name that UTS 46 maps to anything but its own lower case is
+ * refused: it would match another name than the one that was written.
+ */
 function asciiBase(text: string, name: string): string {
   const folded = name.normalize('NFC').toLowerCase().replace(/\.$/, '');
   if (text.length > MAX_PATTERN_LENGTH || /[^\p{L}\p{M}\p{N}.-]/u.test(folded)) {

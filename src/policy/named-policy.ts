@@ -1,8 +1,8 @@
-// `[policy.NAME]` of clavigerd.toml to what it means. Pure; daemon and clavigerd policy. A policy
-// names what is allowed: `operations` and `identifiers` that are absent allow nothing, the other
-// settings that are absent restrict nothing, except `profiles`, `validity` and `allow-wildcards`,
-// whose absence allows only what every client needs. `deny` wins. A policy narrows what the
-// daemon's mode allows.
+// Parses the settings of `[policy.NAME]` in clavigerd.toml. Pure; clavigerd and `clavigerd policy`.
+// A policy lists what is allowed. Where `operations` or `identifiers` is absent nothing is allowed;
+// where `profiles`, `validity` or `allow-wildcards` is absent only orders without profile, dates
+// and wildcards are; the other settings restrict nothing where absent. `deny` overrides all of
+// them. A policy can only forbid more than the account's mode does.
 
 import { isAppError, messageOf } from '../lib/errors.js';
 import { budgetKey, parseBudget, type Budget } from './budget.js';
@@ -49,7 +49,7 @@ export interface PolicyProblem {
 
 type Report = (key: string, problem: string) => void;
 
-/** It stands in rules (`web.deny.identifiers`), in logs and in the keys of budgets. */
+/** The name is part of rules (`web.deny.identifiers`), of logs and of the counters of budgets. */
 const POLICY_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 
 /** An order of more names than any CA takes needs no restriction. */
@@ -57,7 +57,7 @@ const MAX_MAX_IDENTIFIERS = 10_000;
 
 /**
  * Reads the settings of one policy.
- * @param onProblem told of everything that is wrong with them
+ * @param onProblem called with each thing that is wrong with them
  * @returns the policy; one that allows nothing when there was any problem
  */
 export function parseNamedPolicy(
@@ -73,7 +73,7 @@ export function parseNamedPolicy(
     report('', 'the name of a policy is up to 64 letters, digits, - and _');
   }
   const policy = readSettings(name, settings, report);
-  reportVain(policy, settings, report);
+  reportIneffective(policy, settings, report);
   problems.forEach(onProblem);
   return problems.length === 0 ? policy : { ...policy, operations: new Set() };
 }
@@ -107,12 +107,17 @@ function readSettings(name: string, settings: PolicySettings, report: Report): N
   };
 }
 
-/** What would restrict nothing, though somebody relies on it. */
-function reportVain(policy: NamedPolicy, { budgets = [] }: PolicySettings, report: Report): void {
+/** Reports settings that restrict nothing, though somebody may rely on them. */
+function reportIneffective(
+  policy: NamedPolicy,
+  { budgets = [] }: PolicySettings,
+  report: Report,
+): void {
   const { operations, deny } = policy;
   const allows = (operation: Operation): boolean =>
     operations.has(operation) && !deny.operations.has(operation);
-  // To a CA, the account may have more than one URL: by its shape the one request is the other.
+  // Sent to another spelling of the account URL, the one request is the other to the CA, and the
+  // two have the same shape.
   if (allows('deactivate-authorization') && !allows('deactivate-account')) {
     report(
       deny.operations.has('deactivate-account') ? 'deny.operations' : 'operations',
@@ -129,7 +134,7 @@ function reportVain(policy: NamedPolicy, { budgets = [] }: PolicySettings, repor
   }
 }
 
-/** What of the list can be parsed; the rest is reported by its place. */
+/** The entries that can be parsed; the others are reported with their place in the list. */
 function readList<T>(
   key: string,
   texts: readonly string[],

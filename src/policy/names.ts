@@ -1,7 +1,7 @@
-// The names in requests, read for comparison: DNS names (RFC 8555 §9.7.7) and IP addresses (RFC
-// 8738). Pure. They come from the client, and a CA reads them with code of its own: what two
-// readers may take for different names is refused. Case and one final dot are folded, for they
-// never tell names apart.
+// Reads the names in requests so that they can be compared: DNS names (RFC 8555 §9.7.7) and IP
+// addresses (RFC 8738). Pure; clavigerd and `clavigerd policy`. The client wrote them, and a CA
+// reads them with other code: whatever two readers may take for different names is refused. Upper
+// case and one final dot are ignored, for no two names differ in them alone.
 
 import { isIP } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';
@@ -23,12 +23,12 @@ export interface IpAddress {
 
 export type Name = DnsName | IpAddress;
 
-/** A name, or in words why it cannot be one. */
+/** A name, or the reason why the text is none. */
 export type NameReading = { readonly name: Name } | { readonly problem: string };
 
 const MAX_DNS_NAME_LENGTH = 253;
 const LDH_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-/** ::ffff:0:0/96, RFC 4291 §2.5.5.2: an IPv4 address by another name. */
+/** ::ffff:0:0/96, RFC 4291 §2.5.5.2: IPv4 addresses written as IPv6. */
 const MAPPED_IPV4 = 0xffffn;
 
 /** Reads an identifier of a request, a CSR or a certificate. Types are exactly `dns` and `ip`. */
@@ -64,14 +64,14 @@ function readDnsName(text: string): NameReading {
   return problem === undefined ? { name: { type: 'dns', base, isWildcard } } : { problem };
 }
 
-/** Why `base`, in lower case, is no sequence of labels; undefined when it is. */
+/** Why `base`, in lower case, is not a sequence of labels; undefined when it is. */
 export function labelProblem(base: string): string | undefined {
   const labels = base.split('.');
   if (!labels.every((label) => LDH_LABEL.test(label))) {
     return 'it is not a domain name of letters, digits and hyphens';
   }
   if (/^[0-9]+$/.test(labels.at(-1) ?? '')) {
-    return 'its last label is a number'; // what URL parsers take for an IPv4 address
+    return 'its last label is a number'; // URL parsers read it as an IPv4 address
   }
   if (!labels.every(isLdhOrALabel)) {
     return 'a label that begins with xn-- is no A-label';
@@ -80,7 +80,8 @@ export function labelProblem(base: string): string | undefined {
 }
 
 /**
- * RFC 5890 §2.3.2.1. A false A-label (`xn--admin-`) may be decoded into another name by somebody.
+ * RFC 5890 §2.3.2.1. A label such as `xn--admin-`, which looks like an A-label and is none, may be
+ * decoded to another name by some reader.
  */
 function isLdhOrALabel(label: string): boolean {
   if (!label.startsWith('xn--')) {

@@ -1,4 +1,5 @@
-// What a signed ACME request does: the closed list of operations. Pure.
+// The closed list of what an ACME request can do: operations. Pure; clavigerd, `clavigerd policy`
+// and `clavigerd audit`. A request that is none of them is never signed.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
@@ -25,7 +26,7 @@ export const OPERATIONS = [
 
 export type Operation = (typeof OPERATIONS)[number];
 
-/** What a client may do when it only has the key ID: no account management. */
+/** The operations of key-ID-only mode: no account management. */
 export const KEY_ID_ONLY_OPERATIONS: ReadonlySet<Operation> = new Set([
   'read',
   'new-order',
@@ -36,12 +37,12 @@ export const KEY_ID_ONLY_OPERATIONS: ReadonlySet<Operation> = new Set([
   'cancel-order',
 ]);
 
-/** The operations whose requests carry names, in the open or in a CSR or certificate. */
+/** The operations whose requests carry names: in the payload itself, in a CSR or a certificate. */
 export const NAMING_OPERATIONS: ReadonlySet<Operation> = new Set(
   OPERATIONS.filter((operation) => partWithNames(operation) !== undefined),
 );
 
-/** @throws AppError POLICY_INVALID for what is no operation. */
+/** @throws AppError POLICY_INVALID for a text that is no operation. */
 export function parseOperation(text: string): Operation {
   if (!isOperation(text)) {
     throw new AppError('POLICY_INVALID', `operation: "${printable(text, 40)}" is not known`, {
@@ -56,31 +57,25 @@ export function isOperation(text: string): text is Operation {
   return known.includes(text);
 }
 
-/**
- * A request understood as exactly one operation; what it is about is read when all that is cheaper
- * allows it.
- */
+/** A request classified as one operation. `readContent` adds its names, CSR and problem. */
 export interface ClassifiedRequest {
   readonly operation: Operation;
   readonly payload: JsonObject | undefined;
   /**
-   * The names it is for, as they stand in the order, the CSR or the certificate; empty for other
+   * The names in the order, the CSR or the certificate, as written there; empty for other
    * operations, and until they are read.
    */
   readonly identifiers: readonly Identifier[];
-  /** Of a finalize, when its CSR could be read. */
+  /** The CSR of a finalize, when it could be read. */
   readonly csr?: CertificateRequest | undefined;
-  /**
-   * Why the CSR of a finalize or the certificate of a revocation could not be read: nobody knows
-   * its names.
-   */
+  /** Why the CSR of a finalize or the certificate of a revocation could not be read. */
   readonly problem?: string | undefined;
 }
 
-/** What nobody has looked at in a request that was refused for something cheaper. */
+/** A part of a request that is not examined when a cheaper check refuses the request. */
 export type RequestPart = 'payload' | 'names' | 'csr' | 'certificate';
 
-/** Where the names of a request stand; undefined for an operation that carries none. */
+/** The part that holds a request's names; undefined for an operation that carries none. */
 export function partWithNames(operation: Operation): RequestPart | undefined {
   switch (operation) {
     case 'new-order':

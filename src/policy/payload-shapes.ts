@@ -1,6 +1,6 @@
-// The known payloads of ACME requests, as data. Pure.
-// A payload is of a shape when it has all required members, no member that is not named, and each
-// member passes its check: an object of two shapes at once is of none.
+// The payloads of ACME requests, as a table of shapes. Pure; clavigerd and `clavigerd policy`. A
+// payload has a shape when it has all required members, no member beyond those listed, and each
+// member passes its check. So an object made of two payloads has no shape, and is never signed.
 
 import { parsePublicJwk } from '../jose/public-jwk.js';
 import { isBase64Url } from '../lib/base64url.js';
@@ -98,7 +98,7 @@ export const PAYLOAD_SHAPES = {
 
 export type PayloadShape = keyof typeof PAYLOAD_SHAPES;
 
-/** True when the payload is exactly of that shape. */
+/** True when the payload has exactly that shape. */
 export function hasShape(payload: JsonObject, name: PayloadShape): boolean {
   return isOfShape(payload, PAYLOAD_SHAPES[name]);
 }

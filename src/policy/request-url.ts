@@ -1,17 +1,18 @@
-// What may stand in the "url" of a protected header, RFC 8555 §6.4. Pure. The URL is only used for
-// its origin; anything that two URL parsers may read differently is refused.
+// Which URLs are allowed in the "url" of a protected header, RFC 8555 §6.4. Pure; clavigerd and
+// `clavigerd policy`. The client wrote it. Only the origin of the URL is used; anything that two
+// URL parsers may read differently is refused.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import { isLoopbackHost } from '../lib/web-url.js';
 
 /**
- * `scheme://` and visible ASCII without the characters that parsers drop, fold or take as
+ * `scheme://` and visible ASCII without the characters that some parsers drop, change, or treat as
  * separators.
  */
 const PLAIN_URL = /^https?:\/\/[!#-;=?-Z\]_a-z~[%]+$/;
 
-/** Why `text` is no acceptable request URL, or undefined when it is. */
+/** Why `text` is not an allowed request URL; undefined when it is. */
 export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | undefined {
   const url = PLAIN_URL.test(text) && URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || authorityOf(text) === '') {
@@ -35,7 +36,9 @@ export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | u
   return 'url is not https';
 }
 
-/** `scheme://host[:port]`, lower-case, default port dropped; undefined for what is no URL. */
+/**
+ * `scheme://host[:port]` in lower case without a default port; undefined for anything but a URL.
+ */
 export function originOf(text: string): string | undefined {
   return URL.canParse(text) ? new URL(text).origin : undefined;
 }
@@ -62,9 +65,9 @@ function authorityOf(text: string): string {
 }
 
 /**
- * True when the host stands in the text as it is used, but for case: URL parsers of the web make an
- * address of `127.1` and a name of `%63a.example`, those after RFC 3986 §3.2.2 do not; and a dot at
- * the end would be a second name of the same server.
+ * True when the host in the text is, apart from case, the host that a URL parser uses. Parsers of
+ * the WHATWG turn `127.1` into an address and `%63a.example` into a name, those of RFC 3986 §3.2.2
+ * do not; and with a final dot one server would have two names.
  */
 function isPlainHost(authority: string, hostname: string): boolean {
   const written = authority.replace(/:\d*$/, '').toLowerCase();

@@ -1,22 +1,22 @@
-// The dates an order may ask for, RFC 8555 §7.4 and RFC 8739 §3.1.1. Pure; daemon and clavigerd
-// policy. A client may be given a certificate that outlives its right to ask for one: so dates are
-// refused unless a policy says how far they may reach.
+// Which dates an order may ask for, RFC 8555 §7.4 and RFC 8739 §3.1.1. Pure; clavigerd and
+// `clavigerd policy`. With dates of its choice a client could get a certificate that is valid long
+// after the client has lost its access, so dates are refused unless a policy sets limits for them.
 
 import { isJsonObject, jsonMember, type JsonObject } from '../lib/json/json-value.js';
 import { parseDateTime } from '../lib/date-time.js';
 import { formatDuration } from '../lib/duration.js';
 
 export interface ValidityLimits {
-  /** From notBefore, else from now, to notAfter; undefined: no notAfter. */
+  /** Longest time from notBefore (without one, from now) to notAfter; undefined: no notAfter. */
   readonly maxMs: number | undefined;
-  /** From now to notBefore. */
+  /** Longest time from now to notBefore. */
   readonly aheadMs: number;
 }
 
-/** Clocks of client and signer may differ by this. */
+/** How far the clocks of client and signer may differ. */
 export const CLOCK_TOLERANCE_MS = 300_000;
 
-/** Why the dates of an order are not allowed, as the end of a sentence; undefined when they are. */
+/** Why a policy refuses the dates of an order, as a predicate; undefined when they are allowed. */
 export function validityProblem(
   order: JsonObject,
   limits: ValidityLimits | undefined,
@@ -25,7 +25,7 @@ export function validityProblem(
   const own = datesOf(order, 'notBefore', 'notAfter');
   const renewal = jsonMember(order, 'auto-renewal');
   if (own.isNamed && renewal !== undefined) {
-    return 'does not allow dates beside auto-renewal in an order'; // nor does RFC 8739 §3.1.1
+    return 'does not allow dates beside auto-renewal in an order'; // RFC 8739 §3.1.1
   }
   const { start, end } = isJsonObject(renewal) ? datesOf(renewal, 'start-date', 'end-date') : own;
   if (start === undefined && end === undefined) {

@@ -1,20 +1,21 @@
-// What the policy says of a request: a type in which forgetting means no. Pure.
+// The verdict of the policy on a request. Pure; clavigerd and `clavigerd policy`. Every decision
+// starts as a denial, so a check that somebody forgets cannot approve anything.
 
 export type Verdict =
   | { readonly kind: 'approved'; readonly rule: string }
   | Denial
-  /** Our own trouble while deciding: refused like `denied`, logged as an error. */
+  /** Deciding failed for an internal reason: refused like `denied`, and logged as an error. */
   | { readonly kind: 'failed'; readonly error: unknown };
 
 export interface Denial {
   readonly kind: 'denied';
   readonly rule: string;
   readonly reason: string;
-  /** The named policy whose setting `rule` is; undefined where a rule of every policy refuses. */
+  /** The named policy whose setting refuses; undefined where a check beside the policies does. */
   readonly policy?: string;
 }
 
-/** Where every decision starts. */
+/** The verdict that every decision starts with. */
 export const NO_RULE: Verdict = {
   kind: 'denied',
   rule: 'no-rule',
