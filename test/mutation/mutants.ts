@@ -60,10 +60,18 @@ export function applyMutant(source: string, mutant: Mutant): string {
   return source.slice(0, mutant.start) + mutant.replacement + source.slice(mutant.end);
 }
 
-/** One line for people and for the list of equivalent mutants; the line number is no part of it. */
+/**
+ * One line for people and for the list of equivalent mutants: the change and the line it is in, for
+ * the number of a line changes with every edit above it.
+ */
 export function describeMutant(source: string, mutant: Mutant): string {
-  const original = source.slice(mutant.start, mutant.end).replace(/\s+/g, ' ');
-  return `${mutant.kind}: «${original}» → «${mutant.replacement.replace(/\s+/g, ' ')}»`;
+  const original = oneLine(source.slice(mutant.start, mutant.end));
+  const context = oneLine(source.split('\n')[mutant.line - 1] ?? '');
+  return `${mutant.kind}: «${original}» → «${oneLine(mutant.replacement)}» in «${context}»`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
 }
 
 function isLeftAlone(node: ts.Node): boolean {

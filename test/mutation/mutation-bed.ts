@@ -1,6 +1,5 @@
-// A copy of the compiled tree in which one file after the other is replaced by a mutant, and the
-// tests that load it are run. Used by `npm run mutation`; it changes nothing outside its own
-// folder.
+// A copy of the compiled tree in which a file is replaced by one mutant after the other, and the
+// tests that load it are run. Used by `npm run mutation`; it changes nothing outside its own folder.
 
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -8,11 +7,20 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import ts from 'typescript';
 
-/** Runs before the mutants run, and what each may take then: a mutant that loops has to end. */
+/** A mutant that loops has to end: its tests get `FACTOR` times their usual time, and this. */
 const SLACK_MS = 5_000;
 const FACTOR = 4;
+const REHEARSAL_MS = 120_000;
+/** What the tests read besides the compiled tree. */
+const DATA = ['native-config', 'docs', 'systemd', 'test/golden', 'test/fixtures'];
 
 export type Outcome = 'killed' | 'timeout' | 'survived';
+
+export interface Rehearsed {
+  /** Below the root: `test/unit/lib/x.test.ts`. */
+  readonly test: string;
+  readonly usualMs: number;
+}
 
 export class MutationBed {
   readonly #folder = mkdtempSync(join(tmpdir(), 'claviger-mutation-'));
@@ -20,7 +28,7 @@ export class MutationBed {
 
   constructor(options: ts.CompilerOptions) {
     this.#options = options;
-    for (const name of ['dist/src', 'dist/test', 'native-config', 'docs', 'systemd']) {
+    for (const name of ['dist/src', 'dist/test', ...DATA]) {
       mkdirSync(dirname(join(this.#folder, name)), { recursive: true });
       cpSync(name, join(this.#folder, name), { recursive: true });
     }
@@ -28,26 +36,27 @@ export class MutationBed {
     cpSync('package.json', join(this.#folder, 'package.json'));
   }
 
-  /** Puts a source in the place of a file of the tree. `path` is below the root: `src/lib/x.ts`. */
+  /** Compiles a source in place of a file of the tree. `path` is below the root: `src/lib/x.ts`. */
   replace(path: string, source: string): void {
     const { outputText } = ts.transpileModule(source, { compilerOptions: this.#options });
     writeFileSync(join(this.#folder, 'dist', path.replace(/\.ts$/, '.js')), outputText);
   }
 
-  /** How long the tests take without a mutant. An error where they do not pass. */
-  async rehearse(tests: readonly string[]): Promise<number> {
-    const began = Date.now();
+  /** Runs the tests without a mutant. @returns those that pass, with the time each took */
+  async rehearse(tests: readonly string[]): Promise<readonly Rehearsed[]> {
+    const passing: Rehearsed[] = [];
     for (const test of tests) {
-      if ((await this.#run(test, 120_000)) !== 'survived') {
-        throw new Error(`${test} does not pass without a mutant`);
+      const began = Date.now();
+      if ((await this.#run(test, REHEARSAL_MS)) === 'survived') {
+        passing.push({ test, usualMs: Date.now() - began });
       }
     }
-    return Date.now() - began;
+    return passing;
   }
 
-  /** Runs the tests until one notices. @param usualMs what all of them take without a mutant */
-  async judge(tests: readonly string[], usualMs: number): Promise<Outcome> {
-    for (const test of tests) {
+  /** Runs the tests until one fails. */
+  async judge(tests: readonly Rehearsed[]): Promise<Outcome> {
+    for (const { test, usualMs } of tests) {
       const outcome = await this.#run(test, usualMs * FACTOR + SLACK_MS);
       if (outcome !== 'survived') {
         return outcome;

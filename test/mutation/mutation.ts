@@ -1,6 +1,8 @@
-// `npm run mutation [-- WORD … --sample N --seed S]`: changes the source in small ways, one at a
-// time, and counts which changes the unit and property tests notice. WORDs are parts of paths below
-// src/. Mutants that no test can notice stand in equivalent-mutants.txt, each with its reason.
+// `npm run mutation [-- PATH … --sample N --seed S]`: changes the source in small ways, one at a
+// time, and counts the changes that the nearest unit and property tests notice. PATH is how paths
+// below src/ begin: `policy/`, `policy/decide`; `.` stands for all. `--sample` takes N mutants of
+// each folder. Mutants that change nothing observable are listed in equivalent-mutants.txt, each
+// with its reason.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -14,7 +16,7 @@ import { testsOf } from './test-selection.js';
 const EQUIVALENT = 'test/mutation/equivalent-mutants.txt';
 const MOST_TESTS = 4;
 const CHUNK = 40;
-/** As in package.json: the folders whose score is promised. */
+/** The folders whose score CONTRIBUTING.md promises. */
 const PROMISED = ['policy/', 'jose/', 'protocol/', 'audit/', 'x509/', 'lib/'];
 
 interface Task {
@@ -32,11 +34,16 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: { sample: { type: 'string' }, seed: { type: 'string', default: '1' } },
   });
-  const words = positionals.length > 0 ? positionals : PROMISED;
+  const beginnings = positionals.length > 0 ? positionals : PROMISED;
   const sources = readSourceTree('.', 'src');
   const all = [...sources, ...readSourceTree('.', 'test')];
-  const chosen = sources.filter(({ path }) => words.some((word) => path.includes(word)));
-  const tasks = sampled(chosen.flatMap(tasksOf), Number(values.sample ?? Infinity), values.seed);
+  const chosen = sources.filter(({ path }) =>
+    beginnings.some((beginning) => beginning === '.' || path.startsWith(`src/${beginning}`)),
+  );
+  const size = Number(values.sample ?? Infinity);
+  const tasks = byFolder(chosen.flatMap(tasksOf)).flatMap((each) =>
+    sampled(each, size, values.seed),
+  );
   const equivalent = readEquivalent();
   const known = tasks.filter(({ label }) => equivalent.has(label));
   const results: Result[] = known.map((task) => ({ ...task, outcome: 'equivalent' }));
@@ -54,7 +61,7 @@ function tasksOf(file: SourceFile): Task[] {
   }));
 }
 
-/** One worker: takes a few mutants of one file, and judges them one after the other. */
+/** One worker: takes some mutants of one file from the queue, and judges them one after the other. */
 async function work(queue: Task[][], all: readonly SourceFile[], results: Result[]): Promise<void> {
   const bed = new MutationBed(compilerOptions());
   try {
@@ -66,10 +73,14 @@ async function work(queue: Task[][], all: readonly SourceFile[], results: Result
       const { path, text } = first.file;
       const tests = testsOf(path, all, MOST_TESTS);
       bed.replace(path, text);
-      const usualMs = await bed.rehearse(tests);
+      const passing = await bed.rehearse(tests);
+      if (passing.length < tests.length) {
+        const failing = tests.filter((name) => !passing.some(({ test }) => test === name));
+        print(`not used   ${failing.join(', ')}: fails without a mutant`);
+      }
       for (const task of tasks) {
         bed.replace(path, applyMutant(text, task.mutant));
-        const outcome = await bed.judge(tests, usualMs);
+        const outcome = await bed.judge(passing);
         results.push({ ...task, outcome });
         if (outcome === 'survived') {
           print(`survived  src/${task.label.replace(' ', `:${task.mutant.line} `)}`);
@@ -92,20 +103,34 @@ function compilerOptions(): ts.CompilerOptions {
 
 /** Mutants of one file each, few enough that no worker is left with a long file at the end. */
 function inChunks(tasks: readonly Task[]): Task[][] {
-  const groups = new Map<string, Task[]>();
-  for (const task of tasks) {
-    groups.set(task.file.path, [...(groups.get(task.file.path) ?? []), task]);
-  }
-  return [...groups.values()].flatMap((group) =>
+  return groupBy(tasks, ({ file }) => file.path).flatMap((group) =>
     Array.from({ length: Math.ceil(group.length / CHUNK) }, (_, index) =>
       group.slice(index * CHUNK, (index + 1) * CHUNK),
     ),
   );
 }
 
+function byFolder<T extends Task>(tasks: readonly T[]): T[][] {
+  return groupBy(tasks, folderOf);
+}
+
+function folderOf({ file }: Task): string {
+  return file.path.split('/').slice(1, -1).join('/');
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item)) ?? [];
+    group.push(item);
+    groups.set(keyOf(item), group);
+  }
+  return [...groups.values()];
+}
+
 /**
- * The same few for the same seed: a linear congruential generator is random enough to draw a
- * sample.
+ * Draws a sample, the same one for the same seed: a linear congruential generator is random enough
+ * for that.
  */
 function sampled(tasks: readonly Task[], size: number, seed: string): readonly Task[] {
   if (size >= tasks.length) {
@@ -127,12 +152,11 @@ function readEquivalent(): ReadonlySet<string> {
 }
 
 function report(results: readonly Result[]): void {
-  const folders = new Map<string, Result[]>();
-  for (const result of results) {
-    const folder = result.file.path.split('/').slice(1, -1).join('/');
-    folders.set(folder, [...(folders.get(folder) ?? []), result]);
-  }
-  for (const [folder, found] of [...folders].sort()) {
+  const folders = byFolder(results).map((found) => ({
+    folder: found[0] ? folderOf(found[0]) : '',
+    found,
+  }));
+  for (const { folder, found } of folders.sort((a, b) => (a.folder < b.folder ? -1 : 1))) {
     const judged = found.filter(({ outcome }) => outcome !== 'equivalent');
     const killed = judged.filter(({ outcome }) => outcome !== 'survived').length;
     const share = judged.length === 0 ? 100 : (100 * killed) / judged.length;

@@ -1,10 +1,11 @@
-// Which tests can notice a change of a source file: those that load it, the nearest first. Pure.
+// Which tests can notice a change of a source file: those that load it, its own and the nearest
+// first. Pure; used by `npm run mutation`.
 
 import type { SourceFile } from '../support/source-tree.js';
 
 /**
- * The unit tests that import `path`, directly or through others, by distance; then one property
- * test, which takes longer.
+ * The unit test that mirrors `path`, then other unit tests that import it, directly or through
+ * others, by distance; last one property test, which takes longer.
  * @param most how many unit tests
  */
 export function testsOf(path: string, files: readonly SourceFile[], most: number): string[] {
@@ -26,7 +27,12 @@ export function testsOf(path: string, files: readonly SourceFile[], most: number
     found.push(...ring.filter(isUnitTest).sort());
     properties.push(...ring.filter((name) => name.startsWith('test/property/')).sort());
   }
-  return [...found.slice(0, most), ...properties.slice(0, 1)];
+  const own = path.replace(/^src\//, 'test/unit/').replace(/\.ts$/, '.test.ts');
+  const nearest = [
+    ...found.filter((name) => name === own),
+    ...found.filter((name) => name !== own),
+  ];
+  return [...nearest.slice(0, most), ...properties.slice(0, 1)];
 }
 
 function isUnitTest(path: string): boolean {
