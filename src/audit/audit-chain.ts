@@ -1,59 +1,54 @@
-// Verifies that audit records are a chain: each numbered after the one before and holding its hash.
-// Pure, and incremental: lines go in, in the order of the files, and only the runs of linked
-// records are remembered. It trusts nothing in the lines. Whoever can write the file can also write
-// a whole new chain: what shows that is a head (number and hash) that was noted elsewhere.
+// Verifies that audit records are a chain: each has the next number and the hash of the record
+// before. Pure; `clavigerd audit`. Lines go in, in the order of the files; only the first and the last
+// records of each unbroken part ("segment") are kept in memory. Nothing in the lines is trusted.
+// Whoever can write the files can also write a whole new chain, which only a head (the number and
+// hash of a record) that was kept elsewhere reveals.
 
 import { messageOf } from '../lib/errors.js';
+import type { AuditRecord } from './audit-record.js';
+import { explainBreaks, type ChainSegment } from './chain-breaks.js';
 import {
-  NO_HASH,
-  hashOfLine,
-  parseRecord,
-  type AuditRecord,
-  type ChainHead,
-} from './audit-record.js';
-import {
-  explainBreaks,
+  inOrderOfLines,
   type ChainFinding,
-  type ChainSegment,
   type Place,
   type RecordRange,
-} from './chain-breaks.js';
+} from './chain-finding.js';
+import type { ChainHead } from './chain-head.js';
 import { KnownRecords, type KnownRecord } from './known-records.js';
+import { hashOfLine, parseRecord } from './record-line.js';
 
 export interface ChainNote extends Place {
   readonly message: string;
 }
 
 export interface ChainReport {
-  /** Lines that are records. */
+  /** How many lines are records. */
   readonly records: number;
-  /** The chain's first and last record; undefined when there is none. */
+  /** The number of the chain's first record, and its head; undefined when there is no record. */
   readonly first: number | undefined;
   readonly head: ChainHead | undefined;
-  /** What breaks the chain, in the order of the lines; empty for a good one. */
+  /** What is wrong, in the order of the lines; empty for a good chain. */
   readonly findings: readonly ChainFinding[];
-  /** What the signer itself said was lost, and where the first file begins. */
+  /** What is worth knowing of a good chain: gap records, and older files that are gone. */
   readonly notes: readonly ChainNote[];
 }
 
-/** Breaks that are told apart; what follows is one more finding. */
+/** Breaks, and lines that are no records, that are reported; one more finding stands for the rest. */
 const MAX_SEGMENTS = 10_000;
-/**
- * Records before the end of a run that are remembered, to tell what was appended to it by others.
- */
+/** Records kept from the end of a segment, to recognize records that were appended to it. */
 const TAIL_RECORDS = 8;
 const MAX_NOTES = 10_000;
 const UNFINISHED =
   'an incomplete record, which nobody got an answer on; the next record tells of it';
 
-/** What a file ends with, and is no whole line. */
-interface OpenEnd {
+/**
+ * The bytes after the last line feed of a file. A daemon that is killed while it writes leaves part of
+ * a record there, and the next daemon's gap record describes it: then it is no break.
+ */
+interface UnfinishedLine {
   readonly finding: ChainFinding;
-  /**
-   * Of half a record, so that the daemon's own word for it is known; undefined for a whole one,
-   * which has none.
-   */
-  readonly half: { readonly bytes: number; readonly sha256: string } | undefined;
+  /** Length and hash of part of a record; undefined for a whole one, which no gap record describes. */
+  readonly part: { readonly bytes: number; readonly sha256: string } | undefined;
 }
 
 export class ChainVerifier {
@@ -66,19 +61,19 @@ export class ChainVerifier {
   #line = 0;
   #records = 0;
   #unreadableBefore = 0;
-  /** No break where the next record of the chain tells of it. */
-  #openEnd: OpenEnd | undefined;
+  /** Waits for the next record, which may be the gap record that describes it. */
+  #unfinished: UnfinishedLine | undefined;
   #place: Place = { file: '', line: 0 };
   #overflow: Place | undefined;
-  /** The first record that was not looked at, by its place among all. */
+  /** The position, among all records, of the first one that was not examined. */
   #overflowAt: number | undefined;
 
-  /** @param known records that must be among them, as they were noted earlier. */
+  /** @param known records that must be in the chain, because they are known from elsewhere */
   constructor(...known: readonly KnownRecord[]) {
     this.#known = new KnownRecords(known);
   }
 
-  /** The lines that follow are of this file. */
+  /** Starts a file: the lines that follow are its lines. */
   beginFile(name: string): void {
     this.#file = name;
     this.#files.push(name);
@@ -88,9 +83,9 @@ export class ChainVerifier {
 
   /**
    * Takes the next line.
-   * @param line without its newline.
-   * @param isComplete false for the last line of a file that has no newline.
-   * @returns the record, or undefined when the line is none; the report says so.
+   * @param line without its newline
+   * @param isComplete false for the last line of a file where it has no newline
+   * @returns the record; undefined when the line is none, which the report contains
    */
   push(line: Uint8Array, isComplete = true): AuditRecord | undefined {
     this.#line += 1;
@@ -109,9 +104,9 @@ export class ChainVerifier {
     return record;
   }
 
-  /** What is to be said of all lines so far. */
+  /** The report on all lines so far. */
   finish(): ChainReport {
-    this.#tellOpenEnd();
+    this.#reportUnfinished();
     const { findings, first, head } = explainBreaks(this.#segments);
     const ofKnown = this.#known.findings({ first, head, end: this.#place });
     const all = [...this.#unreadable, ...findings, ...ofKnown];
@@ -128,12 +123,12 @@ export class ChainVerifier {
       records: this.#records,
       first: first?.seq,
       head,
-      findings: this.#inOrderOfLines(all),
+      findings: inOrderOfLines(all, this.#files),
       notes,
     };
   }
 
-  /** Which of the records are none of the chain's, or not as they were; so far, and in order. */
+  /** The records so far that do not belong to the chain or were changed, in order. */
   unchained(): readonly RecordRange[] {
     const ranges = [...explainBreaks(this.#segments).unchained];
     if (this.#overflowAt !== undefined) {
@@ -148,32 +143,32 @@ export class ChainVerifier {
       if (isComplete) {
         return record;
       }
-      this.#keepOpenEnd(`record ${record.seq} has no end of line`, undefined);
+      this.#keepUnfinished(`record ${record.seq} has no end of line`, undefined);
     } catch (error) {
       if (isComplete) {
-        this.#tellUnreadable({ kind: 'not-a-record', ...this.#place, message: messageOf(error) });
+        this.#reportUnreadable({ kind: 'not-a-record', ...this.#place, message: messageOf(error) });
       } else {
-        const half = { bytes: line.length, sha256: hashOfLine(line) };
-        this.#keepOpenEnd('the last line is incomplete', half);
+        const part = { bytes: line.length, sha256: hashOfLine(line) };
+        this.#keepUnfinished('the last line is incomplete', part);
       }
     }
     return undefined;
   }
 
-  #keepOpenEnd(message: string, half: OpenEnd['half']): void {
-    this.#tellOpenEnd();
-    this.#openEnd = { finding: { kind: 'truncated', ...this.#place, message }, half };
+  #keepUnfinished(message: string, part: UnfinishedLine['part']): void {
+    this.#reportUnfinished();
+    this.#unfinished = { finding: { kind: 'truncated', ...this.#place, message }, part };
   }
 
-  #tellOpenEnd(): void {
-    const end = this.#openEnd;
-    this.#openEnd = undefined;
-    if (end !== undefined) {
-      this.#tellUnreadable(end.finding);
+  #reportUnfinished(): void {
+    const unfinished = this.#unfinished;
+    this.#unfinished = undefined;
+    if (unfinished !== undefined) {
+      this.#reportUnreadable(unfinished.finding);
     }
   }
 
-  #tellUnreadable(finding: ChainFinding): void {
+  #reportUnreadable(finding: ChainFinding): void {
     this.#unreadableBefore += 1;
     if (this.#unreadable.length < MAX_SEGMENTS) {
       this.#unreadable.push(finding);
@@ -182,16 +177,13 @@ export class ChainVerifier {
     }
   }
 
-  /**
-   * A killed signer leaves it; the next one tells of it before anything else, and cuts it off where
-   * it still can.
-   */
-  #excuseOpenEnd({ event, bytes, sha256 }: AuditRecord): void {
-    const end = this.#openEnd;
-    const isTold = event === 'gap' && end?.half?.bytes === bytes && end?.half?.sha256 === sha256;
-    if (end?.half !== undefined && isTold) {
-      this.#openEnd = undefined;
-      this.#note({ file: end.finding.file, line: end.finding.line, message: UNFINISHED });
+  /** Makes a note of an unfinished line that this record, a gap, describes. */
+  #acceptUnfinished({ event, bytes, sha256 }: AuditRecord): void {
+    const { finding, part } = this.#unfinished ?? {};
+    const isDescribed = event === 'gap' && part?.bytes === bytes && part?.sha256 === sha256;
+    if (finding !== undefined && part !== undefined && isDescribed) {
+      this.#unfinished = undefined;
+      this.#note({ file: finding.file, line: finding.line, message: UNFINISHED });
     }
   }
 
@@ -208,9 +200,9 @@ export class ChainVerifier {
     const open = this.#segments.at(-1);
     const follows = open !== undefined && seq === open.last.seq + 1 && prev === open.last.hash;
     if (follows && this.#unreadableBefore === 0) {
-      this.#excuseOpenEnd(record);
+      this.#acceptUnfinished(record);
     }
-    this.#tellOpenEnd();
+    this.#reportUnfinished();
     const unreadableBefore = this.#unreadableBefore;
     this.#unreadableBefore = 0;
     if (follows && unreadableBefore === 0) {
@@ -226,24 +218,11 @@ export class ChainVerifier {
       this.#overflowAt ??= linked.at;
     }
   }
-
-  #inOrderOfLines(findings: readonly ChainFinding[]): readonly ChainFinding[] {
-    const rank = ({ file }: Place): number => this.#files.indexOf(file);
-    const sorted = [...findings].sort((a, b) => rank(a) - rank(b) || a.line - b.line);
-    // Two looks at the same line are one finding: the first says more.
-    const told = new Set<string>();
-    return sorted.filter(({ file, line }) => {
-      const place = `${line} ${file}`;
-      const isNew = !told.has(place);
-      told.add(place);
-      return isNew;
-    });
-  }
 }
 
 /**
  * Files in the order of their first records; those without a record come last.
- * @param firstRecordOf the first line of a file that `parseRecord` takes.
+ * @param firstRecordOf reads the first line of a file that is a record
  */
 export function inChainOrder<T>(
   files: readonly T[],
@@ -254,6 +233,3 @@ export function inChainOrder<T>(
     .sort((a, b) => (a.seq === b.seq ? 0 : a.seq - b.seq))
     .map(({ file }) => file);
 }
-
-/** The head of a chain that has no record yet. */
-export const EMPTY_CHAIN: ChainHead = { seq: 0, hash: NO_HASH };

@@ -1,84 +1,68 @@
-// One open file of the audit log: locked, appended to, never left with half a record. Runs in the
-// daemon. What it has not written itself it does not trust: a file that others may write is not
-// opened, one that has grown or shrunk by other hands is told of.
+// One open file of the audit log: locked, appended to, and never left with part of a record after a
+// failed write. Runs in clavigerd. It does not trust the file: `check` reports one that was removed,
+// or has another size than this process gave it.
 
-import { closeSync, constants, fdatasync, fdatasyncSync, fstatSync, fsyncSync } from 'node:fs';
-import { ftruncateSync, openSync, readSync, statSync, writeSync, type Stats } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync } from 'node:fs';
+import { readSync, statSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { AppError, asAppError } from '../lib/errors.js';
-import { lockFile } from '../sys/files/file-lock.js';
-import { foreignOwnerProblem, isTrustedOwner } from '../sys/files/file-owner.js';
-import { assertPrivateDirectory } from '../sys/files/safe-path.js';
-import { effectiveUserId } from '../sys/user.js';
-import { MAX_RECORD_BYTES } from './audit-record.js';
+import { attempt, writeError } from './audit-error.js';
+import { openAuditFile } from './open-audit-file.js';
+import { MAX_RECORD_BYTES } from './record-line.js';
 
-const WRITABLE_BY_OTHERS = 0o022;
-/** Whoever only asks whether the file is locked holds it for some milliseconds. */
-const LOCK_WAIT_SECONDS = 1;
 const NEWLINE = 0x0a;
 
 const fdatasyncAsync = promisify(fdatasync);
 
 export type FileState =
   | { readonly kind: 'good' }
-  /** No name leads to it any more: what is written there is lost. */
+  /** It has no name any more: what is written to it would be lost. */
   | { readonly kind: 'removed' }
+  /** Its size in bytes is not what this process has written. */
   | { readonly kind: 'changed'; readonly expected: number; readonly found: number };
 
 export interface FileTail {
   /** Without its newline; undefined when there is no complete line. */
   readonly lastLine: Buffer | undefined;
-  /** What is after the last newline. */
+  /** The bytes after the last newline. */
   readonly incomplete: Buffer;
 }
 
 export class AuditFile {
   readonly #fd: number;
   #size: number;
-  /** Bytes beyond `#size` are half a record that could not be cut off. */
+  /** Bytes after `#size` are part of a record, and could not be cut off yet. */
   #isTorn = false;
-  /** The last line, not ours, has no newline. */
+  /** The last line, which somebody else wrote, has no newline. */
   #isLineOpen = false;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
   /**
    * Opens or creates a file and locks it. Blocks for some milliseconds.
-   * @throws AppError AUDIT_WRITE; SYS_UNSAFE_PATH when others could change it; SYS_LOCKED when
-   *   another process writes it.
+   * @throws AppError AUDIT_WRITE; SYS_UNSAFE_PATH when others can change it; SYS_LOCKED when
+   *   another process writes it
    */
   constructor(path: string, isDurable: boolean) {
-    const userId = effectiveUserId();
-    assertPrivateDirectory(dirname(path), userId);
-    const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-    // Not blocking: a FIFO at the path must not hold the start up.
-    const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-    this.#fd = attempt(() => openSync(path, flags, 0o600));
+    this.#fd = openAuditFile(path, isDurable);
     try {
-      const stats = fstatSync(this.#fd);
-      assertOurs(path, stats, userId);
-      lockFile(this.#fd, { waitSeconds: LOCK_WAIT_SECONDS, what: `audit log ${path}` });
       this.#size = attempt(() => fstatSync(this.#fd).size);
-      if (isDurable && this.#size === 0) {
-        attempt(() => {
-          syncDirectory(dirname(path));
-        });
-      }
     } catch (error) {
       closeSync(this.#fd);
       throw error;
     }
   }
 
-  /** Whether the path leads to this very file. */
+  /** Whether the path is a name of this file. */
   isAt(path: string): boolean {
     const there = statSync(path, { throwIfNoEntry: false });
     const here = fstatSync(this.#fd);
     return there !== undefined && there.dev === here.dev && there.ino === here.ino;
   }
 
-  /** @throws AppError AUDIT_WRITE when half a record cannot be cut off. */
+  /**
+   * Checks the file before a write, and cuts off part of a record that a failed write has left.
+   * @throws AppError AUDIT_WRITE when that cannot be cut off
+   */
   check(): FileState {
     return attempt(() => {
       const { nlink, size } = fstatSync(this.#fd);
@@ -95,7 +79,7 @@ export class AuditFile {
     });
   }
 
-  /** Takes the file as it is now; what is after the last newline stays, as a line of its own. */
+  /** Accepts the file as it is now; bytes after the last newline stay, as a line of their own. */
   adopt(): void {
     attempt(() => {
       this.#size = fstatSync(this.#fd).size;
@@ -109,8 +93,8 @@ export class AuditFile {
   }
 
   /**
-   * The first line, without its newline; undefined where there is none. @throws AppError
-   * AUDIT_WRITE
+   * The first line, without its newline; undefined where there is none.
+   * @throws AppError AUDIT_WRITE
    */
   readFirstLine(): Buffer | undefined {
     const bytes = attempt(() => this.#read(0, Math.min(this.#size, MAX_RECORD_BYTES + 1)));
@@ -140,7 +124,7 @@ export class AuditFile {
 
   /**
    * Appends all of a text, or nothing.
-   * @param text whole lines, ASCII.
+   * @param text whole lines in ASCII
    * @throws AppError AUDIT_WRITE
    */
   write(text: string): void {
@@ -156,48 +140,49 @@ export class AuditFile {
       try {
         this.#cut();
       } catch {
-        // Tried again before the next write.
+        // `check` tries again before the next write.
       }
-      throw asAppError(error, 'AUDIT_WRITE', 'audit log');
+      throw writeError(error);
     }
   }
 
   /**
-   * Resolves when all that was written before the call is on disk: who asks while a sync runs
-   * shares the next one. @throws AppError AUDIT_WRITE
+   * Resolves when all that was written before the call is on disk. Calls while a sync is running
+   * share the next one.
+   * @throws AppError AUDIT_WRITE
    */
   sync(): Promise<void> {
     this.#next ??= this.#running.then(() => this.#startSync());
     return this.#next;
   }
 
-  /** The same at once, blocking. @throws AppError AUDIT_WRITE */
+  /** The same, blocking until it is done. @throws AppError AUDIT_WRITE */
   syncNow(): void {
     attempt(() => {
       fdatasyncSync(this.#fd);
     });
   }
 
-  /** Closes a file that nothing was written to, and so frees its lock, at once. */
+  /** Closes a file that nothing was written to, at once, which releases its lock. */
   discard(): void {
     closeSync(this.#fd);
   }
 
-  /** Closes the file when no sync needs it any more; never rejects. */
+  /** Closes the file when no sync is running; never rejects. */
   async close(): Promise<void> {
     await this.#next?.catch(() => undefined);
     await this.#running;
     try {
       closeSync(this.#fd);
     } catch {
-      // What was written was acknowledged, or synced, before.
+      // Nothing is lost: writes were complete, and synced where that was asked for.
     }
   }
 
   #startSync(): Promise<void> {
     this.#next = undefined;
     const done = fdatasyncAsync(this.#fd).catch((error: unknown) => {
-      throw asAppError(error, 'AUDIT_WRITE', 'audit log');
+      throw writeError(error);
     });
     this.#running = done.catch(() => undefined);
     return done;
@@ -223,37 +208,5 @@ export class AuditFile {
       done += count;
     }
     return buffer;
-  }
-}
-
-function assertOurs(path: string, stats: Stats, userId: number): void {
-  if (!stats.isFile()) {
-    throw new AppError('AUDIT_WRITE', `audit log: ${path} is not a regular file`);
-  }
-  if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
-    throw new AppError('SYS_UNSAFE_PATH', `audit log: others can write ${path}`, {
-      hint: `chmod go-w ${path}`,
-    });
-  }
-  if (!isTrustedOwner(stats, userId)) {
-    throw new AppError('SYS_UNSAFE_PATH', `audit log: ${path}: it ${foreignOwnerProblem(stats)}`);
-  }
-}
-
-/** After a power cut the file's name is there, too. */
-function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function attempt<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    throw asAppError(error, 'AUDIT_WRITE', 'audit log');
   }
 }

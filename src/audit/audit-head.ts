@@ -10,7 +10,7 @@ import * as v from 'valibot';
 import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
 import { parseStrictJson } from '../lib/json/strict-json.js';
 import { prepareStateDirectory } from '../sys/files/state-directory.js';
-import type { ChainHead } from './audit-record.js';
+import type { ChainHead } from './chain-head.js';
 
 /** With its newline. */
 const LINE_BYTES = 256;

@@ -1,26 +1,28 @@
-// The audit log as the daemon writes it: records go to the file, all of one turn of the event loop
-// in one write, before the daemon acts on them. While it cannot be written nothing may be signed;
-// what was lost is recorded as a gap. It trusts neither the file it finds at its start nor that its
-// file stays as it is.
+// The audit log of clavigerd. Runs in clavigerd. Each record holds the hash of the record before, so
+// the records form a chain. All records of one turn of the event loop are written at once, before
+// the daemon acts on them; while they cannot be written, nothing may be signed. The head of the chain
+// (number and hash of the last record) is kept in the state directory as well, to show later whether
+// the end of the log was cut off.
 
 import type { Clock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
+import { reasonOf } from './audit-error.js';
 import { GroupCommit, type GroupItem } from '../sys/group-commit.js';
 import { AuditFile } from './audit-file.js';
 import { AuditHead } from './audit-head.js';
-import { AuditOutage, reasonOf, type TroubleListener } from './audit-outage.js';
-import type { AuditEntry, ChainHead } from './audit-record.js';
-import { ChainText } from './chain-text.js';
-import { GapNotes, changeOf, removalAfter, type Gap } from './gap-notes.js';
+import { AuditOutage, type TroubleListener } from './audit-outage.js';
+import type { AuditEntry } from './audit-record.js';
+import type { ChainHead } from './chain-head.js';
+import { ChainWriter } from './chain-writer.js';
 import { addTo, type PendingRecord } from './pending-record.js';
-import { continueChain, firstOf, resumeChain } from './resume-chain.js';
+import { resumeChain } from './resume-chain.js';
 
 export interface AuditLogOptions {
   /** Absolute. */
   readonly path: string;
-  /** A record is synced to disk before it counts as written. */
+  /** Records are synced to disk before they count as written. */
   readonly isDurable: boolean;
-  /** A file in the state directory for the chain's head. */
+  /** The file in the state directory that keeps the chain's head. */
   readonly headPath: string;
   readonly clock: Clock;
   readonly onTrouble: TroubleListener;
@@ -30,21 +32,15 @@ export interface AuditLogOptions {
 export class AuditLog {
   readonly #options: AuditLogOptions;
   readonly #headFile: AuditHead;
-  #file: AuditFile;
-  #head: ChainHead;
-  /** Of the file; undefined while there is none. */
-  #first: ChainHead | undefined;
-  /** What the next record must tell first. */
-  readonly #gaps = new GapNotes();
+  readonly #chain: ChainWriter;
   readonly #outage: AuditOutage;
   readonly #records = new GroupCommit<PendingRecord>((group) => this.#writeGroup(group));
   #isClosed = false;
 
   /**
-   * Continues the chain of the file, or of the head noted in the state directory, and records the
-   * start.
-   * @throws AppError AUDIT_WRITE, SYS_FILE, SYS_LOCKED, SYS_UNSAFE_PATH; AUDIT_RECORD when what is
-   *   there cannot be continued
+   * Continues the chain of the file, or from the head in the state directory, and records the start.
+   * @throws AppError AUDIT_WRITE, SYS_FILE, SYS_LOCKED, SYS_UNSAFE_PATH; AUDIT_RECORD when the chain
+   *   cannot be continued
    */
   static open(options: AuditLogOptions): AuditLog {
     const headFile = new AuditHead(options.headPath, (problem) => {
@@ -54,11 +50,12 @@ export class AuditLog {
     try {
       file = new AuditFile(options.path, options.isDurable);
       const { head, gaps } = resumeChain(file, headFile.noted, options.path);
-      const log = new AuditLog(options, headFile, file, head);
-      log.#noteGaps(gaps); // first: what tells of an incomplete record has to follow it
+      const log = new AuditLog(options, headFile, { file, head });
+      // These come first: the gap record of an incomplete record has to be the next one after it.
+      log.#chain.reportGaps(gaps);
       headFile.claim();
       if (headFile.isDamaged) {
-        log.#noteGaps([{ reason: `the head noted in ${options.headPath} is damaged` }]);
+        log.#chain.reportGaps([{ reason: `the head noted in ${options.headPath} is damaged` }]);
       }
       log.#commitNow([{ event: 'start', reason: `clavigerd ${options.version}` }]);
       return log;
@@ -72,33 +69,31 @@ export class AuditLog {
   private constructor(
     options: AuditLogOptions,
     headFile: AuditHead,
-    file: AuditFile,
-    head: ChainHead,
+    { file, head }: { readonly file: AuditFile; readonly head: ChainHead },
   ) {
     this.#options = options;
-    this.#outage = new AuditOutage(options.onTrouble);
     this.#headFile = headFile;
-    this.#file = file;
-    this.#head = head;
-    this.#first = firstOf(file);
+    this.#outage = new AuditOutage(options.onTrouble);
+    const onGap = (reason: string): void => {
+      this.#outage.report(reason);
+    };
+    this.#chain = new ChainWriter({ ...options, onGap }, file, head);
   }
 
-  /** The last record, for who wants to note it elsewhere. */
+  /** The number and the hash of the last record. */
   get head(): ChainHead {
-    return this.#head;
+    return this.#chain.head;
   }
 
-  /**
-   * Why nothing can be recorded, and so nothing may be signed; `recover` says whether that still
-   * holds.
-   */
+  /** Why records cannot be written, so that nothing may be signed; `recover` tries again. */
   get outage(): AppError | undefined {
     return this.#outage.error;
   }
 
   /**
    * Resolves when the record is in the file, and synced where the log is durable.
-   * @throws AppError AUDIT_WRITE when it is not; AUDIT_RECORD when it is too long
+   * @param isAlone writes at once, without waiting for other records of this turn
+   * @throws AppError AUDIT_WRITE when it cannot be written; AUDIT_RECORD when it is too long
    */
   async append(entry: AuditEntry, isAlone = false): Promise<void> {
     if (this.#isClosed) {
@@ -108,9 +103,9 @@ export class AuditLog {
   }
 
   /**
-   * Tries to write again after an outage; does nothing without one. A file that was removed is made
-   * anew.
-   * @throws AppError AUDIT_WRITE while it is of no use.
+   * Tries to write again in an outage, and does nothing without one. A file that was removed is
+   * replaced by a new one.
+   * @throws AppError AUDIT_WRITE while that fails
    */
   recover(): void {
     if (this.#isClosed) {
@@ -121,37 +116,28 @@ export class AuditLog {
     }
   }
 
-  /** Has the next record be preceded by one that tells of records that were not written. */
+  /** Has a gap record precede the next record, for records that were not written. */
   noteLost(count: number, reason: string): void {
-    this.#gaps.addLost(count, reason);
+    this.#chain.addLost(count, reason);
   }
 
   /**
-   * Goes on in a new file after the old one was moved away; never throws: without a new one the old
-   * one stays.
+   * Moves on to a new file after the old one was moved away. Never throws: where there can be no new
+   * file, the old one stays in use.
    */
   reopen(): void {
-    const { path } = this.#options;
     if (this.#isClosed) {
       return;
     }
     this.#records.flush();
     try {
-      if (!this.#file.isAt(path)) {
-        const state = this.#file.check();
-        if (state.kind === 'removed') {
-          this.#noteGaps([removalAfter(this.#head)]); // or it would pass for a file that was moved
-        } else if (state.kind === 'changed') {
-          this.#noteGaps([changeOf(state)]);
-        }
-        this.#openNext();
-      }
+      this.#chain.moveOn();
     } catch (error) {
-      this.#outage.tell(`${reasonOf(error)}; the file that was open stays in use`);
+      this.#outage.report(`${reasonOf(error)}; the file that was open stays in use`);
     }
   }
 
-  /** Records the end, after all that waits. @throws AppError AUDIT_WRITE when that fails */
+  /** Records the end, after all records that wait. @throws AppError AUDIT_WRITE when that fails */
   async close(): Promise<void> {
     if (this.#isClosed) {
       return;
@@ -163,76 +149,56 @@ export class AuditLog {
       this.#commitNow(stop);
     } catch (error) {
       this.#outage.begin(error);
-      // in a new file, where the old one was removed: nobody else will tell that
+      // In a new file, where the old one was removed, for no other record would say that.
       this.#tryAgain(stop);
     } finally {
-      this.#headFile.write({ ...this.#head, pid: 0, first: this.#first });
+      this.#headFile.write({ ...this.#chain.head, pid: 0, first: this.#chain.first });
       this.#headFile.close();
-      await this.#file.close();
+      await this.#chain.close();
     }
   }
 
-  /** Writes all records that have gathered in one write; those of a durable log are synced too. */
+  /** Writes all records of a group in one write; those of a durable log are synced too. */
   #writeGroup(group: readonly GroupItem<PendingRecord>[]): Promise<void> | undefined {
     try {
-      const text = this.#beginText();
+      const text = this.#chain.beginText(this.#isOutage);
       for (const record of group) {
         addTo(text, record);
       }
-      this.#commit(text);
+      this.#chain.write(text);
     } catch (error) {
       const outage = this.#outage.begin(error);
-      this.#gaps.addLost(group.length, reasonOf(outage));
+      this.#chain.addLost(group.length, reasonOf(outage));
       throw outage;
     }
-    if (!this.#options.isDurable) {
-      this.#noteWritten(this.#head);
-      return undefined;
+    if (this.#options.isDurable) {
+      return this.#syncUpTo(this.head);
     }
-    return this.#syncUpTo(this.#head);
+    this.#noteWritten(this.head);
+    return undefined;
   }
 
   async #syncUpTo(head: ChainHead): Promise<void> {
     try {
-      await this.#file.sync();
+      await this.#chain.sync();
     } catch (error) {
       const outage = this.#outage.begin(error);
       const reason = `records up to ${head.seq} may not be on disk: ${reasonOf(outage)}`;
-      this.#gaps.add({ reason });
+      this.#chain.addGap({ reason });
       throw outage;
     }
     this.#noteWritten(head);
   }
 
-  /** What must be told goes first. */
-  #beginText(): ChainText {
-    this.#useGoodFile();
-    const text = new ChainText(this.#head, this.#file.isEmpty);
-    for (const gap of this.#gaps.entries()) {
-      text.add(gap, this.#options.clock.now());
-    }
-    return text;
-  }
-
-  #commit(text: ChainText): void {
-    const wasEmpty = this.#file.isEmpty;
-    this.#file.write(text.text);
-    this.#head = text.head;
-    this.#first = wasEmpty ? text.first : this.#first;
-    this.#gaps.clear();
-  }
-
-  /** For the records of our own. */
+  /** Writes records of the log itself, and syncs them where the log is durable. */
   #commitNow(entries: readonly AuditEntry[]): void {
-    const text = this.#beginText();
+    const text = this.#chain.beginText(this.#isOutage);
     entries.forEach((entry) => {
       text.add(entry, this.#options.clock.now());
     });
-    this.#commit(text);
-    if (this.#options.isDurable) {
-      this.#file.syncNow();
-    }
-    this.#noteWritten(this.#head);
+    this.#chain.write(text);
+    this.#chain.syncNow();
+    this.#noteWritten(this.head);
   }
 
   #tryAgain(entries: readonly AuditEntry[]): void {
@@ -245,44 +211,12 @@ export class AuditLog {
 
   #noteWritten(head: ChainHead): void {
     this.#outage.end();
-    this.#headFile.write({ ...head, pid: process.pid, first: this.#first });
+    this.#headFile.write({ ...head, pid: process.pid, first: this.#chain.first });
   }
 
-  /** A file that was removed costs the records that find it so; who tries again gets a new one. */
-  #useGoodFile(): void {
-    const state = this.#file.check();
-    if (state.kind === 'removed') {
-      this.#gaps.add(removalAfter(this.#head));
-      if (this.#outage.error === undefined) {
-        throw new AppError('AUDIT_WRITE', 'audit log: the file was removed');
-      }
-      this.#openNext();
-    } else if (state.kind === 'changed') {
-      this.#file.adopt();
-      this.#first = firstOf(this.#file);
-      this.#noteGaps([changeOf(state)]);
-    }
-  }
-
-  #openNext(): void {
-    const { path, isDurable } = this.#options;
-    const next = new AuditFile(path, isDurable);
-    try {
-      this.#noteGaps(continueChain(next, this.#head));
-      this.#first = firstOf(next);
-    } catch (error) {
-      next.discard();
-      throw error;
-    }
-    void this.#file.close();
-    this.#file = next;
-  }
-
-  #noteGaps(gaps: readonly Gap[]): void {
-    for (const gap of gaps) {
-      this.#gaps.add(gap);
-      this.#outage.tell(gap.reason);
-    }
+  /** A file that was removed costs the records that find it so; the next write gets a new file. */
+  get #isOutage(): boolean {
+    return this.#outage.error !== undefined;
   }
 }
 

@@ -1,13 +1,12 @@
-// The spell in which the audit log cannot be written: told once when it begins, and when it ends.
-// Pure.
+// A time in which the audit log cannot be written ("outage"). It is logged once when it begins, and
+// once when it ends. Pure; clavigerd, which signs nothing during an outage.
 
-import { AppError, isAppError, messageOf } from '../lib/errors.js';
+import { AppError, isAppError } from '../lib/errors.js';
+import { reasonOf } from './audit-error.js';
 
 const SUBJECT = 'audit log: ';
 
-/**
- * Takes what the operator should know; `error`: nothing is signed, or something was tampered with.
- */
+/** Logs a message for the operator. `error`: nothing is signed, or the log was tampered with. */
 export type TroubleListener = (level: 'error' | 'notice', message: string) => void;
 
 export class AuditOutage {
@@ -23,7 +22,7 @@ export class AuditOutage {
     return this.#error;
   }
 
-  /** @returns what is thrown, AUDIT_WRITE. */
+  /** Begins an outage, or continues it. @returns the error to throw, AUDIT_WRITE */
   begin(cause: unknown): AppError {
     const error = isAppError(cause, 'AUDIT_WRITE')
       ? cause
@@ -42,13 +41,8 @@ export class AuditOutage {
     }
   }
 
-  tell(problem: string): void {
+  /** Logs a problem with the file that is no outage. */
+  report(problem: string): void {
     this.#onTrouble('error', SUBJECT + problem);
   }
-}
-
-/** The message of a failure without its subject. */
-export function reasonOf(error: unknown): string {
-  const message = messageOf(error);
-  return message.startsWith(SUBJECT) ? message.slice(SUBJECT.length) : message;
 }

@@ -1,95 +1,77 @@
-// What happened to a chain of audit records, told from its unbroken runs: which were removed,
-// inserted, moved or edited. Pure. Looks at all runs together, for a record out of place is known
-// by those it left behind.
+// Explains what happened to a broken chain of audit records: which records were removed, inserted,
+// moved or edited. Pure; `clavigerd audit`. It gets the unbroken parts of the chain ("segments") and
+// compares all of them, for where a record is out of place shows by the hole it left.
 
-import { NO_HASH, type ChainHead } from './audit-record.js';
-
-export interface Place {
-  readonly file: string;
-  /** From 1. */
-  readonly line: number;
-}
-
-export type BreakKind =
-  'removed' | 'inserted' | 'reordered' | 'edited' | 'truncated' | 'not-a-record';
-
-export interface ChainFinding extends Place {
-  readonly kind: BreakKind;
-  readonly message: string;
-}
+import { NO_HASH, type ChainHead } from './chain-head.js';
+import { finding, type ChainFinding, type Place, type RecordRange } from './chain-finding.js';
 
 export interface LinkedRecord extends Place {
-  /** Its place among all records read, from 1. */
+  /** Its position among all records read, from 1. */
   readonly at: number;
   readonly seq: number;
   readonly prev: string;
   readonly hash: string;
-  /** It says that it is the first of its file. */
+  /** The record says that it is the first of its file. */
   readonly beginsFile: boolean;
-}
-
-/** Records by their place among all that were read, both ends included. */
-export interface RecordRange {
-  readonly from: number;
-  readonly to: number;
 }
 
 /** Records in a row, each linked to the one before by number and hash. */
 export interface ChainSegment {
   readonly first: LinkedRecord;
   last: LinkedRecord;
-  /** Some records before `last`, the nearest last. */
+  /** Some records before `last`, in their order. */
   readonly tail: LinkedRecord[];
-  /** Lines right before it that are no records. */
+  /** How many lines directly before it are no records. */
   readonly unreadableBefore: number;
 }
 
 export interface ChainExplanation {
   readonly findings: readonly ChainFinding[];
-  /** Records that are none of the chain's, or not as they were. */
+  /** Records that do not belong to the chain, or were changed. */
   readonly unchained: readonly RecordRange[];
   readonly first: LinkedRecord | undefined;
   readonly head: ChainHead | undefined;
 }
 
-/** A segment with its place in the chain, which is not what an edited number says. */
+/** A segment with its numbers in the chain, which an edited record does not show itself. */
 interface Run {
   readonly segment: ChainSegment;
-  /** Among the segments as they were read. */
+  /** Its index among the segments in the order they were read. */
   readonly position: number;
   readonly from: number;
   readonly to: number;
 }
 
-/** What is said of the runs, gathered. */
-interface Account {
+/** What has been found so far. */
+interface Results {
   readonly findings: ChainFinding[];
   readonly unchained: RecordRange[];
 }
 
-/**
- * Tells what must have happened that the segments, in the order they were read, are as they are.
- */
+/** Explains the segments of a chain. @param segments in the order they were read */
 export function explainBreaks(segments: readonly ChainSegment[]): ChainExplanation {
-  const account: Account = { findings: [], unchained: [] };
-  const runs = linkRuns(segments, account);
-  const kept = takeOutStrangers(runs, account);
-  const trunk = followNumbers(kept, account);
-  tellReordered(trunk, account);
+  const results: Results = { findings: [], unchained: [] };
+  const runs = linkRuns(segments, results);
+  const kept = removeInserted(runs, results);
+  const trunk = followNumbers(kept, results);
+  findReordered(trunk, results);
   const [start] = trunk;
   const first = start?.segment.first;
   const last = trunk.at(-1);
   if (start !== undefined) {
-    tellBeginning(start.segment, account);
+    checkBeginning(start.segment, results);
   }
   const head = last && { seq: last.to, hash: last.segment.last.hash };
-  return { ...account, first, head };
+  return { ...results, first, head };
 }
 
-/** A file may be the first that is left; a record that does not begin its file is not. */
-function tellBeginning(
+/**
+ * Older files may be gone, so the chain may begin with any record that is the first of its file, but
+ * not with one from within a file.
+ */
+function checkBeginning(
   { first, unreadableBefore }: ChainSegment,
-  { findings, unchained }: Account,
+  { findings, unchained }: Results,
 ): void {
   if (first.seq > unreadableBefore + 1 && !first.beginsFile) {
     const message = `what was in the file before record ${first.seq} is missing`;
@@ -101,10 +83,10 @@ function tellBeginning(
 }
 
 /**
- * Finds for each segment the one it continues, by hash alone; a number that does not fit was
- * edited.
+ * Gives each segment its numbers in the chain. A segment that continues the one before it by its hash,
+ * but has another number, begins with a record whose number was edited.
  */
-function linkRuns(segments: readonly ChainSegment[], { findings, unchained }: Account): Run[] {
+function linkRuns(segments: readonly ChainSegment[], { findings, unchained }: Results): Run[] {
   const endings = new Map<string, number>();
   segments.forEach(({ last }, position) => {
     if (!endings.has(last.hash)) {
@@ -116,7 +98,7 @@ function linkRuns(segments: readonly ChainSegment[], { findings, unchained }: Ac
     const { first, last } = segment;
     const before = endings.get(first.prev);
     const expected = before === undefined ? first.seq : (segments[before]?.last.seq ?? 0) + 1;
-    // Only next to each other: elsewhere the number of the one before may be the edited one.
+    // Only for neighbours: otherwise the number of the earlier record may be the edited one.
     const isRenumbered = before === position - 1 && expected !== first.seq;
     if (isRenumbered) {
       const message = `record ${first.seq} follows record ${expected - 1}: its number was edited`;
@@ -130,62 +112,66 @@ function linkRuns(segments: readonly ChainSegment[], { findings, unchained }: Ac
   return runs;
 }
 
-/** What stands between two runs that belong together, and belongs to none, was put there. */
-function takeOutStrangers(runs: readonly Run[], { findings, unchained }: Account): Run[] {
+/**
+ * Removes the runs that were inserted: they are between two runs that belong together, and belong to
+ * neither. @returns the others
+ */
+function removeInserted(runs: readonly Run[], { findings, unchained }: Results): Run[] {
   const endings = new Set(runs.map(({ segment }) => segment.last.hash));
   const continuations = new Map<string, number>();
   for (const { segment, position } of [...runs].reverse()) {
     continuations.set(segment.first.prev, position);
   }
-  const strangers = new Set<Run>();
+  const inserted = new Set<Run>();
   for (const run of runs) {
     const joined = run.segment.last.hash;
-    const next = strangers.has(run) ? undefined : continuations.get(joined);
+    const next = inserted.has(run) ? undefined : continuations.get(joined);
     for (const between of runs.slice(run.position + 1, next ?? 0)) {
       const { first, last } = between.segment;
       const isContinued = last.hash !== joined && continuations.has(last.hash);
-      if (!endings.has(first.prev) && !isContinued && !strangers.has(between)) {
-        strangers.add(between);
+      if (!endings.has(first.prev) && !isContinued && !inserted.has(between)) {
+        inserted.add(between);
         const message = `${rangeOf(first.seq, last.seq)} of another place or chain`;
         findings.push(finding('inserted', first, message));
         unchained.push({ from: first.at, to: last.at });
       }
     }
   }
-  return runs.filter((run) => !strangers.has(run));
+  return runs.filter((run) => !inserted.has(run));
 }
 
 /**
- * Goes through the runs by their numbers, and tells what does not fit. @returns those of the chain.
+ * Follows the runs by their numbers and explains overlaps and holes. @returns the runs that are the
+ * chain
  */
-function followNumbers(runs: readonly Run[], account: Account): Run[] {
+function followNumbers(runs: readonly Run[], results: Results): Run[] {
   const trunk: Run[] = [];
   for (const run of [...runs].sort((a, b) => a.from - b.from || a.position - b.position)) {
     const end = trunk.at(-1);
     if (end === undefined) {
       trunk.push(run);
     } else if (run.from <= end.to) {
-      if (tellOverlap(end, run, account)) {
+      if (explainOverlap(end, run, results)) {
         trunk.push(run);
       }
     } else {
-      tellGap(end, run, account);
+      explainHole(end, run, results);
       trunk.push(run);
     }
   }
   return trunk;
 }
 
-/** The same numbers twice. @returns whether `run` is of the chain. */
-function tellOverlap(end: Run, run: Run, { findings, unchained }: Account): boolean {
+/** Explains runs that have the same numbers. @returns whether `run` is part of the chain */
+function explainOverlap(end: Run, run: Run, { findings, unchained }: Results): boolean {
   const { tail, last } = end.segment;
   const { first } = run.segment;
-  const stranger = tail[tail.findLastIndex(({ hash }) => hash === first.prev) + 1] ?? last;
-  const isFork = stranger.prev === first.prev && stranger.hash !== first.hash;
+  const forked = tail[tail.findLastIndex(({ hash }) => hash === first.prev) + 1] ?? last;
+  const isFork = forked.prev === first.prev && forked.hash !== first.hash;
   if (isFork && run.to >= end.to) {
-    const message = `record ${stranger.seq} is followed by another record ${run.from}`;
-    findings.push(finding('inserted', stranger, message));
-    unchained.push({ from: stranger.at, to: last.at });
+    const message = `record ${forked.seq} is followed by another record ${run.from}`;
+    findings.push(finding('inserted', forked, message));
+    unchained.push({ from: forked.at, to: last.at });
     return true;
   }
   const isLonger = run.to > end.to;
@@ -202,7 +188,8 @@ function tellOverlap(end: Run, run: Run, { findings, unchained }: Account): bool
   return isLonger;
 }
 
-function tellGap(end: Run, run: Run, { findings, unchained }: Account): void {
+/** Explains missing numbers between two runs, or a hash that does not fit. */
+function explainHole(end: Run, run: Run, { findings, unchained }: Results): void {
   const { first, unreadableBefore } = run.segment;
   const { last } = end.segment;
   if (first === run.segment.last && first.prev !== last.hash) {
@@ -217,15 +204,15 @@ function tellGap(end: Run, run: Run, { findings, unchained }: Account): void {
     }
     return;
   }
-  // Unreadable lines in the place of the missing ones were told of already.
+  // Lines there that are no records are findings already.
   if (missing > unreadableBefore) {
     const which = rangeOf(end.to + 1, run.from - 1);
     findings.push(finding('removed', first, `${which} missing before record ${first.seq}`));
   }
 }
 
-/** Of two neighbours in the wrong order the shorter was moved. */
-function tellReordered(trunk: readonly Run[], { findings }: Account): void {
+/** Of two neighbours in the wrong order, the shorter one is said to have been moved. */
+function findReordered(trunk: readonly Run[], { findings }: Results): void {
   const asRead = [...trunk].sort((a, b) => a.position - b.position);
   for (const [at, run] of asRead.entries()) {
     const previous = asRead[at - 1];
@@ -245,8 +232,4 @@ function sizeOf({ from, to }: Run): number {
 
 function rangeOf(from: number, to: number): string {
   return from === to ? `record ${from} is` : `records ${from} to ${to} are`;
-}
-
-function finding(kind: BreakKind, { file, line }: Place, message: string): ChainFinding {
-  return { kind, file, line, message };
 }

@@ -1,8 +1,9 @@
 // Lines that continue a chain, gathered for one write. Pure. The chain itself goes on when they are
 // written.
 
-import { formatRecord, hashOfLine } from './audit-record.js';
-import type { AuditEntry, AuditRecord, ChainHead } from './audit-record.js';
+import { formatRecord, hashOfLine } from './record-line.js';
+import type { AuditEntry, AuditRecord } from './audit-record.js';
+import type { ChainHead } from './chain-head.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -2,7 +2,8 @@
 // Pure.
 
 import type { FileState } from './audit-file.js';
-import type { AuditEntry, ChainHead } from './audit-record.js';
+import type { AuditEntry } from './audit-record.js';
+import type { ChainHead } from './chain-head.js';
 
 /** What a gap record says. */
 export interface Gap {

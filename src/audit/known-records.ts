@@ -2,8 +2,9 @@
 // first record of the file. Pure. What they show is what the chain itself cannot: that its
 // beginning or end is gone, that it was written anew, or goes on after its writer had ended.
 
-import type { ChainHead } from './audit-record.js';
-import type { ChainFinding, LinkedRecord, Place } from './chain-breaks.js';
+import type { ChainHead } from './chain-head.js';
+import type { LinkedRecord } from './chain-breaks.js';
+import type { ChainFinding, Place } from './chain-finding.js';
 
 /** What there is of the chain. */
 export interface ChainEnds {

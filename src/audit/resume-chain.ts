@@ -3,12 +3,12 @@
 // are not there are not written anew, so the chain shows where they were.
 
 import { AppError } from '../lib/errors.js';
-import { EMPTY_CHAIN } from './audit-chain.js';
+import { EMPTY_CHAIN, type ChainHead } from './chain-head.js';
 import { AuditFile } from './audit-file.js';
 import type { NotedHead } from './audit-head.js';
 import type { Gap } from './gap-notes.js';
 import { hasRotatedLogs, newestRotatedLog } from './rotated-logs.js';
-import { MAX_RECORD_BYTES, hashOfLine, parseRecord, type ChainHead } from './audit-record.js';
+import { MAX_RECORD_BYTES, hashOfLine, parseRecord } from './record-line.js';
 
 /** Of every line. */
 const RECORD_START = '{"seq":';

@@ -1,8 +1,9 @@
 // Lets the records through that a check of their files found to be the chain's, and those alone:
 // what `clavigerd audit show` and `summary` tell of. Pure.
 
-import { parseRecord, type AuditRecord } from '../../audit/audit-record.js';
-import type { RecordRange } from '../../audit/chain-breaks.js';
+import type { AuditRecord } from '../../audit/audit-record.js';
+import { parseRecord } from '../../audit/record-line.js';
+import type { RecordRange } from '../../audit/chain-finding.js';
 import type { CutLine } from '../terminal/line-cutter.js';
 
 export interface ReadRecord {

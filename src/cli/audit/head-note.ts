@@ -2,7 +2,7 @@
 // read it: while the daemon may be writing it over.
 
 import { readNotedHead } from '../../audit/audit-head.js';
-import type { ChainHead } from '../../audit/audit-record.js';
+import type { ChainHead } from '../../audit/chain-head.js';
 import { isAppError } from '../../lib/errors.js';
 
 export interface HeadNote {

@@ -2,7 +2,8 @@
 // commands.
 
 import { inChainOrder } from '../../audit/audit-chain.js';
-import { MAX_RECORD_BYTES, parseRecord, type AuditRecord } from '../../audit/audit-record.js';
+import type { AuditRecord } from '../../audit/audit-record.js';
+import { MAX_RECORD_BYTES, parseRecord } from '../../audit/record-line.js';
 import { readFileLines } from './file.js';
 import type { CutLine } from '../terminal/line-cutter.js';
 

@@ -3,7 +3,7 @@
 // That, and what is no record, is told and left out.
 
 import { statSync } from 'node:fs';
-import { MAX_RECORD_BYTES } from '../../audit/audit-record.js';
+import { MAX_RECORD_BYTES } from '../../audit/record-line.js';
 import { AppError } from '../../lib/errors.js';
 import { readFileLines } from './file.js';
 import { verifyFiles } from './verify.js';

@@ -2,9 +2,9 @@
 // to say of it. The checking is audit/audit-chain.ts; here files go in and sentences come out.
 
 import { ChainVerifier, type ChainReport } from '../../audit/audit-chain.js';
-import type { RecordRange } from '../../audit/chain-breaks.js';
-import { MAX_RECORD_BYTES, type ChainHead } from '../../audit/audit-record.js';
-import { formatHead } from '../../audit/head-text.js';
+import type { RecordRange } from '../../audit/chain-finding.js';
+import { MAX_RECORD_BYTES } from '../../audit/record-line.js';
+import { formatHead, type ChainHead } from '../../audit/chain-head.js';
 import type { KnownRecord } from '../../audit/known-records.js';
 import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';

@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { AuditLog } from '../../audit/audit-log.js';
 import type { AuditReserve } from '../../audit/audit-reserve.js';
-import { formatHead } from '../../audit/head-text.js';
+import { formatHead } from '../../audit/chain-head.js';
 import type { ClavigerdConfig } from '../../config/daemon/config.js';
 import type { ListenConfig } from '../../config/daemon/listen-settings.js';
 import { systemClock } from '../../lib/clock.js';

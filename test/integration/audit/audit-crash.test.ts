@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import { parseRecord } from '../../../src/audit/audit-record.js';
+import { parseRecord } from '../../../src/audit/record-line.js';
 import { readWholeLines, verifyLines } from '../../support/audit/audit-chain.js';
 import { mustRun, startProcess } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';

@@ -6,7 +6,8 @@ import { createHash, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseRecord, RECORD_MEMBERS, type AuditRecord } from '../../../src/audit/audit-record.js';
+import { RECORD_MEMBERS, type AuditRecord } from '../../../src/audit/audit-record.js';
+import { parseRecord } from '../../../src/audit/record-line.js';
 import { packageVersion } from '../../../src/cli/terminal/version.js';
 import {
   connectAskingClient,

@@ -1,7 +1,7 @@
 // What verification makes of changes to an audit log, and what of it is excused: the list of all
 // that it cannot find. Used by test processes only.
 
-import { parseRecord } from '../../../src/audit/audit-record.js';
+import { parseRecord } from '../../../src/audit/record-line.js';
 import { contentsOf, judge, knownOf, type Attack, type Files } from './audit-attack.js';
 
 /** What the chain alone cannot show. */

@@ -2,9 +2,9 @@
 // what the commands would make of the changed files. Used by test processes only.
 
 import { ChainVerifier, inChainOrder, type ChainReport } from '../../../src/audit/audit-chain.js';
-import { MAX_RECORD_BYTES, parseRecord } from '../../../src/audit/audit-record.js';
-import type { AuditEntry, AuditRecord, ChainHead } from '../../../src/audit/audit-record.js';
-import { EMPTY_CHAIN } from '../../../src/audit/audit-chain.js';
+import { MAX_RECORD_BYTES, parseRecord } from '../../../src/audit/record-line.js';
+import type { AuditEntry, AuditRecord } from '../../../src/audit/audit-record.js';
+import { EMPTY_CHAIN, type ChainHead } from '../../../src/audit/chain-head.js';
 import { ChainSieve } from '../../../src/cli/audit/chain-sieve.js';
 import { LineCutter, type CutLine } from '../../../src/cli/terminal/line-cutter.js';
 import { headOf, lineAfter } from './audit-chain.js';

@@ -2,15 +2,10 @@
 // processes only.
 
 import { readFileSync } from 'node:fs';
-import { ChainVerifier, EMPTY_CHAIN, type ChainReport } from '../../../src/audit/audit-chain.js';
-import {
-  formatRecord,
-  hashOfLine,
-  parseRecord,
-  type AuditEntry,
-  type AuditRecord,
-  type ChainHead,
-} from '../../../src/audit/audit-record.js';
+import { ChainVerifier, type ChainReport } from '../../../src/audit/audit-chain.js';
+import { EMPTY_CHAIN, type ChainHead } from '../../../src/audit/chain-head.js';
+import type { AuditEntry, AuditRecord } from '../../../src/audit/audit-record.js';
+import { formatRecord, hashOfLine, parseRecord } from '../../../src/audit/record-line.js';
 
 /** Lines of a good chain. */
 export function makeChain(count: number, after: ChainHead = EMPTY_CHAIN): string[] {

@@ -2,12 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { ChainVerifier, inChainOrder } from '../../../src/audit/audit-chain.js';
-import {
-  NO_HASH,
-  hashOfLine,
-  parseRecord,
-  type ChainHead,
-} from '../../../src/audit/audit-record.js';
+import { hashOfLine, parseRecord } from '../../../src/audit/record-line.js';
+import { NO_HASH, type ChainHead } from '../../../src/audit/chain-head.js';
 import { headOf, lineAfter, makeChain, verifyLines } from '../../support/audit/audit-chain.js';
 
 const CHAIN = makeChain(20);

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NO_HASH, type AuditRecord } from '../../../../src/audit/audit-record.js';
+import type { AuditRecord } from '../../../../src/audit/audit-record.js';
+import { NO_HASH } from '../../../../src/audit/chain-head.js';
 import { AuditCounter, formatCounts } from '../../../../src/cli/audit/counts.js';
 import { isWanted, type RecordFilter } from '../../../../src/cli/audit/filter.js';
 

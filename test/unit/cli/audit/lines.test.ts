@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NO_HASH, type AuditRecord } from '../../../../src/audit/audit-record.js';
+import type { AuditRecord } from '../../../../src/audit/audit-record.js';
+import { NO_HASH } from '../../../../src/audit/chain-head.js';
 import { formatHeadLine, formatRecordLine } from '../../../../src/cli/audit/lines.js';
 
 const SIGNED: AuditRecord = {
