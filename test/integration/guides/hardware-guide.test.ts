@@ -1,6 +1,6 @@
-// docs/guides/keys-in-hardware.md from its own text: each command runs on the token it is about,
-// and a daemon with the configuration it ends with signs. A YubiKey and a TPM in software, and
-// SoftHSM.
+// docs/guides/keys-in-hardware.md from its own text: each command of clavigerd runs on the token
+// that it is about, and `clavigerd --check` accepts the configuration. A YubiKey and a TPM in
+// software, and SoftHSM.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -46,7 +46,7 @@ async function runBlocks(
   return output;
 }
 
-/** `clavigerd --check` on the configuration of the guide, then its key signs. */
+/** `clavigerd --check` on the configuration of the guide. */
 async function checkConfiguration(
   t: TestContext,
   heading: string,

@@ -1,5 +1,5 @@
-// The manual pages know all that the programs know: every command that --help leads to has its
-// page, every option of it is in that page, and every setting in the page of its file.
+// The manual pages are complete: every command that --help leads to has its page, every option of it
+// is in that page, and every setting in the page of its file.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -4,82 +4,30 @@
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { parse } from 'smol-toml';
 import { readRecords } from '../../support/audit/audit-chain.js';
-import { runClavigerd } from '../../support/daemon/clavigerd.js';
-import { askOnce, orderFor } from '../../support/daemon/daemon-sections.js';
-import { adapt, blocksOf, readGuide } from '../../support/guide.js';
-import { makeKey } from '../../support/keys/keys.js';
-import { asUser, type OtherUser } from '../../support/other-user.js';
 import { startPebble, type Pebble } from '../../support/client/pebble.js';
+import { runClavigerd } from '../../support/daemon/clavigerd.js';
+import { startSshd, type Sshd } from '../../support/daemon/sshd.js';
+import { adapt, blocksOf } from '../../support/guide.js';
+import { asUser, type OtherUser } from '../../support/other-user.js';
 import { mustRun, runCommand, startProcess, type CommandResult } from '../../support/process.js';
 import { CLAVIGER, CLAVIGERD } from '../../support/programs.js';
-import { suiteScope, type Scope } from '../../support/scope.js';
-import { startSshd, type Sshd } from '../../support/daemon/sshd.js';
-import { makeTempDir } from '../../support/temp-dir.js';
 import { makeServerKey } from '../../support/requests/tight-policy.js';
-import { TRANSCRIPT_VARIABLE } from '../../support/transcript.js';
-
-const GROUP = 47_111;
-const DAEMON: OtherUser = { id: 47_001, groups: [GROUP] };
-const RENEWER: OtherUser = { id: 47_002, groups: [GROUP] };
-const STRANGER: OtherUser = { id: 47_003, groups: [] };
-
-const GUIDE = readGuide('docs/guides/restricting-clients.md');
-const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org';
-
-function oneBlock(heading: string, language: string): string {
-  const [text = '', ...more] = blocksOf(GUIDE, heading, language);
-  assert.deepEqual(more, []);
-  return text;
-}
-
-/** The folders of step 1, below one of the test's. */
-async function makeFolders(scope: Scope): Promise<string> {
-  const folder = await makeTempDir(scope, 'cvg-');
-  await chmod(folder, 0o711);
-  for (const [name, mode, owner] of [
-    ['etc', 0o755, 0],
-    ['run', 0o711, DAEMON.id],
-    ['log', 0o700, DAEMON.id],
-    ['state', 0o700, DAEMON.id],
-    ['acme', 0o700, RENEWER.id],
-    ['web1', 0o700, 0],
-  ] as const) {
-    const path = join(folder, name);
-    await mkdir(path);
-    await chmod(path, mode);
-    await chown(path, owner, owner);
-  }
-  const key = join(folder, 'etc/account.pem');
-  await writeFile(key, makeKey('ES256').pem, { mode: 0o600 });
-  await chown(key, DAEMON.id, DAEMON.id);
-  return folder;
-}
-
-interface Changes {
-  readonly server: string;
-  readonly pin: string;
-}
-
-/** The daemon's configuration of step 2 in that folder. */
-function daemonConfig(folder: string, { server, pin }: Changes): string {
-  const text = oneBlock('2. The configuration', 'toml');
-  const shown = /^csr-keys = \["(\w+)"\]$/m.exec(text)?.[1] ?? 'no pin';
-  return adapt(text, [
-    ['pkcs11:token=acme;object=account?module-name=softhsm2', `file:${folder}/etc/account.pem`],
-    ['pin-source = "file:/etc/claviger/pin"\n', ''],
-    ['/var/lib/claviger', join(folder, 'state')],
-    ['/var/log/claviger', join(folder, 'log')],
-    ['/run/claviger', join(folder, 'run')],
-    ['"acme"', String(GROUP)],
-    [LETS_ENCRYPT, server],
-    [shown, pin],
-  ]);
-}
+import {
+  DAEMON,
+  daemonConfig,
+  GROUP,
+  GUIDE,
+  makeFolders,
+  oneBlock,
+  RENEWER,
+  STRANGER,
+} from '../../support/restricting-guide.js';
+import { suiteScope } from '../../support/scope.js';
+import { makeTempDir } from '../../support/temp-dir.js';
 
 describe('the set-up of the guide', () => {
   const scope = suiteScope();
@@ -316,74 +264,3 @@ function clientSettings(pebble: Pebble): string {
     `listen = "127.0.0.1:${pebble.httpPort}"\n`,
   ].join('\n');
 }
-
-describe('what the guide shows of its configuration', () => {
-  const pin = /^csr-keys = \["(\w+)"\]$/m.exec(oneBlock('2. The configuration', 'toml'))?.[1] ?? '';
-  const unchanged = { server: LETS_ENCRYPT, pin };
-
-  async function writeConfig(scope: Scope): Promise<string> {
-    const folder = await makeFolders(scope);
-    const config = join(folder, 'etc/clavigerd.toml');
-    await writeFile(config, daemonConfig(folder, unchanged), { mode: 0o640 });
-    await chown(config, 0, DAEMON.id);
-    return config;
-  }
-
-  /** The guide's command, as the user ID that is the daemon's here. */
-  async function checkAsDaemon(shown: string, config: string): Promise<CommandResult> {
-    const [, args = ''] = /^runuser -u clavigerd -- clavigerd (.*)$/.exec(shown) ?? [];
-    // Without the option a user reads a file of their own, and not root's.
-    const named = adapt(args, [['/etc/claviger/clavigerd.toml', config]]).split(' ');
-    const [program = '', ...words] = asUser(DAEMON, [process.execPath, CLAVIGERD, ...named]);
-    return await runCommand(program, words);
-  }
-
-  it('is what --check, policy explain and policy test say', async (t) => {
-    const config = await writeConfig(t);
-    const [tries = '', test = ''] = blocksOf(GUIDE, '3. Trying the policy', 'sh');
-    const [explained, judged] = blocksOf(GUIDE, '3. Trying the policy', 'text');
-    const requests = join(config, '../requests.json');
-    await writeFile(requests, oneBlock('3. Trying the policy', 'request'));
-    const run = (command: string): Promise<CommandResult> => {
-      const [program, ...args] = command.trim().replace('requests.json', requests).split(' ');
-      assert.equal(program, 'clavigerd');
-      return runClavigerd([...args, `--config=${config}`]);
-    };
-    const [check = '', explain = ''] = tries.trim().split('\n');
-    const checked = await checkAsDaemon(check, config);
-    assert.equal(checked.code, 0, checked.stderr);
-    assert.deepEqual(Object.keys(parse(checked.stdout)['policy'] ?? {}), ['issue', 'web1']);
-    assert.equal((await run(explain)).stdout, explained);
-    const tested = await run(test);
-    assert.deepEqual([tested.code, tested.stdout], [1, judged]);
-  });
-
-  it('holds under systemd too, with its sockets by name', async (t) => {
-    const folder = await makeFolders(t);
-    const config = join(folder, 'etc/clavigerd.toml');
-    const text = daemonConfig(folder, { server: 'https://ca.example', pin });
-    const sections = oneBlock('Under systemd', 'toml');
-    const listening = /^\[\[listen\]\][^]*?(?=^\[policy)/m;
-    assert.match(text, listening);
-    await writeFile(config, text.replace(listening, `${sections}\n`), { mode: 0o600 });
-    const names = ['admin', 'renew', 'web1'];
-    const socketOf = (name: string): string => join(folder, 'run', name);
-    const [command = '', ...args] = asUser(DAEMON, [
-      'systemd-socket-activate',
-      ...names.map((name) => `--listen=${socketOf(name)}`),
-      `--fdname=${names.join(':')}`,
-      `--setenv=${TRANSCRIPT_VARIABLE}`,
-      process.execPath,
-      CLAVIGERD,
-      `--config=${config}`,
-    ]);
-    await startProcess(t, { command, args, waitFor: { socket: socketOf('web1') } });
-    const ask = (socket: string, name: string): Promise<string> =>
-      askOnce(t, socketOf(socket), orderFor(name));
-    assert.equal(await ask('web1', 'www.example.org'), 'signed');
-    assert.match(await ask('web1', 'mail.example.org'), /"rule":"web1\.identifiers"/);
-    assert.equal(await ask('renew', 'mail.example.org'), 'signed');
-    assert.match(await ask('renew', 'vpn.example.org'), /"rule":"issue\.deny\.identifiers"/);
-    assert.equal(await ask('admin', 'vpn.example.org'), 'signed');
-  });
-});

@@ -137,7 +137,7 @@ describe('signer over ssh', () => {
     assert.match(result.stderr, /administratively prohibited/);
   });
 
-  it('tells that the forwarded daemon is gone', async (t) => {
+  it('fails when the forwarded daemon is gone', async (t) => {
     const remote = join(await makeTempDir(t), 'S.claviger');
     await forward(t, ['-R', `${remote}:${join(folder, 'nobody-listens')}`], remote);
     const result = await runCommand(
