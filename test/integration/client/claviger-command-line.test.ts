@@ -1,21 +1,12 @@
 // The command line of claviger: what it teaches, what it refuses, and with which exit status.
 
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { runClaviger } from '../../support/client/claviger.js';
-import { mustRun, type CommandResult } from '../../support/process.js';
-import { ROOT } from '../../support/programs.js';
+import type { CommandResult } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
-
-const COMMANDS = [
-  ['issue'],
-  ['renew'],
-  ['revoke'],
-  ['account', 'register'],
-  ['account', 'show'],
-] as const;
 
 function assertUsage(result: CommandResult, pattern: RegExp): void {
   assert.equal(result.code, 2, result.stderr);
@@ -39,41 +30,10 @@ describe('claviger --help', () => {
     }
   });
 
-  it('and the manual page name every option of every command', async () => {
-    const manual = await readFile(join(ROOT, 'docs/man/claviger.1'), 'utf8');
-    for (const command of COMMANDS) {
-      const { code, stdout } = await runClaviger([...command, '--help']);
-      assert.equal(code, 0);
-      const options = [...stdout.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name);
-      assert.ok(options.length >= 7);
-      for (const option of options) {
-        const name = option ?? '';
-        assert.match(manual, new RegExp(`Fl -${name}\\b`), `${command.join(' ')} --${name}`);
-      }
-    }
-  });
-
   it('has a version beside it', async () => {
     const { code, stdout } = await runClaviger(['--version']);
     assert.equal(code, 0);
     assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
-  });
-});
-
-describe('the manual pages', () => {
-  it('are good mdoc', async () => {
-    for (const page of ['claviger.1', 'claviger.toml.5']) {
-      const path = join(ROOT, 'docs/man', page);
-      assert.equal(await mustRun('mandoc', ['-T', 'lint', '-W', 'warning', path]), '');
-    }
-  });
-
-  it('name every setting', async () => {
-    const manual = await readFile(join(ROOT, 'docs/man/claviger.toml.5'), 'utf8');
-    const { clavigerSchema } = await import('../../../src/config/client/schema.js');
-    for (const setting of [...Object.keys(clavigerSchema.entries), 'names']) {
-      assert.ok(manual.includes(`.It Ic ${setting}`), setting);
-    }
   });
 });
 

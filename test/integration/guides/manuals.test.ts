@@ -1,11 +1,12 @@
-// The manual pages are complete: every command that --help leads to has its page, every option of it
-// is in that page, and every setting in the page of its file.
+// The manual pages have what the programs have, and nothing else: every command that --help leads to
+// has its page, every option of it is in that page, and every setting in its section of the page of
+// its file; no page has an option or a setting that is not there.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
-import { clavigerSchema } from '../../../src/config/client/schema.js';
+import { before, describe, it } from 'node:test';
+import { certificateSchema, clavigerSchema } from '../../../src/config/client/schema.js';
 import { accountSchema, listenSchema, settingsSchema } from '../../../src/config/daemon/schema.js';
 import { policySchema } from '../../../src/config/daemon/policy-settings.js';
 import { runCommand } from '../../support/process.js';
@@ -19,6 +20,7 @@ const PAGES: Readonly<Record<string, string>> = {
   'clavigerd audit': 'clavigerd-audit.1',
   'clavigerd policy': 'clavigerd-policy.1',
 };
+const MANUALS = join(ROOT, 'docs/man');
 const MOST_COMMANDS = 100;
 
 interface Help {
@@ -48,7 +50,7 @@ async function helpOfAll(program: keyof typeof PROGRAMS): Promise<Help[]> {
 }
 
 function manual(page: string): string {
-  return readFileSync(join(ROOT, 'docs/man', page), 'utf8');
+  return readFileSync(join(MANUALS, page), 'utf8');
 }
 
 function pageOf(words: readonly string[]): string {
@@ -57,8 +59,13 @@ function pageOf(words: readonly string[]): string {
 
 for (const program of ['claviger', 'clavigerd'] as const) {
   describe(`the manual pages of ${program}`, () => {
-    it('name every command and every option', async () => {
-      const all = await helpOfAll(program);
+    let all: Help[] = [];
+
+    before(async () => {
+      all = await helpOfAll(program);
+    });
+
+    it('name every command and every option', () => {
       assert.ok(all.length > 5, 'the help leads to commands');
       const missing = all.flatMap(({ words, options }) => {
         const page = manual(pageOf(words));
@@ -75,23 +82,58 @@ for (const program of ['claviger', 'clavigerd'] as const) {
       });
       assert.deepEqual(missing, []);
     });
+
+    it('name no option that is not there', () => {
+      const options = new Map<string, Set<string>>();
+      for (const { words, options: own } of all) {
+        const page = pageOf(words);
+        options.set(page, new Set([...(options.get(page) ?? []), ...own]));
+      }
+      assert.deepEqual(
+        [...options.keys()].sort(),
+        readdirSync(MANUALS).filter((name) => new RegExp(`^${program}[-.].*1$`).test(name)),
+      );
+      const invented = [...options].flatMap(([page, own]) =>
+        [...manual(page).matchAll(/^\.(?:It|Op)\b.*?\bFl -([a-z-]+)/gm)]
+          .map(([, name = '']) => name)
+          .filter((name) => !own.has(name))
+          .map((name) => `${page}: --${name}`),
+      );
+      assert.deepEqual(invented, []);
+    });
   });
 }
 
 describe('the manual pages of the configuration files', () => {
-  const schemas = {
-    'clavigerd.toml.5': [settingsSchema, accountSchema, listenSchema, policySchema],
-    'claviger.toml.5': [clavigerSchema],
-  };
-  for (const [page, [...found]] of Object.entries(schemas)) {
-    it(`${page} names every setting`, () => {
-      const text = manual(page);
-      const settings = found.flatMap((schema) => Object.keys(schema.entries));
-      const missing = settings.filter(
-        (name) =>
-          !new RegExp(`^\\.(?:It|Ss|Sh) .*\\b${name}\\b|\\[\\[${name}\\]\\]`, 'm').test(text),
+  const entriesOf = (...schemas: readonly { readonly entries: object }[]): string[] =>
+    schemas.flatMap((schema) => Object.keys(schema.entries));
+  const sections = ['account', 'listen', 'policy'];
+
+  for (const [page, section, settings] of [
+    [
+      'clavigerd.toml.5',
+      'SETTINGS',
+      // These have sections of their own.
+      entriesOf(settingsSchema).filter((name) => !sections.includes(name)),
+    ],
+    ['clavigerd.toml.5', 'ACCOUNTS', entriesOf(accountSchema)],
+    ['clavigerd.toml.5', 'LISTENERS', entriesOf(listenSchema)],
+    ['clavigerd.toml.5', 'POLICIES', entriesOf(policySchema)],
+    ['claviger.toml.5', 'DESCRIPTION', entriesOf(clavigerSchema, certificateSchema)],
+  ] as const) {
+    it(`${page}, ${section}: has every setting and no other`, () => {
+      const [, text = ''] =
+        new RegExp(`^\\.Sh ${section}\\n([^]*?)^\\.Sh `, 'm').exec(manual(page)) ?? [];
+      const items = [...text.matchAll(/^\.It (?:Va|Ic) (.*)$/gm)].flatMap(([, names = '']) =>
+        names.split(/ , (?:Va|Ic) /),
       );
-      assert.deepEqual(missing, []);
+      assert.deepEqual(items.sort(), [...new Set(settings)].sort());
     });
   }
+
+  it('clavigerd.toml.5 names its sections', () => {
+    for (const section of ['[account.', '[[listen]]', '[policy.']) {
+      assert.ok(manual('clavigerd.toml.5').includes(section), section);
+    }
+  });
 });

@@ -2,14 +2,13 @@
 // exit status. That the verdicts are the daemon's own is tested where they are made.
 
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { runClavigerd } from '../../support/daemon/clavigerd.js';
 import { makeKey } from '../../support/keys/keys.js';
 import type { CommandResult } from '../../support/process.js';
-import { ROOT } from '../../support/programs.js';
 import { formatSigningInput } from '../../support/requests/signing-request.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
@@ -161,37 +160,5 @@ describe('clavigerd policy explain', () => {
     const { policy } = await makePlace(t, 'privkey = "file:/x"\nsocket = "/x"\n');
     const { code, stdout } = await policy(['explain']);
     assert.deepEqual([code, stdout], [0, 'the configuration has no policy\n']);
-  });
-});
-
-describe('the manual pages of audit and policy', () => {
-  const commands = [
-    ['audit', 'verify'],
-    ['audit', 'show'],
-    ['audit', 'summary'],
-    ['audit', 'rotate'],
-    ['policy', 'test'],
-    ['policy', 'explain'],
-  ] as const;
-  for (const [group, command] of commands) {
-    it(`name every option of ${group} ${command}`, async () => {
-      const manual = readFileSync(join(ROOT, `docs/man/clavigerd-${group}.1`), 'utf8');
-      const { code, stdout } = await runClavigerd([group, command, '--help']);
-      assert.equal(code, 0);
-      const options = [...stdout.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name);
-      const own = options.filter((name) => name !== 'help');
-      assert.ok(own.length > 0);
-      for (const name of own) {
-        assert.match(manual, new RegExp(`Fl -${name ?? ''}\\b`), name);
-      }
-    });
-  }
-
-  it('are reached from the help of the program', async () => {
-    const { code, stdout } = await runClavigerd(['--help']);
-    assert.equal(code, 0);
-    for (const word of ['audit', 'policy', 'clavigerd policy test', 'clavigerd audit verify']) {
-      assert.ok(stdout.includes(word), word);
-    }
   });
 });
