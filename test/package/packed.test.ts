@@ -1,5 +1,6 @@
-// What a user gets: the tarball of `npm pack`, installed by npm in an empty folder. The pack is
-// made from a copy of the sources: packing builds anew, and would take dist/ from the other tests.
+// What a user gets: the tarball of `npm pack`, installed as `npm install --global` does, below a
+// folder of its own. The pack is made from a copy of the sources: packing builds anew, and would take
+// dist/ from the other tests.
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -18,7 +19,7 @@ import { makeTempDir } from '../support/temp-dir.js';
 const NOT_COPIED = /^(dist|node_modules|\.git)$/;
 const NPM_TIMEOUT_MS = 150_000;
 
-/** npm as a user has it: what the npm that runs the tests told its children is taken away. */
+/** npm as a user has it, without what the npm that runs the tests sets for its children. */
 function npmEnvironment(): Record<string, string | undefined> {
   const inherited = Object.keys(process.env).filter((name) => /^npm_/i.test(name));
   const prefix = resolve(process.execPath, '../..');
@@ -60,15 +61,16 @@ describe('packed tarball', () => {
     names = (await mustRun('tar', ['-tzf', tarball])).trim().split('\n');
     installed = join(folder, 'installed');
     await mkdir(installed);
-    await writeFile(join(installed, 'package.json'), '{ "private": true }');
-    await npm(installed, ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball]);
+    const place = ['--global', `--prefix=${installed}`];
+    const options = ['--no-audit', '--no-fund', '--prefer-offline'];
+    await npm(installed, ['install', ...place, ...options, tarball]);
   });
 
   async function runInstalled(
     [program = '', ...args]: readonly string[],
     env: Readonly<Record<string, string>> = {},
   ): Promise<CommandResult> {
-    const path = join(installed, 'node_modules/.bin', program);
+    const path = join(installed, 'bin', program);
     return await runCommand(path, args, { cwd: installed, env });
   }
 
@@ -104,6 +106,17 @@ describe('packed tarball', () => {
     });
   }
 
+  it('installs every manual page where man looks for it', async () => {
+    const pages = (await readdir(join(ROOT, 'docs/man'))).sort();
+    const below = join(installed, 'share/man');
+    const found = await Promise.all(
+      ['1', '5'].map((section) => readdir(join(below, `man${section}`))),
+    );
+    assert.deepEqual(found.flat().sort(), pages);
+    const text = await mustRun('mandoc', ['-T', 'ascii', join(below, 'man1/clavigerd.1')]);
+    assert.match(text, /CLAVIGERD\(1\)/);
+  });
+
   it('lists the keys of a token, through the addon that npm compiled', async (t) => {
     const hsm = await createSoftHsm(t);
     const token = await hsm.addToken('packed');
@@ -122,7 +135,7 @@ describe('packed tarball', () => {
     const socket = join(folder, 'S.claviger');
     await writeFile(join(folder, 'account.pem'), key.pem, { mode: 0o600 });
     await startProcess(t, {
-      command: join(installed, 'node_modules/.bin/clavigerd'),
+      command: join(installed, 'bin/clavigerd'),
       args: [`--privkey=file:${join(folder, 'account.pem')}`, `--socket=${socket}`],
       env: { HOME: folder, XDG_CONFIG_HOME: folder },
       waitFor: { socket },
