@@ -90,13 +90,15 @@ export class AssuanClient {
 
   #onData(chunk: Buffer): void {
     for (const byte of chunk) {
+      if (this.#failure !== undefined) {
+        break; // of a secret that is too long a part must not count as the whole
+      }
       if (byte === NEWLINE) {
         this.#onLine(this.#line.subarray(0, this.#lineLength));
         this.#line.fill(0);
         this.#lineLength = 0;
       } else if (this.#lineLength === MAX_LINE_BYTES) {
         this.fail(new Error('sent a line that is too long'));
-        break;
       } else {
         this.#line[this.#lineLength] = byte;
         this.#lineLength += 1;

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { LoginGuard, type LoginGuardOptions } from '../../../../src/keys/pin/login-guard.js';
 import type { TokenPinSource } from '../../../../src/keys/pin/pin-keeper.js';
-import { formatPinSource, GONE, identifyPinSource } from '../../../../src/keys/pin/pin-identity.js';
+import { formatPinSource, identifyPinSource } from '../../../../src/keys/pin/pin-identity.js';
 import { LoginAttempts } from '../../../../src/keys/pin/login-attempts.js';
 import { newLatch } from '../../../../src/keys/pin/latch.js';
 import { listLatches, PinLatchStore, removeLatch } from '../../../../src/keys/pin/latch-store.js';
@@ -27,18 +27,9 @@ import { Secret } from '../../../../src/lib/secret.js';
 import type { TokenInfo } from '../../../../src/token/messages.js';
 import { TokenError } from '../../../../src/token/token-error.js';
 import { appErrorOf } from '../../../support/app-error.js';
+import { TOKEN_INFO as TOKEN } from '../../../support/keys/token-info.js';
 import { makeTempDir } from '../../../support/temp-dir.js';
 
-const TOKEN: TokenInfo = {
-  label: 'acme',
-  serial: 'a1b2',
-  manufacturer: 'maker',
-  model: 'model',
-  slotId: 1,
-  initialized: true,
-  loginRequired: true,
-  pinState: 'ok',
-};
 const WAIT = { waitMs: 20_000, signal: new AbortController().signal };
 const RIGHT = 'geheim-4711';
 const WRONG = 'falsch-0815';
@@ -531,45 +522,5 @@ describe('latches, looked at by root in the folder of another user', () => {
     assert.deepEqual(listLatches(state), [{ path, latch: undefined, isUnderWay: false }]);
     await removeLatch(join(folder, name), WAIT);
     assert.ok(readdirSync(`${folder}-elsewhere`).includes(name));
-  });
-});
-
-describe('identity of a PIN source', () => {
-  it('changes with the file: its content, its inode, its times', async (t) => {
-    const folder = await makeTempDir(t);
-    const path = join(folder, 'pin');
-    const identify = (): string => identifyPinSource(parsePinSource(path), undefined);
-    assert.equal(identify(), GONE);
-    writeFileSync(path, '1');
-    const first = identify();
-    assert.equal(identify(), first);
-    writeFileSync(path, '2');
-    assert.notEqual(identify(), first);
-  });
-
-  it('stays with what is made anew at each start, and with what cannot be seen', async (t) => {
-    const folder = await makeTempDir(t);
-    writeFileSync(join(folder, 'pin'), '1');
-    const identify = (text: string): string => identifyPinSource(parsePinSource(text), folder);
-    for (const text of [
-      `file:${folder}/pin`,
-      'credential:pin',
-      'env:PIN',
-      '|cat /x',
-      'pinentry',
-      'pinpad',
-    ]) {
-      const before = identify(text);
-      writeFileSync(join(folder, 'pin'), '2');
-      assert.equal(identify(text), before, text);
-    }
-    assert.match(identify('prompt'), new RegExp(`process ${process.pid} `));
-  });
-
-  it('is shown to people without the arguments of a command', () => {
-    assert.equal(formatPinSource(parsePinSource('|pass show acme')), '|pass');
-    assert.equal(formatPinSource(parsePinSource('credential:pin')), 'credential:pin');
-    assert.equal(formatPinSource(parsePinSource('env:PIN')), 'env:PIN');
-    assert.equal(formatPinSource(parsePinSource('pinpad')), 'pinpad');
   });
 });
