@@ -13,7 +13,7 @@ const TEXT = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
 /** Packages with their folders, as the table has them. */
 function documented(): Record<string, readonly string[]> {
   const [, table = ''] = /^\| package .*\n((?:\|.*\n)+)/m.exec(TEXT) ?? [];
-  const rows = [...table.matchAll(/^\| `([\w-]+)` +\| (.*?) +\|/gm)];
+  const rows = [...table.matchAll(/^\| `([\w-]+)` +\| .*? +\| (.*?) +\|$/gm)];
   return Object.fromEntries(
     rows.map(([, name = '', where = '']) => [
       name,
