@@ -31,8 +31,11 @@ export class ManualTimers implements Timers {
     return this.#due.size;
   }
 
-  /** Moves the clock on, calls what is due in its order, and lets promises settle after each. */
+  /**
+   * Moves the clock on and calls what is due in its order; promises settle before, and after each.
+   */
   async advance(ms: number): Promise<void> {
+    await turn();
     const end = this.#nowMs + ms;
     for (;;) {
       const [next] = [...this.#due].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);

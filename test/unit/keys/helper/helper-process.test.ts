@@ -142,20 +142,6 @@ describe('token helper that', () => {
     assert.ok(events.indexOf('begin b') > 0);
   });
 
-  it('is slow but steady keeps its time for each request', async (t) => {
-    const pause = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700);';
-    const helper = await startFake(
-      t,
-      `for (;;) { const { id } = next(); ${pause} reply({ id, result: { kind: 'done' } }); }`,
-    );
-    // Five in a row take longer than any one of them may.
-    const all = Array.from({ length: 5 }, () => helper.request({ op: 'list-tokens' }, 3_000));
-    assert.deepEqual(
-      (await Promise.all(all)).map(({ kind }) => kind),
-      Array(5).fill('done'),
-    );
-  });
-
   it('ends over one request leaves the others to its successor', async (t) => {
     const helper = await startFake(t, `${DONE} next(); process.exit(1);`);
     const send = (): Promise<unknown> =>
