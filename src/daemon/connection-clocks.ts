@@ -1,10 +1,11 @@
-// The clocks of one connection: silence, half a line, a place in the queue, and the time after its
-// end. Runs in the daemon. The peer may stall at any byte; nothing of it is waited for without one
-// of these.
+// The timers of one connection: silence, an incomplete line, the wait for a place in the queue, and
+// the time after its end. Runs in clavigerd. The peer may stop at any byte, so that every wait for
+// it has one of these timers.
 
 import type { Duplex } from 'node:stream';
+import type { Timer, Timers } from '../lib/timers.js';
 
-/** How often a client that ended its side is looked for while it has a request in hand. */
+/** How often a client that ended its side is probed while it has a request in hand. */
 const LEAVING_CHECK_MS = 500;
 /** Time the last reply has to leave, at least. */
 const MIN_FLUSH_MS = 1000;
@@ -14,83 +15,88 @@ export interface ClockSettings {
   readonly lineTimeoutMs: number;
   /** A connection without a byte or an answer for this time is closed. */
   readonly idleTimeoutMs: number;
-  /** A request that waits so long for its place in the queue is refused as `busy`. */
+  /** A request that waits this long for its place in the queue is refused as `busy`. */
   readonly placeTimeoutMs: number;
-  /** How long the peer may take to close its side after us; 0 for a pipe, which does not tell. */
+  /** How long the peer may take to close its side after us; 0 for a pipe, which does not show it. */
   readonly lingerMs: number;
 }
 
 export interface ClockHandlers {
   readonly onHalfLine: () => void;
-  /** @returns true to be told again after the same time */
+  /** @returns true to be called again after the same time */
   readonly onSilence: () => boolean;
   readonly onNoPlace: () => void;
 }
 
+export interface ConnectionClocksOptions {
+  readonly timers: Timers;
+  readonly settings: ClockSettings;
+  readonly handlers: ClockHandlers;
+}
+
 export class ConnectionClocks {
   readonly #stream: Duplex;
+  readonly #timers: Timers;
   readonly #settings: ClockSettings;
   readonly #handlers: ClockHandlers;
-  readonly #idle: NodeJS.Timeout;
-  #isStopped = false;
-  #line: NodeJS.Timeout | undefined;
-  #place: NodeJS.Timeout | undefined;
-  #leaving: NodeJS.Timeout | undefined;
+  #idle: Timer | undefined;
+  /** When the last byte came or the last answer left. */
+  #activeAt: number;
+  #line: Timer | undefined;
+  #place: Timer | undefined;
+  #leaving: Timer | undefined;
 
-  constructor(stream: Duplex, settings: ClockSettings, handlers: ClockHandlers) {
+  constructor(stream: Duplex, { timers, settings, handlers }: ConnectionClocksOptions) {
     this.#stream = stream;
+    this.#timers = timers;
     this.#settings = settings;
     this.#handlers = handlers;
-    this.#idle = setTimeout(() => {
-      if (this.#handlers.onSilence()) {
-        this.#idle.refresh();
-      }
-    }, settings.idleTimeoutMs);
+    this.#activeAt = timers.now();
+    this.#watchSilence(settings.idleTimeoutMs);
   }
 
-  /** Bytes came, or an answer left. */
+  /** Bytes came, or an answer left. Costs no new timer: the running one looks at the time. */
   restartIdle(): void {
-    if (!this.#isStopped) {
-      this.#idle.refresh(); // it would start a timer anew that was cleared
-    }
+    this.#activeAt = this.#timers.now();
   }
 
-  /** The clock of half a line starts with its first bytes; it stands still while we do not read. */
+  /** The timer of an incomplete line starts with its first bytes; it stops while we do not read. */
   watchLine(isMidLine: boolean): void {
     if (isMidLine) {
-      this.#line ??= setTimeout(this.#handlers.onHalfLine, this.#settings.lineTimeoutMs);
+      this.#line ??= this.#timers.after(this.#settings.lineTimeoutMs, this.#handlers.onHalfLine);
     } else {
-      clearTimeout(this.#line);
+      this.#line?.cancel();
       this.#line = undefined;
     }
   }
 
-  /** The clock of a request that waits for its place starts when it is first told to. */
+  /** The timer of a request that waits for its place starts at the first call with true. */
   watchPlace(isWaiting: boolean): void {
     if (isWaiting) {
-      this.#place ??= setTimeout(this.#handlers.onNoPlace, this.#settings.placeTimeoutMs);
+      this.#place ??= this.#timers.after(this.#settings.placeTimeoutMs, this.#handlers.onNoPlace);
     } else {
-      clearTimeout(this.#place);
+      this.#place?.cancel();
       this.#place = undefined;
     }
   }
 
   /**
-   * A client that ended its side may still read, or be gone: a write of nothing fails with EPIPE
-   * for the latter alone, and closes the stream. Nobody's finger is waited for on behalf of the
-   * gone.
+   * A client that ended its side may still read, or be gone. Writing no bytes fails with EPIPE in
+   * the second case alone, and closes the stream: the token then stops waiting for a touch that
+   * no client needs.
    */
   watchForLeaving(): void {
-    this.#leaving ??= setInterval(() => {
+    this.#leaving ??= this.#timers.after(LEAVING_CHECK_MS, () => {
+      this.#leaving = undefined;
+      this.watchForLeaving();
       this.#stream.write('');
-    }, LEAVING_CHECK_MS);
+    });
   }
 
-  /** All but that of the stream's end. */
+  /** Stops all timers but that of the stream's end. */
   stop(): void {
-    this.#isStopped = true;
-    clearTimeout(this.#idle);
-    clearInterval(this.#leaving);
+    this.#idle?.cancel();
+    this.#leaving?.cancel();
     this.watchLine(false);
     this.watchPlace(false);
   }
@@ -101,18 +107,27 @@ export class ConnectionClocks {
    */
   endStream(): void {
     const { lingerMs } = this.#settings;
-    const timer = setTimeout(
-      () => {
-        this.#stream.destroy();
-      },
-      Math.max(lingerMs, MIN_FLUSH_MS),
-    );
+    const timer = this.#timers.after(Math.max(lingerMs, MIN_FLUSH_MS), () => {
+      this.#stream.destroy();
+    });
     this.#stream.once('close', () => {
-      clearTimeout(timer);
+      timer.cancel();
     });
     this.#stream.end(() => {
       if (lingerMs === 0) {
         this.#stream.destroy();
+      }
+    });
+  }
+
+  #watchSilence(ms: number): void {
+    this.#idle = this.#timers.after(ms, () => {
+      const { idleTimeoutMs } = this.#settings;
+      const remainingMs = this.#activeAt + idleTimeoutMs - this.#timers.now();
+      if (remainingMs > 0) {
+        this.#watchSilence(remainingMs);
+      } else if (this.#handlers.onSilence()) {
+        this.#watchSilence(idleTimeoutMs);
       }
     });
   }

@@ -1,21 +1,20 @@
-// The lines of the log that a client causes by coming and going, as often as it likes: of one
-// listener so many a second, and beyond that one line with their number for all of ten seconds.
-// Runs in the daemon.
+// The log lines that clients cause by connecting and leaving, as often as they like: each listener
+// writes so many a second, and joins the others into one line with their number every ten seconds.
+// Runs in clavigerd.
 
-import { performance } from 'node:perf_hooks';
-import { systemClock } from '../lib/clock.js';
+import { systemClock, type Clock } from '../lib/clock.js';
+import { systemTimers, type Timer, type Timers } from '../lib/timers.js';
 import type { Log, LogFields, LogLevel } from '../sys/log.js';
 import { RateLimit } from './refusals/rate-limit.js';
 
-/**
- * Lines of an event that are written one by one: what honest clients need, some of them at once.
- */
+/** Lines of an event that are written one by one: what honest clients need, some of them at once. */
 const LINES_AT_ONCE = 64;
 const LINES_PER_SECOND = 2;
 const JOIN_MS = 10_000;
 
 type ConnectionEvent = 'connected' | 'closed' | 'refused' | 'not-greeted' | 'accept-failed';
 
+/** Lines of one event that are joined into one. */
 interface Joined {
   readonly level: LogLevel;
   /** Of the last one. */
@@ -25,44 +24,55 @@ interface Joined {
   lastTime: number;
 }
 
+export interface ConnectionLinesOptions {
+  readonly log: Log;
+  /** The listener's name, where there is more than one. */
+  readonly listener: string | undefined;
+  readonly timers?: Timers;
+  readonly clock?: Clock;
+}
+
 export class ConnectionLines {
   readonly #log: Log;
   readonly #listener: string | undefined;
-  readonly #paces = new Map<ConnectionEvent, RateLimit>();
+  readonly #timers: Timers;
+  readonly #clock: Clock;
+  readonly #limits = new Map<ConnectionEvent, RateLimit>();
   readonly #joined = new Map<ConnectionEvent, Joined>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
-  /** @param listener its name, where there is more than one. */
-  constructor(log: Log, listener: string | undefined) {
-    this.#log = log;
-    this.#listener = listener;
+  constructor(options: ConnectionLinesOptions) {
+    this.#log = options.log;
+    this.#listener = options.listener;
+    this.#timers = options.timers ?? systemTimers;
+    this.#clock = options.clock ?? systemClock;
   }
 
-  /** @returns whether it is told by itself: then its end is as well. */
+  /** @returns whether it has a line of its own: its end then has one as well. */
   connected(connection: string): boolean {
     return this.#write('info', 'connected', { conn: connection });
   }
 
-  /** @param isTold what `connected` returned. */
-  closed(connection: string, reason: string, isTold: boolean): void {
-    if (isTold) {
+  /** @param hasOwnLine what `connected` returned. */
+  closed(connection: string, reason: string, hasOwnLine: boolean): void {
+    if (hasOwnLine) {
       this.#log.info('closed', { conn: connection, reason });
     } else {
       this.#join('info', 'closed', { reason });
     }
   }
 
-  /** What the stream says of its trouble. */
+  /** An error of the connection's stream. */
   failed(connection: string, reason: string): void {
     this.#log.debug('connection-error', { conn: connection, reason });
   }
 
-  /** Over the cap. */
+  /** More connections than the listener may have. */
   busy(reason: string): void {
     this.#write('warning', 'refused', { listener: this.#listener, code: 'busy', reason });
   }
 
-  /** The key is not known. */
+  /** The key is not known, so that there is nothing to greet a client with. */
   notGreeted(reason: string, hint: string | undefined): void {
     this.#write('error', 'not-greeted', { listener: this.#listener, reason, hint });
   }
@@ -71,9 +81,9 @@ export class ConnectionLines {
     this.#write('error', 'accept-failed', { listener: this.#listener, reason });
   }
 
-  /** All that is joined, at once: before a rotation, and at the end. */
+  /** Writes all that is joined, at once: before a rotation of the log, and at the end. */
   flush(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = undefined;
     for (const [event, { level, fields, count, firstTime, lastTime }] of this.#joined) {
       this.#log.write(level, event, {
@@ -88,20 +98,20 @@ export class ConnectionLines {
   }
 
   #write(level: LogLevel, event: ConnectionEvent, fields: LogFields): boolean {
-    const now = performance.now();
-    const pace = this.#paces.get(event) ?? new RateLimit(LINES_PER_SECOND, LINES_AT_ONCE);
-    this.#paces.set(event, pace);
-    if (pace.waitMs(now) > 0) {
+    const now = this.#timers.now();
+    const limit = this.#limits.get(event) ?? new RateLimit(LINES_PER_SECOND, LINES_AT_ONCE);
+    this.#limits.set(event, limit);
+    if (limit.waitMs(now) > 0) {
       this.#join(level, event, { ...fields, conn: undefined });
       return false;
     }
-    pace.take(1, now);
+    limit.take(1, now);
     this.#log.write(level, event, fields);
     return true;
   }
 
   #join(level: LogLevel, event: ConnectionEvent, fields: LogFields): void {
-    const now = systemClock.now();
+    const now = this.#clock.now();
     const joined = this.#joined.get(event);
     if (joined !== undefined) {
       joined.count += 1;
@@ -110,8 +120,12 @@ export class ConnectionLines {
       return;
     }
     this.#joined.set(event, { level, fields, count: 1, firstTime: now, lastTime: now });
-    this.#timer ??= setTimeout(() => {
-      this.flush();
-    }, JOIN_MS).unref();
+    this.#timer ??= this.#timers.after(
+      JOIN_MS,
+      () => {
+        this.flush();
+      },
+      false,
+    );
   }
 }

@@ -1,4 +1,5 @@
-// All clients at once: numbers them, caps their count, and finishes them when the daemon stops.
+// All clients of one listener: numbers them, limits how many there are, and lets them finish when
+// the daemon stops. Runs in clavigerd.
 
 import type { Duplex } from 'node:stream';
 import { Connection, type ConnectionSettings } from './connection.js';
@@ -9,7 +10,7 @@ export interface ConnectionPoolOptions {
   readonly account: string;
   readonly listener: string;
   /**
-   * False where it is the only one: connections then have plain numbers, else its name before them.
+   * True: connections are named `listener/number`; false, where there is one listener: by number.
    */
   readonly isOneOfMany: boolean;
 }
@@ -24,11 +25,11 @@ export class ConnectionPool {
     this.#options = options;
   }
 
-  /** Serves a client; over the cap it is disconnected without a word. */
+  /** Serves a client; one too many is disconnected without an answer. */
   add(stream: Duplex): void {
     if (this.#connections.size >= this.#options.maxConnections) {
       this.#options.settings.lines.busy(`${this.#connections.size} connections are open`);
-      stream.on('error', () => undefined); // the peer's reset is of no interest
+      stream.on('error', () => undefined); // the peer may reset what we close
       stream.destroy();
       return;
     }
@@ -55,18 +56,18 @@ export class ConnectionPool {
     });
   }
 
-  /** Lets every client have the answers it waits for; after `graceMs` the rest is cut off. */
+  /** Answers what is in hand; connections that are open after `graceMs` are destroyed. */
   async finish(graceMs: number): Promise<void> {
     for (const connection of this.#connections) {
       connection.finish();
     }
-    const timer = setTimeout(() => {
+    const timer = this.#options.settings.timers.after(graceMs, () => {
       for (const connection of this.#connections) {
         connection.destroy('shutting down');
       }
-    }, graceMs);
+    });
     await this.whenEmpty();
-    clearTimeout(timer);
+    timer.cancel();
   }
 
   #notifyIfEmpty(): void {

@@ -1,20 +1,21 @@
-// One client: its stream, its session, its turns. Runs in the daemon. The peer is hostile: it may
-// stall, flood, half-close or vanish at any byte, and only its own connection may suffer for it.
-// What it sends stays in the stream, which then reads no more, until there is a turn and a place in
-// the queue for one more line.
+// One client: its stream, its session, its turns. Runs in clavigerd. The peer is not trusted: it may
+// stop, flood, half-close or vanish at any byte, and only its own connection may suffer for it.
+// What it sends stays in the stream, which stops reading from the socket when it is full, until the
+// connection has a turn and a place in the queue for one more line.
 
 import type { Duplex } from 'node:stream';
 import type { Client } from '../keys/account-key.js';
+import type { Timers } from '../lib/timers.js';
 import type { Notice } from '../protocol/notice.js';
 import { ServerSession, type SessionEvent } from '../protocol/server-session.js';
 import { ConnectionClocks, type ClockSettings } from './connection-clocks.js';
 import type { ConnectionLines } from './connection-lines.js';
 import type { RequestPlaces } from './request-places.js';
 import { RequestsInHand } from './requests-in-hand.js';
-import type { SigningService } from './signing-service.js';
+import type { LineService } from './signing-service.js';
 import type { TurnScheduler, Worker } from './turn-scheduler.js';
 
-/** Bytes that are taken from the stream at once; it must not be more than its high-water mark. */
+/** Bytes that are read from the stream at once; at most its high-water mark. */
 export const READ_BYTES = 4096;
 const WAITING: Notice = {
   code: 'waiting',
@@ -24,17 +25,18 @@ const WAITING: Notice = {
 /** What is the same for all connections of a listener. */
 export interface ConnectionSettings {
   readonly greeting: string;
-  readonly service: SigningService;
+  readonly service: LineService;
   readonly places: RequestPlaces;
   readonly scheduler: TurnScheduler;
   readonly lines: ConnectionLines;
   readonly clocks: ClockSettings;
+  readonly timers: Timers;
 }
 
 export interface ConnectionOptions extends ConnectionSettings {
   readonly client: Client;
   readonly stream: Duplex;
-  /** Told once, when the stream is gone. */
+  /** Called once, when the stream is closed. */
   readonly onClosed: () => void;
 }
 
@@ -44,33 +46,38 @@ export class Connection implements Worker {
   readonly #session: ServerSession;
   readonly #clocks: ConnectionClocks;
   readonly #inHand: RequestsInHand;
-  readonly #isTold: boolean; // in a line of its own
+  /** Its beginning has a line of its own in the log. */
+  readonly #hasOwnLine: boolean;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
-    const { client, stream, lines } = options;
+    const { client, stream, lines, timers } = options;
     this.client = client;
     this.#options = options;
     this.#session = new ServerSession((event) => {
       this.#onSessionEvent(event);
     });
-    this.#clocks = new ConnectionClocks(stream, options.clocks, {
-      onHalfLine: () => {
-        this.destroy('half a line for too long');
-      },
-      onSilence: () => this.#onSilence(),
-      onNoPlace: () => {
-        this.#inHand.giveUpPlace();
-        this.#wake();
+    this.#clocks = new ConnectionClocks(stream, {
+      timers,
+      settings: options.clocks,
+      handlers: {
+        onHalfLine: () => {
+          this.destroy('half a line for too long');
+        },
+        onSilence: () => this.#onSilence(),
+        onNoPlace: () => {
+          this.#inHand.giveUpPlace();
+          this.#wake();
+        },
       },
     });
     this.#inHand = this.#newInHand(options);
     this.#listen(stream);
     stream.write(options.greeting);
-    this.#isTold = lines.connected(client.connection);
+    this.#hasOwnLine = lines.connected(client.connection);
   }
 
-  /** Takes no more requests; closes when what is in hand is answered. */
+  /** Takes no more requests; closes when those in hand are answered. */
   finish(): void {
     this.#session.end('shutting down');
   }
@@ -81,7 +88,7 @@ export class Connection implements Worker {
     this.#options.stream.destroy();
   }
 
-  /** Works on the next line, or throws away what came after the end. */
+  /** Works on the next line; after the end it discards what is still read. */
   takeTurn(): boolean {
     const { stream } = this.#options;
     if (this.#closed) {
@@ -162,11 +169,11 @@ export class Connection implements Worker {
     }
   }
 
-  /** Takes from the stream what a line needs, and not more than that and a little. */
+  /** Reads from the stream what the next line needs, and at most READ_BYTES beyond that. */
   #fill(): void {
     const { stream } = this.#options;
     while (!this.#closed && this.#session.needsBytes) {
-      // Of nothing, too: a stream tells its end to who reads on.
+      // Also when nothing is there: a stream emits 'end' only to a read at its end.
       const chunk: unknown = stream.read(Math.min(stream.readableLength, READ_BYTES));
       if (!(chunk instanceof Uint8Array)) {
         break;
@@ -216,8 +223,8 @@ export class Connection implements Worker {
   }
 
   /**
-   * A request in hand keeps the connection, and one that waits for its turn; a client that takes no
-   * answers does not.
+   * A connection with a request in hand, or one that waits for its turn, is kept; one whose client
+   * does not read its answers is not.
    */
   #onSilence(): boolean {
     const isWaitedFor = this.#session.needsBytes || this.#options.stream.writableNeedDrain;
@@ -235,7 +242,7 @@ export class Connection implements Worker {
     this.#closed = true;
     this.#clocks.stop();
     this.#inHand.leavePlaces();
-    this.#options.service.forget(this.client);
-    this.#options.lines.closed(this.client.connection, reason, this.#isTold);
+    this.#options.service.cancel(this.client);
+    this.#options.lines.closed(this.client.connection, reason, this.#hasOwnLine);
   }
 }

@@ -1,6 +1,6 @@
-// One listener of the daemon: its sockets, and the clients that wait there for the key of its
-// account. Runs in the daemon. What its clients may use is in its configuration, and in nothing
-// they say.
+// What serves one `[[listen]]` section: its sockets, its clients, and the signing service of its
+// account and policy. Runs in clavigerd. Account and policy come from the configuration; nothing
+// that a client sends can select another one.
 
 import type { Duplex } from 'node:stream';
 import type { ClavigerdConfig } from '../config/daemon/config.js';
@@ -9,6 +9,7 @@ import type { ListenConfig } from '../config/daemon/listen-settings.js';
 import type { AccountKey } from '../keys/account-key.js';
 import type { NamedPolicy } from '../policy/named-policy.js';
 import { formatGreeting } from '../protocol/greeting.js';
+import { systemTimers, type Timers } from '../lib/timers.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
 import type { AuditLog } from '../audit/audit-log.js';
@@ -25,7 +26,7 @@ import type { RefusalRegister } from './refusals/register.js';
 import { SigningService } from './signing-service.js';
 import type { TurnScheduler } from './turn-scheduler.js';
 
-/** Time a client has to close its side once we closed ours; a pipe does not tell. */
+/** Time a client has to close its side once we closed ours; a pipe does not show it. */
 const LINGER_MS = 2000;
 
 export interface ListenerServiceOptions {
@@ -44,12 +45,14 @@ export interface ListenerServiceOptions {
   readonly userId: number;
   /** The one of the daemon. */
   readonly scheduler: TurnScheduler;
-  /** Of the daemon, all in all: they share the memory for requests that wait. */
+  /** Number of listeners of the daemon, which share the memory for requests that wait. */
   readonly listenerCount: number;
+  readonly timers?: Timers;
 }
 
 export class ListenerService {
   readonly #options: ListenerServiceOptions;
+  readonly #timers: Timers;
   readonly #lines: ConnectionLines;
   readonly #pending: PendingClients;
   readonly #listeners: Listener[] = [];
@@ -60,7 +63,12 @@ export class ListenerService {
 
   constructor(options: ListenerServiceOptions) {
     this.#options = options;
-    this.#lines = new ConnectionLines(options.log, this.#shownName);
+    this.#timers = options.timers ?? systemTimers;
+    this.#lines = new ConnectionLines({
+      log: options.log,
+      listener: this.#shownName,
+      timers: this.#timers,
+    });
     options.refusals.add(() => {
       this.#lines.flush();
     });
@@ -73,7 +81,7 @@ export class ListenerService {
   }
 
   /**
-   * Listens; clients are taken in from here on, and greeted if the key is known. Does nothing once
+   * Listens; clients are accepted from here on, and greeted if the key is known. Does nothing once
    * stopped.
    * @throws AppError SYS_SOCKET, SYS_UNSAFE_PATH
    */
@@ -83,12 +91,12 @@ export class ListenerService {
     await opening;
   }
 
-  /** The key is known: whoever comes is greeted, and gets what the pool says. */
+  /** The key is known: clients are greeted from now on. */
   greetWith(key: AccountKey): ConnectionPool {
     return this.#pending.open(key);
   }
 
-  /** Listens no more. */
+  /** Stops listening. */
   stop(): void {
     this.#isStopped = true;
     for (const listener of this.#listeners) {
@@ -96,9 +104,9 @@ export class ListenerService {
     }
   }
 
-  /** Lets every client have the answers it waits for; after `graceMs` the rest is cut off. */
+  /** Answers what is in hand; connections that are open after `graceMs` are destroyed. */
   async finish(graceMs: number): Promise<void> {
-    await this.#opening; // a socket just being bound is removed before the daemon ends
+    await this.#opening; // so that a socket that is being bound is removed before the daemon ends
     await this.#pending.finish(graceMs);
   }
 
@@ -123,12 +131,12 @@ export class ListenerService {
     }
   }
 
-  /** For the log, where there is more than one. */
+  /** The listener's name for the log, where there is more than one listener. */
   get #shownName(): string | undefined {
     return this.#isOneOfMany ? this.#options.listen.name : undefined;
   }
 
-  /** Else connections have plain numbers. */
+  /** True: connections are named after their listener, else by number alone. */
   get #isOneOfMany(): boolean {
     return this.#options.listenerCount > 1;
   }
@@ -141,7 +149,7 @@ export class ListenerService {
     return passedSockets.filter(({ name }) => place.name === undefined || place.name === name);
   }
 
-  /** One that began to listen when we were told to stop is not kept. */
+  /** One that began to listen after `stop` is stopped too. */
   #keep(listener: Listener): void {
     if (this.#isStopped) {
       listener.stop();
@@ -184,7 +192,11 @@ export class ListenerService {
     const places = new RequestPlaces(limitPlaces(maxQueuedRequests, listenerCount));
     this.#logReady(key);
     return new ConnectionPool({
-      settings: { greeting, service, places, scheduler, lines: this.#lines, clocks },
+      settings: {
+        ...{ greeting, service, places, scheduler, clocks },
+        lines: this.#lines,
+        timers: this.#timers,
+      },
       maxConnections,
       account: account.name,
       listener: listen.name,

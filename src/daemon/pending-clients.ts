@@ -1,6 +1,5 @@
-// Where clients arrive. Runs in the daemon. The greeting tells the public key, so nobody is greeted
-// before it is known: a client that comes earlier has the key looked for, waits as long as that
-// takes, and is disconnected when it does not help.
+// Clients that connect before the key is known. Runs in clavigerd. The greeting holds the public key,
+// so that such a client waits while the key is being opened, and is disconnected when that fails.
 
 import type { Duplex } from 'node:stream';
 import type { AccountKey } from '../keys/account-key.js';
@@ -28,13 +27,13 @@ export class PendingClients {
     this.#options = options;
   }
 
-  /** The key is known: whoever comes is greeted. */
+  /** The key is known: clients are greeted from now on. */
   open(key: AccountKey): ConnectionPool {
     this.#pool ??= this.#options.openPool(key);
     return this.#pool;
   }
 
-  /** Takes a client in. */
+  /** Serves a client, at once or when the key is known. */
   add(stream: Duplex): void {
     if (this.#pool !== undefined) {
       this.#pool.add(stream);
@@ -57,7 +56,7 @@ export class PendingClients {
     );
   }
 
-  /** Sends away who waits, and lets the others have their answers. */
+  /** Disconnects the clients that wait for the key; the others get the answers they wait for. */
   async finish(graceMs: number): Promise<void> {
     this.#finished = true;
     for (const stream of this.#waiting) {

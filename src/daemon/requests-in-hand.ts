@@ -1,25 +1,25 @@
-// What one connection has asked and was not told yet: the place in the queue that its next line
-// needs, requests that wait for the key, refusals that wait for their record. Runs in the daemon,
-// one for each connection. While a refusal is held back nothing behind it is taken.
+// The requests of one connection that are not answered yet: those that wait for the key, refusals
+// that wait for their record, and the place in the queue that the next line needs. Runs in
+// clavigerd, one for each connection. While a refusal waits for its record no further line is taken.
 
 import type { Client } from '../keys/account-key.js';
 import type { Refusal } from '../protocol/refusal.js';
 import type { Outcome } from '../protocol/server-session.js';
 import type { PlaceHolder, RequestPlaces } from './request-places.js';
-import type { Refused, SigningService } from './signing-service.js';
+import type { LineService, Refused } from './signing-service.js';
 
 /** Refusals of any kind after which a connection is closed, though it asked for !errors. */
 const MAX_REFUSED_REQUESTS = 64;
 
 export interface RequestsInHandOptions {
   readonly client: Client;
-  readonly service: SigningService;
+  readonly service: LineService;
   readonly places: RequestPlaces;
   /** There may be a place for the next line now. */
   readonly onPlace: () => void;
-  /** Told whether the next line waits for others' requests to make room. */
+  /** Called with whether the next line waits for a place that requests of others have. */
   readonly watchPlace: (isWaiting: boolean) => void;
-  /** The token takes long. */
+  /** Called when the token takes long. */
   readonly onNotice: () => void;
   readonly onAnswer: (id: number, outcome: Outcome) => void;
   readonly onTooManyRefusals: () => void;
@@ -29,7 +29,7 @@ export interface RequestsInHandOptions {
 export class RequestsInHand {
   readonly #options: RequestsInHandOptions;
   readonly #holder: PlaceHolder;
-  /** Bytes of the next line for which a place was taken that nobody uses yet. */
+  /** Bytes of the next line, for which a place is taken that no request has yet. */
   #unusedPlace: number | undefined;
   #isOverdue = false;
   #refused = 0;
@@ -40,7 +40,7 @@ export class RequestsInHand {
     this.#holder = { requests: 0, bytes: 0, onPlace: options.onPlace };
   }
 
-  /** True while a refusal may not leave yet. */
+  /** True while a refusal waits for its record. */
   get isHeld(): boolean {
     return this.#heldRefusals > 0;
   }
@@ -53,7 +53,7 @@ export class RequestsInHand {
     const { places, watchPlace } = this.#options;
     const isTaken = places.tryTake(this.#holder, bytes);
     if (!isTaken && !this.#isOverdue) {
-      // Whoever has requests in the queue goes on when one of them is answered.
+      // A connection with requests in the queue continues when one of them is answered.
       watchPlace(this.#holder.requests === 0);
       return false;
     }
@@ -63,7 +63,7 @@ export class RequestsInHand {
     return true;
   }
 
-  /** The line was taken, and may have been no request. */
+  /** Returns the place of a line that was taken and was no request. */
   returnUnusedPlace(): void {
     if (this.#unusedPlace !== undefined) {
       this.#options.places.release(this.#holder, this.#unusedPlace);
@@ -72,20 +72,17 @@ export class RequestsInHand {
     this.#isOverdue = false;
   }
 
-  /** Waits for no place any more: others may have it. */
+  /** Stops waiting for a place: other connections may have it. */
   leavePlaces(): void {
     this.#options.places.leave(this.#holder);
   }
 
-  /**
-   * It has waited for its place for too long: the next line is taken, and refused if it is a
-   * request.
-   */
+  /** Ends the wait for a place: the next line is taken without one, and refused as busy. */
   giveUpPlace(): void {
     this.#isOverdue = true;
   }
 
-  /** Has a line judged, and signed if that may be; the answer comes later. */
+  /** Has a line decided upon, and signed if that is approved; the answer comes later. */
   take(id: number, line: Buffer): void {
     const { client, service, places, onNotice, isGone } = this.#options;
     const bytes = this.#unusedPlace;
@@ -96,7 +93,7 @@ export class RequestsInHand {
     }
     this.#unusedPlace = undefined;
     const releasePlace = places.releaser(this.#holder, bytes ?? 0);
-    // `sign` never rejects: its trouble is an outcome.
+    // `sign` never rejects: an error is an outcome.
     void service.sign(admission.request, { client, onNotice, isGone }).then((outcome) => {
       releasePlace();
       if (outcome.kind === 'refused') {
@@ -107,15 +104,15 @@ export class RequestsInHand {
     });
   }
 
-  /** What stands behind it is not read before it is told, or the connection closed over it. */
-  #onRefused(id: number, { told }: Refused): void {
+  /** Until the refusal is sent, or has closed the connection, no further line is taken. */
+  #onRefused(id: number, { reply }: Refused): void {
     this.#heldRefusals += 1;
-    void told.then((refusal) => {
+    void reply.then((refusal) => {
       this.#answerRefusal(id, refusal);
     });
   }
 
-  /** Nobody is refused by the dozen in good faith, and each refusal costs a line of the log. */
+  /** No honest client is refused this often, and each refusal costs a line of the log. */
   #answerRefusal(id: number, refusal: Refusal): void {
     this.#heldRefusals -= 1;
     this.#refused += 1;

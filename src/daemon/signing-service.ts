@@ -1,6 +1,6 @@
-// The daemon's one way from a request line to a signature: parse, classify, decide, charge, sign,
-// verify, record, reply. It trusts no line and no key: a signature leaves only after it was
-// verified with the public key and its record was written. Runs in the daemon.
+// The only way from a request line to a signature: parse, classify, decide, charge, sign, verify,
+// record, reply. Runs in clavigerd. It trusts no line and no key: a signature leaves only after it
+// was verified with the public key and its record was written.
 
 import { performance } from 'node:perf_hooks';
 import { parseSigningInput, peekUrl, type SigningInput } from '../jose/signing-input.js';
@@ -23,13 +23,11 @@ export interface SigningServiceOptions {
   readonly budgets: BudgetGate;
 }
 
-/**
- * Its record may take a while: of the request nothing is kept meanwhile.
- * @prop told resolves when the refusal may leave, to what the client is told of it
- */
+/** A request that is not signed. Nothing else of the request is kept while its record is written. */
 export interface Refused {
   readonly kind: 'refused';
-  readonly told: Promise<Refusal>;
+  /** Resolves when the refusal may be sent, to what is sent. Never rejects. */
+  readonly reply: Promise<Refusal>;
 }
 
 export type Admission =
@@ -41,13 +39,13 @@ export type SigningOutcome = { readonly kind: 'signature'; readonly signature: s
 /** Who waits for a signature. */
 export interface Peer {
   readonly client: Client;
-  /** Told once when the signature takes long. */
+  /** Called once when the signature takes long. */
   readonly onNotice?: () => void;
-  /** True once nobody waits any more. */
+  /** True once the client has disconnected. */
   readonly isGone?: () => boolean;
 }
 
-/** Of a refusal that is not on record no more is said. */
+/** A refusal that is not on record is answered with this alone. */
 const UNRECORDED: Refusal = { code: 'internal', detail: 'the signer cannot record refusals now' };
 
 const LINE_PROBLEMS: Readonly<Record<LineError, string>> = {
@@ -55,6 +53,9 @@ const LINE_PROBLEMS: Readonly<Record<LineError, string>> = {
   'bare-line-ending': 'line: does not end in CR LF',
   'control-character': 'line: has a NUL in it',
 };
+
+/** What a connection uses of the signing service. */
+export type LineService = Pick<SigningService, 'admit' | 'refuseLine' | 'sign' | 'cancel'>;
 
 export class SigningService {
   readonly #options: SigningServiceOptions;
@@ -65,15 +66,15 @@ export class SigningService {
   }
 
   /**
-   * Parses a line and decides on it; the record of a refusal is on its way then. Never throws.
-   * @param hasPlace false where the queue for the key has none for it: then it is refused as
-   *   `busy`, unless it is for another reason
+   * Parses a line and decides on it; a refusal is being recorded when this returns. Never throws.
+   * @param hasPlace false where the queue for the key has no place for it: it is then refused as
+   *   `busy`, unless there is another reason to refuse it
    */
   admit(line: Buffer, connection: string, hasPlace = true): Admission {
     const { policy, record } = this.#options;
     let input: SigningInput;
     try {
-      // The one copy: what is parsed here is decided upon, signed, verified and recorded.
+      // The only copy: decision, signature, verification and record are about these bytes.
       input = parseSigningInput(Buffer.from(line));
     } catch (error) {
       const detail = messageOf(error);
@@ -105,7 +106,7 @@ export class SigningService {
     void this.#options.record.malformed(connection, LINE_PROBLEMS[error], undefined);
   }
 
-  /** Signs an approved request. Never rejects: trouble is recorded and becomes a refusal. */
+  /** Signs an approved request. Never rejects: an error is recorded and becomes a refusal. */
   async sign(request: DecidedRequest, peer: Peer): Promise<SigningOutcome> {
     this.#queued += 1;
     try {
@@ -117,8 +118,8 @@ export class SigningService {
     }
   }
 
-  /** The client is gone: what it still waits for need not be signed. */
-  forget(client: Client): void {
+  /** The client has disconnected: what it still waits for need not be signed. */
+  cancel(client: Client): void {
     this.#options.key.cancel(client);
   }
 
@@ -148,7 +149,7 @@ export class SigningService {
     return { kind: 'signature', signature: encodeBase64Url(signature.bytes) };
   }
 
-  /** A wrong key or a faulty token never answers a client. */
+  /** The signature of a wrong key or a faulty token is never sent. @throws KEY_BAD_SIGNATURE */
   #assertVerifies(input: Buffer, signature: KeySignature): void {
     const { key } = this.#options;
     if (!verifySignature(key.algorithm, key.publicKey, input, signature.bytes)) {
@@ -161,17 +162,17 @@ export class SigningService {
 }
 
 function refused(refusal: Refusal, recorded: Promise<boolean>): Refused {
-  return { kind: 'refused', told: toldRefusal(refusal, recorded) };
+  return { kind: 'refused', reply: replyOf(refusal, recorded) };
 }
 
-/** Our own trouble says nothing of a verdict, and is told in any case. */
-async function toldRefusal(refusal: Refusal, recorded: Promise<boolean>): Promise<Refusal> {
+/** An internal error reveals no verdict, and is sent in any case. */
+async function replyOf(refusal: Refusal, recorded: Promise<boolean>): Promise<Refusal> {
   return (await recorded) || refusal.code === 'internal' ? refusal : UNRECORDED;
 }
 
 /**
- * What may wait for the key for long: what was decided, and not all that it was decided upon, many
- * times its bytes.
+ * What may wait long for the key: the decision without the parsed payload, which takes many times
+ * the memory of its bytes.
  */
 function withoutPayload({ connection, input, decision }: DecidedRequest): DecidedRequest {
   const { request } = decision;

@@ -81,9 +81,9 @@ async function converse(
         closed = true;
         break;
       case 'request': {
-        const refuse = async ({ told }: Refused): Promise<void> => {
+        const refuse = async ({ reply }: Refused): Promise<void> => {
           held += 1; // as a connection does: what stands behind it waits
-          const refusal = await told;
+          const refusal = await reply;
           held -= 1;
           session.answer(event.id, { kind: 'refusal', refusal });
         };

@@ -77,7 +77,7 @@ function newPolicy(settings: PolicySettings): NamedPolicy {
 
 function refusalIn(outcome: SigningOutcome): Promise<Refusal> {
   assert.ok(outcome.kind === 'refused', outcome.kind);
-  return outcome.told;
+  return outcome.reply;
 }
 
 describe('SigningService', () => {
@@ -123,7 +123,7 @@ describe('SigningService', () => {
         cancelled.push(connection);
       },
     });
-    service.forget(PEER.client);
+    service.cancel(PEER.client);
     assert.deepEqual(cancelled, [PEER.client.connection]);
   });
 
@@ -131,7 +131,7 @@ describe('SigningService', () => {
     const { service, log } = newService({});
     const codeOf = async (line: Buffer): Promise<string> => {
       const admission = service.admit(line, '1', false);
-      return admission.kind === 'refused' ? (await admission.told).code : admission.kind;
+      return admission.kind === 'refused' ? (await admission.reply).code : admission.kind;
     };
     assert.equal(await codeOf(LINE), 'busy');
     assert.match(log(), /code=SIGNER_BUSY/);
@@ -161,7 +161,7 @@ describe('SigningService', () => {
     const { service } = newService({}, { named: newPolicy({ operations: ['new-order'] }) });
     const admission = service.admit(LINE, '1');
     assert.equal(admission.kind, 'refused');
-    assert.deepEqual(await admission.told, {
+    assert.deepEqual(await admission.reply, {
       code: 'denied',
       detail: "policy 'web' does not allow read",
       policy: 'web',
