@@ -38,7 +38,7 @@ function makeBed({ requests = 100, clocks = CLOCKS } = {}) {
     log: lines,
     /** Names of connections whose stream is closed. */
     closed,
-    async connect(name: string, first = '!errors\r\n') {
+    connect: async (name: string, first = '!errors\r\n') => {
       const stream = new StreamDouble(READ_BYTES);
       const connection = new Connection({
         ...shared,
