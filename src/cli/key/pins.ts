@@ -66,13 +66,9 @@ export async function readNewPin(
 /** Errors name the option, where those of a setting name `pin-source`. */
 function parseOption({ option, source }: PinOption): PinSource {
   try {
-    return parsePinSource(source ?? 'prompt');
+    return parsePinSource(source ?? 'prompt', `--${option}`);
   } catch (error) {
     const hint = isAppError(error) ? error.hint : undefined;
-    const problem = messageOf(error).replace(/^pin-source: /, '');
-    throw new AppError('CONFIG_USAGE', `--${option}: ${problem}`, {
-      hint: hint?.replace(/^pin-source is/, `--${option} is`),
-      cause: error,
-    });
+    throw new AppError('CONFIG_USAGE', messageOf(error), { hint, cause: error });
   }
 }

@@ -27,8 +27,8 @@ export type PinSource =
   /** The keypad of the card reader: the module gets an empty PIN. */
   | { readonly kind: 'pinpad' };
 
-const HINT =
-  'pin-source is file:/PATH, env:NAME, credential:NAME, |COMMAND, prompt, pinentry or pinpad';
+const SETTING = 'pin-source';
+const KINDS = 'file:/PATH, env:NAME, credential:NAME, |COMMAND, prompt, pinentry or pinpad';
 /** Longest PIN or passphrase; that of a message to the token helper. */
 const MAX_SECRET_BYTES = 1024;
 const DEFAULT_PINENTRY = ['pinentry'] as const;
@@ -36,14 +36,17 @@ const DEFAULT_PINENTRY = ['pinentry'] as const;
 /**
  * Parses `file:/PATH` (or a plain absolute path), `env:NAME`, `credential:NAME`, `|COMMAND
  * ARGUMENTS` (RFC 7512 §2.4; no shell), `prompt`, `pinentry` and `pinpad`.
- * @throws AppError KEY_PIN_SOURCE
+ * @param setting the name of the setting or option, for errors.
+ * @throws AppError KEY_PIN_SOURCE, KEY_PIN
  */
-export function parsePinSource(text: string): PinSource {
+export function parsePinSource(text: string, setting = SETTING): PinSource {
   const colon = text.indexOf(':');
   const kind = colon === -1 ? '' : text.slice(0, colon);
   const rest = text.slice(colon + 1);
   if (hasControlCharacter(text)) {
-    throw new AppError('KEY_PIN', 'pin-source: has a control character', { hint: HINT });
+    throw new AppError('KEY_PIN', `${setting}: has a control character`, {
+      hint: hintFor(setting),
+    });
   }
   if (isAbsolute(text)) {
     return { kind: 'file', path: text };
@@ -52,7 +55,7 @@ export function parsePinSource(text: string): PinSource {
     return { kind: text };
   }
   if (text.startsWith('|')) {
-    return { kind: 'command', words: parseCommand(text.slice(1)) };
+    return { kind: 'command', words: parseCommand(text.slice(1), setting) };
   }
   if (kind === 'file' && isAbsolute(rest)) {
     // RFC 7512 §2.4 shows file:/etc/token_pin; file:///etc/token_pin is the same (RFC 8089).
@@ -62,7 +65,7 @@ export function parsePinSource(text: string): PinSource {
     if (isHelperVariable(rest)) {
       throw new AppError(
         'KEY_PIN_SOURCE',
-        `pin-source: ${rest} is a variable that PKCS#11 modules get`,
+        `${setting}: ${rest} is a variable that PKCS#11 modules get`,
         {
           hint: 'the PIN would show in /proc/PID/environ of the token helper; choose another name',
         },
@@ -74,7 +77,13 @@ export function parsePinSource(text: string): PinSource {
   if (kind === 'credential' && /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(rest)) {
     return { kind: 'credential', name: rest };
   }
-  throw new AppError('KEY_PIN_SOURCE', `pin-source: ${problemOf(kind, text)}`, { hint: HINT });
+  throw new AppError('KEY_PIN_SOURCE', `${setting}: ${problemOf(kind, text)}`, {
+    hint: hintFor(setting),
+  });
+}
+
+function hintFor(setting: string): string {
+  return `${setting} is ${KINDS}`;
 }
 
 /**
@@ -93,14 +102,14 @@ function problemOf(kind: string, text: string): string {
     : 'not a source this program knows';
 }
 
-function parseCommand(text: string): readonly [string, ...string[]] {
+function parseCommand(text: string, setting: string): readonly [string, ...string[]] {
   try {
     const words = splitCommand(text);
     assertProgramName(words);
     return words;
   } catch (error) {
     // These messages never repeat a part of the command, which may hold a secret.
-    throw new AppError('KEY_PIN_SOURCE', `pin-source: ${messageOf(error)}`, { cause: error });
+    throw new AppError('KEY_PIN_SOURCE', `${setting}: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -130,13 +139,15 @@ export async function readPin(
         'the answer',
       );
     case 'pinpad':
-      throw new AppError('KEY_PIN_SOURCE', 'PIN: a PIN pad gives no passphrase', { hint: HINT });
+      throw new AppError('KEY_PIN_SOURCE', 'PIN: a PIN pad gives no passphrase', {
+        hint: hintFor(SETTING),
+      });
     case 'prompt':
       if (context.prompt === undefined) {
         throw new AppError(
           'KEY_PIN_SOURCE',
           'PIN: no source is configured, and there is no terminal to ask at',
-          { hint: HINT },
+          { hint: hintFor(SETTING) },
         );
       }
       return checked(await context.prompt(question), 'the answer');

@@ -54,6 +54,31 @@ describe('PIN source', () => {
     });
   }
 
+  it('is named in errors by its setting or option, and with what it may be', async () => {
+    const error = await appErrorOf(() => parsePinSource('1234'), 'KEY_PIN_SOURCE');
+    assert.match(error.message, /^pin-source: is a number, and wants the place of the PIN/);
+    assert.match(error.hint ?? '', /^pin-source is file:.*, prompt, pinentry or pinpad$/);
+    for (const [text, message] of [
+      ['x', 'not a source this program knows'],
+      ['file:x', 'the path after file: is not absolute'],
+      ['env:', 'what follows env: is no name'],
+      ['credential:/', 'what follows credential: is no name'],
+    ] as const) {
+      const named = await appErrorOf(
+        () => parsePinSource(text, '--so-pin-source'),
+        'KEY_PIN_SOURCE',
+      );
+      assert.equal(named.message, `--so-pin-source: ${message}`);
+      assert.match(named.hint ?? '', /^--so-pin-source is file:/);
+    }
+    const control = await appErrorOf(() => parsePinSource('/a\n'), 'KEY_PIN');
+    assert.equal(control.message, 'pin-source: has a control character');
+    for (const text of ["|echo 'x", 'env:HOME']) {
+      const named = await appErrorOf(() => parsePinSource(text, '--x'), 'KEY_PIN_SOURCE');
+      assert.match(named.message, /^--x: /);
+    }
+  });
+
   it('is no variable that token helpers get: the PIN would show in /proc', async () => {
     for (const name of ['TPM2_PKCS11_PIN', 'HOME', 'PKCS11SPY']) {
       const error = await appErrorOf(() => parsePinSource(`env:${name}`), 'KEY_PIN_SOURCE');
