@@ -1,5 +1,5 @@
-// Bytes in, bytes out: puts chained commands together (CLA bit 10), hands out long answers in parts
-// (GET RESPONSE), and turns failures into status words. Part of the virtual card.
+// Takes command bytes and returns response bytes: joins chained commands (CLA bit 10), returns long
+// responses in parts (GET RESPONSE), and turns errors into status words. Part of the virtual card.
 
 import { formatResponse, isExtendedApdu, parseApdu, StatusError, SW, type Apdu } from './apdu.js';
 import type { VirtualCard } from './virtual-card.js';

@@ -1,5 +1,5 @@
-// Private keys of the virtual card and what a PIV card does with them: raw RSA, ECDSA over a hash
-// that comes ready-made, ECDH, and their public half as a card gives it. Part of the virtual card.
+// Private keys of the virtual card and the operations of PIV with them: raw RSA, ECDSA over a given
+// hash, ECDH, and the encoding of the public key. Part of the virtual card.
 
 import {
   constants,

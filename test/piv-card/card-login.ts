@@ -1,5 +1,5 @@
-// Who is logged in to the virtual card: PIN, PUK, and what a private key asks of them. Part of the
-// virtual card.
+// The login state of the virtual card: PIN, PUK, and the login that a private key requires. Part of
+// the virtual card.
 
 import { StatusError, SW, type Apdu } from './apdu.js';
 import { Reference } from './reference.js';
@@ -29,7 +29,7 @@ export class CardLogin {
     this.#setVerified(false);
   }
 
-  /** Before a private key is used. @throws StatusError 6982 when it wants the PIN first. */
+  /** Before a private key is used. @throws StatusError 6982 when it requires the PIN first. */
   useKey(policy: PinPolicy): void {
     const allowed = policy === 'never' || (policy === 'once' ? this.#isVerified : this.#isFresh);
     if (!allowed) {

@@ -1,5 +1,5 @@
-// The data objects of the virtual card (SP 800-73-4 part 1 §3): who the card is, and the
-// certificates.
+// The data objects of the virtual card (SP 800-73-4 part 1 §3): its identification and its
+// certificates. Part of the virtual card.
 
 import { createHash } from 'node:crypto';
 import { formatTlv } from './tlv.js';

@@ -1,4 +1,5 @@
-// What a test tells the process of the virtual cards: one JSON object a line. Read by that process.
+// The commands that a test sends to the process of the virtual cards, one JSON object a line;
+// parsed by that process.
 
 import { KEY_TYPES, type CardKeyType } from './card-key.js';
 import { KEY_SLOTS, type KeySlotName } from './slot.js';

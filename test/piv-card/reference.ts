@@ -1,5 +1,6 @@
-// PIN and PUK of the virtual card: the value and how many tries are left. Part of the virtual card.
-// The card itself counts what it was sent: tests ask it, and not the software under test.
+// PIN and PUK of the virtual card: the value and the number of tries left. Part of the virtual
+// card. The card counts the values it was sent: tests read that count and not what the software
+// under test reports.
 
 import { timingSafeEqual } from 'node:crypto';
 import { StatusError, SW } from './apdu.js';
@@ -58,7 +59,7 @@ export class Reference {
     this.#left = this.#most;
   }
 
-  /** What VERIFY without a value answers while nobody is logged in. */
+  /** The status word of VERIFY without a value before a login. */
   status(): number {
     return this.#left === 0 ? SW.blocked : SW.wrongPin | this.#left;
   }

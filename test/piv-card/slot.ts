@@ -1,9 +1,9 @@
-// One key slot of the virtual card: its key, when the key wants the PIN, where its certificate is
-// kept.
+// One key slot of the virtual card: its key, when that requires the PIN, and the data object of its
+// certificate. Part of the virtual card.
 
 import type { CardKey } from './card-key.js';
 
-/** Yubico's numbers, as GET METADATA tells them. */
+/** Yubico's numbers of policies, as in the response to GET METADATA. */
 export const PIN_POLICY = { never: 1, once: 2, always: 3 } as const;
 export type PinPolicy = keyof typeof PIN_POLICY;
 

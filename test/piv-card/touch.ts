@@ -1,4 +1,5 @@
-// The finger on the virtual card: how long a signature waits for it. Part of the virtual card.
+// The touch that a key of the virtual card requires: how long a signature waits for it. Part of the
+// virtual card.
 
 /** Undefined: the touch never comes. */
 export type TouchDelay = number | undefined;

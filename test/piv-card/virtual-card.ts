@@ -1,6 +1,6 @@
 // A PIV card in software with Yubico's additions: what a YubiKey 5 answers to the commands that
-// OpenSC and ykcs11 send (SP 800-73-4 part 2 §3). It stands for a card in tests: its counters tell
-// what it was asked.
+// OpenSC and ykcs11 send (SP 800-73-4 part 2 §3). Tests use it in place of a card; its counters
+// show which commands it was sent.
 
 import { StatusError, SW, type Apdu } from './apdu.js';
 import { CardKey, typeOfAlgorithm, type CardKeyType } from './card-key.js';
@@ -95,7 +95,7 @@ export class VirtualCard {
     };
   }
 
-  /** Power off, a reset, or a pull: nobody is logged in any more. */
+  /** Power off, a reset, or a removal: ends the login. */
   reset(): void {
     this.#isSelected = false;
     this.#login.end();

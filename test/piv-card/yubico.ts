@@ -53,7 +53,7 @@ export interface AttestationOptions {
 }
 
 /**
- * The certificate that says that the key of a slot was made on the card. @throws StatusError 6A88
+ * The certificate which attests that the card generated the key of a slot. @throws StatusError 6A88
  */
 export function formatAttestation({ slot, issuer, issuerKey, serial }: AttestationOptions): Buffer {
   if (slot.reference === SLOTS.f9.reference) {

@@ -1,5 +1,5 @@
-// The daemon with its key on a card that wants a touch for each signature: one that takes its time,
-// and one that never comes. Nobody but the client that asked has to wait for either.
+// The daemon with its key on a card that wants a touch for each signature: one that comes late,
+// and one that never comes. Only the client that sent the request waits for either.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

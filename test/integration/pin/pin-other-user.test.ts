@@ -1,6 +1,6 @@
-// One latch for the daemon's user and for root, who looks after its token by commands: what root
-// notes belongs to that user, nothing there leads root elsewhere, and whoever cannot lock there
-// makes no attempt.
+// One latch for the daemon's user and for root, who runs commands on the same token: a latch that
+// root writes belongs to that user, no link in the folder is followed, and a process that cannot
+// take the lock makes no attempt.
 
 import assert from 'node:assert/strict';
 import {
