@@ -3,35 +3,21 @@ import { describe, it } from 'node:test';
 import { poll, type PollResult } from '../../../src/acme/poll.js';
 import type { WaitContext } from '../../../src/acme/transport/retries.js';
 import type { Timing } from '../../../src/acme/timing.js';
+import { FakeTiming } from '../../support/client/scripted-acme.js';
 
-/** What was told, by whose timing it was. */
+/** The lines that were reported, by the timing of the poll. */
 const reports = new Map<Timing, string[]>();
 
 function until(timing: Timing, deadlineMs = Infinity): WaitContext {
-  const told: string[] = [];
-  reports.set(timing, told);
+  const lines: string[] = [];
+  reports.set(timing, lines);
   return {
     timing,
     deadlineMs,
     report: (line) => {
-      told.push(line);
+      lines.push(line);
     },
   };
-}
-
-class FakeTiming implements Timing {
-  readonly waits: number[] = [];
-  #now = 1_000_000;
-
-  now(): number {
-    return this.#now;
-  }
-
-  sleep(ms: number): Promise<void> {
-    this.waits.push(Math.round(ms));
-    this.#now += ms;
-    return Promise.resolve();
-  }
 }
 
 /** Done at the given try, asking for the given pauses before. */
@@ -80,6 +66,40 @@ describe('poll', () => {
     assert.deepEqual(timing.waits, [20]);
   });
 
+  it('looks more often towards the deadline, and not within the last 20 ms', async () => {
+    const timing = new FakeTiming();
+    const deadlineMs = timing.now() + 30;
+    const fetch = steps(...Array.from({ length: 9 }, () => undefined));
+    await assert.rejects(poll({ ...common, context: until(timing, deadlineMs), fetch }), {
+      message: 'order: not done in the time allowed',
+    });
+    assert.deepEqual(timing.waits, [20]);
+    const exact = new FakeTiming();
+    await assert.rejects(
+      poll({ ...common, context: until(exact, exact.now() + 20), fetch: steps(undefined, 0, 0) }),
+    );
+    assert.deepEqual(exact.waits, [20]);
+    const early = new FakeTiming();
+    await assert.rejects(
+      poll({
+        ...common,
+        context: until(early, early.now() + 400),
+        fetch: steps(...Array.from({ length: 30 }, () => 900)),
+      }),
+      { message: 'order: not done in the time allowed; the server asks to come back in 1 s' },
+    );
+    assert.deepEqual(early.waits.slice(0, 2), [20, 190]);
+  });
+
+  it('has a hint for a deadline that has passed', async () => {
+    const timing = new FakeTiming();
+    await assert.rejects(
+      poll({ ...common, context: until(timing, timing.now()), fetch: steps(undefined) }),
+      { code: 'ACME_TIMEOUT', hint: /--timeout$/ },
+    );
+    assert.deepEqual(timing.waits, []);
+  });
+
   it('ends at the deadline', async () => {
     const timing = new FakeTiming();
     const deadlineMs = timing.now() + 200;
@@ -114,7 +134,7 @@ describe('poll', () => {
     );
   });
 
-  it('tells once what it waits for, when that takes long', async () => {
+  it('reports once what it waits for, when that takes long', async () => {
     const quick = new FakeTiming();
     await poll({ ...common, context: until(quick), fetch: steps(2_000, 2_000) });
     assert.deepEqual(reports.get(quick), []);

@@ -4,9 +4,14 @@ import * as v from 'valibot';
 import type { HttpResponse } from '../../../src/acme/transport/http.js';
 import { orderSchema } from '../../../src/acme/objects.js';
 import {
+  challengeHintFor,
+  DEACTIVATED_HINT,
   formatProblem,
+  hintFor,
   isProblem,
   parseProblem,
+  problemOf,
+  type Problem,
   ServerProblem,
 } from '../../../src/acme/problem.js';
 
@@ -89,5 +94,98 @@ describe('ServerProblem', () => {
       }),
     );
     assert.match(new ServerProblem('account', { problem, status: 400 }).hint ?? '', /RS256, ES256/);
+  });
+});
+
+function problemWith(type: string, more: object = {}): Problem {
+  return parseProblem(answer({ type: `urn:ietf:params:acme:error:${type}`, ...more }));
+}
+
+describe('the error of an answer', () => {
+  it('has subject, problem, status, and the time to wait', () => {
+    const headers = new Map([['retry-after', '7']]);
+    const response = { ...answer({ detail: 'no' }), status: 503, headers };
+    const error = problemOf('new order', response, 0);
+    assert.deepEqual(
+      [error.code, error.message, error.status, error.retryAfterMs],
+      ['ACME_PROBLEM', 'new order: no', 503, 7_000],
+    );
+    assert.equal(error.problem.type, 'about:blank');
+  });
+
+  it('has the hint of the request where the problem has none', () => {
+    const facts = { hint: 'look there' };
+    assert.equal(problemOf('x', answer({}), 0, facts).hint, 'look there');
+    const limited = answer({ type: 'urn:ietf:params:acme:error:rateLimited' });
+    assert.match(problemOf('x', limited, 0, facts).hint ?? '', /^wait/);
+  });
+
+  it('is the title where there is no detail, and 100 subproblems at most', () => {
+    assert.equal(formatProblem(parseProblem(answer({ title: 'Title' }))), 'Title');
+    assert.equal(
+      formatProblem(parseProblem(answer({ title: 'Title', detail: '' }))),
+      'HTTP status unknown',
+    );
+    const subproblems = Array.from({ length: 101 }, () => ({ detail: 'x' }));
+    const lines = formatProblem(parseProblem(answer({ subproblems }))).split('\n');
+    assert.equal(lines.length, 101);
+  });
+
+  it('shows a type of another namespace in full', () => {
+    assert.equal(formatProblem(parseProblem(answer({ type: 'urn:x:y' }))), 'urn:x:y');
+  });
+});
+
+describe('hintFor', () => {
+  for (const [type, hint] of [
+    ['accountDoesNotExist', /claviger account register/],
+    ['badSignatureAlgorithm', /the server takes others$/],
+    ['caa', /CAA record/],
+    ['externalAccountRequired', /external account binding/],
+    ['rateLimited', /^wait before trying again/],
+    ['userActionRequired', /visit its web site$/],
+  ] as const) {
+    it(`has one for ${type}`, () => {
+      assert.match(hintFor(problemWith(type)) ?? '', hint);
+    });
+  }
+
+  it('names the page that the authority wants visited', () => {
+    const instance = 'https://ca.example/terms';
+    assert.match(hintFor(problemWith('userActionRequired', { instance })) ?? '', /ca\.example/);
+  });
+
+  it('blames the keyid of a signer whose account is fixed', () => {
+    const facts = { hasFixedAccount: true };
+    assert.match(hintFor(problemWith('accountDoesNotExist'), facts) ?? '', /correct keyid/);
+  });
+
+  it('recognises a deactivated account, and nothing else, in unauthorized', () => {
+    const detail = 'account is Deactivated';
+    assert.equal(hintFor(problemWith('unauthorized', { detail })), DEACTIVATED_HINT);
+    assert.equal(hintFor(problemWith('unauthorized', { detail: 'undeactivated' })), undefined);
+    assert.equal(hintFor(problemWith('unauthorized')), undefined);
+    assert.equal(hintFor(problemWith('malformed', { detail })), undefined);
+    assert.equal(hintFor(parseProblem(answer({ type: 'urn:x:caa' }))), undefined);
+  });
+});
+
+describe('challengeHintFor', () => {
+  for (const [problem, hint] of [
+    [problemWith('dns'), /could not resolve the name/],
+    [problemWith('connection', { detail: 'DNS problem: NXDOMAIN' }), /could not resolve/],
+    [problemWith('malformed', { detail: 'no such host' }), /could not resolve/],
+    [problemWith('connection'), /port 80/],
+    [problemWith('unauthorized'), /does the name point to this machine/],
+    [problemWith('incorrectResponse'), /does the name point to this machine/],
+    [problemWith('caa'), /CAA record/],
+  ] as const) {
+    it(`has one for ${formatProblem(problem)}`, () => {
+      assert.match(challengeHintFor(problem) ?? '', hint);
+    });
+  }
+
+  it('has none for others', () => {
+    assert.equal(challengeHintFor(problemWith('tls')), undefined);
   });
 });
