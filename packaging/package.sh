@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Debian package, claviger_VERSION_ARCH.deb, from this tree: `npm run package [-- --carry-node] [-- --output DIR]`.
+# Builds the Debian package, claviger_VERSION_ARCH.deb, from this tree: `npm run package -- [--carry-node] [--no-build] [--output DIR]`.
 #
 # For Debian 13 the package depends on Debian's Node. For Debian 12, whose Node is too old, --carry-node puts
 # the runtime into the package: the one this script runs with. Built twice from one commit, both are equal byte by
@@ -17,16 +17,18 @@ fail() {
 }
 
 CARRY_NODE=no
+BUILD=yes
 OUTPUT=$ROOT/dist/package
 while (($# > 0)); do
   case $1 in
     --carry-node) CARRY_NODE=yes ;;
+    --no-build) BUILD=no ;; # the programs in dist/ are those of this tree
     --output)
       (($# > 1)) || fail '--output needs a directory' 2
       OUTPUT=$2
       shift
       ;;
-    *) fail "unknown argument: $1 (--carry-node, --output DIR)" 2 ;;
+    *) fail "unknown argument: $1 (--carry-node, --no-build, --output DIR)" 2 ;;
   esac
   shift
 done
@@ -107,6 +109,19 @@ stage_system() {
   install -D -m 0644 -t "$doc/guides" "$ROOT"/docs/guides/*.md
 }
 
+# What the package carries, as CycloneDX; without what npm makes anew in each run.
+stage_sbom() {
+  local file=$TREE/usr/share/doc/claviger/sbom.cdx.json
+  (cd "$ROOT" && npm sbom --omit=dev --omit=peer --package-lock-only --sbom-format cyclonedx) |
+    node -e '
+      const sbom = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+      delete sbom.serialNumber;
+      sbom.metadata.timestamp = new Date(Number(process.argv[1]) * 1000).toISOString();
+      sbom.metadata.component.name = "claviger";
+      process.stdout.write(JSON.stringify(sbom, null, 2) + "\n");
+    ' "$SOURCE_DATE_EPOCH" >"$file"
+}
+
 stage_runtime() {
   [[ $CARRY_NODE == yes ]] || return 0
   install -D -m 0755 "$(readlink -f -- "$(command -v node)")" "$TREE/$PREFIX/bin/node"
@@ -153,12 +168,15 @@ fi
 
 umask 022
 mkdir -p "$SOURCE"
-say 'builds the programs'
-(cd "$ROOT" && npm run build >/dev/null)
+if [[ $BUILD == yes ]]; then
+  say 'building the programs'
+  (cd "$ROOT" && npm run build >/dev/null)
+fi
 stage_programs
 stage_system
+stage_sbom
 stage_runtime
 stage_debian
-say 'builds the package'
+say 'building the package'
 build_package
 say "$OUTPUT/$(cd "$STAGE" && printf '%s' claviger_*.deb)"
