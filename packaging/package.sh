@@ -134,6 +134,7 @@ stage_debian() {
   local unit
   cp -a "$ROOT/debian" "$SOURCE/debian"
   cp "$ROOT/systemd/sysusers.d/claviger.conf" "$SOURCE/debian/claviger.sysusers"
+  cp "$ROOT/systemd/tmpfiles.d/claviger.conf" "$SOURCE/debian/claviger.tmpfiles"
   for unit in "$ROOT"/systemd/*.{service,socket,timer}; do
     cp "$unit" "$SOURCE/debian/claviger.$(basename -- "$unit")"
   done
