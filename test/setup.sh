@@ -29,6 +29,7 @@ PACKAGES=(
   mandoc shellcheck                                # lint the manual pages and the shell scripts
   pcscd vsmartcard-vpcd iproute2                   # a reader for the virtual PIV card, in namespaces of its own
   opensc-pkcs11 ykcs11 yubico-piv-tool             # the modules that speak to the card, and a tool
+  debhelper dh-apparmor apparmor lintian           # build the Debian package, and judge it
   g++ make python3                                 # pkcs11js is compiled when it is installed
   gcc libc6-dev libp11-kit-dev                     # pkcs11.h, for the module that misbehaves on command
 )

@@ -3,11 +3,11 @@
 // dist/ from the other tests.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { makeKey } from '../support/keys/keys.js';
+import { npmEnvironment } from '../support/npm.js';
 import { connectLineClient } from '../support/daemon/line-client.js';
 import { type CommandResult, mustRun, runCommand, startProcess } from '../support/process.js';
 import { ROOT } from '../support/programs.js';
@@ -18,17 +18,6 @@ import { makeTempDir } from '../support/temp-dir.js';
 
 const NOT_COPIED = /^(dist|node_modules|\.git)$/;
 const NPM_TIMEOUT_MS = 150_000;
-
-/** npm as a user has it, without what the npm that runs the tests sets for its children. */
-function npmEnvironment(): Record<string, string | undefined> {
-  const inherited = Object.keys(process.env).filter((name) => /^npm_/i.test(name));
-  const prefix = resolve(process.execPath, '../..');
-  return {
-    ...Object.fromEntries(inherited.map((name) => [name, undefined])),
-    // With the headers of this very Node at hand, node-gyp has nothing to download.
-    ...(existsSync(join(prefix, 'include/node/node.h')) ? { npm_config_nodedir: prefix } : {}),
-  };
-}
 
 async function npm(cwd: string, args: readonly string[]): Promise<string> {
   return await mustRun('npm', args, { cwd, env: npmEnvironment(), timeoutMs: NPM_TIMEOUT_MS });
