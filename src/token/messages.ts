@@ -1,20 +1,17 @@
-// What the daemon and a token helper say to each other, one JSON object a frame. Pure.
-// Both sides parse: the helper because a bad template crashes the module, the daemon because a
-// helper runs native code it does not trust.
+// The messages between clavigerd and a token helper, one JSON object a frame. Pure. Both sides parse:
+// the helper because a malformed value could crash the module, clavigerd because the helper runs
+// native code that is not trusted.
 
 import * as v from 'valibot';
 import { AppError } from '../lib/errors.js';
 import { parseStrictJson } from '../lib/json/strict-json.js';
 import { ADMIN_REQUESTS, ADMIN_RESULTS } from './admin/messages.js';
+import { hexId, MAX_TEXT, text, ulong } from './message-fields.js';
 import { errorResult } from './token-error.js';
 
-/** Longest PIN, label or other text in a message, in UTF-16 units. */
-const MAX_TEXT = 1024;
 const MAX_PATH = 4096;
 /** Longest signing input, in base64: the longest line of the protocol, 32 KiB. */
 const MAX_INPUT_BASE64 = 44 * 1024;
-/** PKCS#11 has no limit for CKA_ID; tokens use at most this many bytes. */
-const MAX_ID_BYTES = 256;
 /** Keys come in pages, so that a page of RSA-4096 keys fits a frame. */
 export const KEYS_PER_PAGE = 16;
 export const MAX_TOKENS_LISTED = 64;
@@ -23,11 +20,8 @@ export const MAX_TOKENS_LISTED = 64;
  */
 export const HELPER_LINE_MARK = 'claviger-token-helper: ';
 
-const text = v.pipe(v.string(), v.maxLength(MAX_TEXT));
-const hex = v.pipe(v.string(), v.maxLength(MAX_ID_BYTES * 2), v.regex(/^(?:[0-9a-f]{2})*$/));
 const base64 = v.pipe(v.string(), v.maxLength(MAX_TEXT), v.base64());
 const input = v.pipe(v.string(), v.maxLength(MAX_INPUT_BASE64), v.base64());
-const ulong = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 
 /** What a key pair is made with, besides its ID and what makes it the key it is. */
@@ -76,7 +70,7 @@ const tokenSelector = v.strictObject({
   libraryVersion: v.optional(text),
 });
 /** Which key of it: CKA_LABEL and CKA_ID, the latter in lower-case hexadecimal. */
-const keySelector = v.strictObject({ label: v.optional(text), id: v.optional(hex) });
+const keySelector = v.strictObject({ label: v.optional(text), id: v.optional(hexId) });
 
 export const KEY_TYPES = [
   'rsa2048',
@@ -106,7 +100,7 @@ const request = v.variant('op', [
     op: v.literal('generate'),
     type: v.picklist(KEY_TYPES),
     label: text,
-    id: hex,
+    id: hexId,
   }),
   v.strictObject({ op: v.literal('close') }),
   ...ADMIN_REQUESTS,
@@ -118,10 +112,7 @@ const tokenInfo = v.strictObject({
   manufacturer: text,
   model: text,
   slotId: ulong,
-  /**
-   * Of the slot and of the library, CK_SLOT_INFO and CK_INFO; absent where the module does not
-   * tell.
-   */
+  /** From CK_SLOT_INFO and CK_INFO; absent where the module does not return them. */
   slotDescription: v.optional(text),
   slotManufacturer: v.optional(text),
   libraryManufacturer: v.optional(text),
@@ -129,21 +120,21 @@ const tokenInfo = v.strictObject({
   libraryVersion: v.optional(text),
   initialized: v.boolean(),
   loginRequired: v.boolean(),
-  /** What the token tells of its PIN, from its CKF_USER_PIN_* flags. */
+  /** The state of the PIN, from the flags CKF_USER_PIN_*. */
   pinState: v.picklist(['ok', 'count-low', 'final-try', 'locked']),
 });
 
 const keyInfo = v.strictObject({
   label: text,
-  id: hex,
+  id: hexId,
   /** False when only the public half is visible: no login, or no private key. */
   hasPrivate: v.boolean(),
-  /** CKA_ALWAYS_AUTHENTICATE: each signature is a login. Told of the selected key alone. */
+  /** CKA_ALWAYS_AUTHENTICATE: each signature needs a login. Given for the selected key alone. */
   alwaysAuthenticate: v.optional(v.boolean()),
-  /** In words: `RSA-2048`, `P-256`, or what the token says of a key we cannot use. */
+  /** For people: `RSA-2048`, `P-256`, or the token's own name of a type that cannot sign here. */
   type: text,
   /**
-   * The public key in JWK form, still to be checked; absent where the token shows none we can use.
+   * The public key in JWK form, not checked yet; absent where the token shows none of a known type.
    */
   jwk: v.optional(v.unknown()),
 });
@@ -182,7 +173,7 @@ export type HelperResult = v.InferOutput<typeof result>;
 export type TokenInfo = v.InferOutput<typeof tokenInfo>;
 export type KeyInfo = v.InferOutput<typeof keyInfo>;
 
-/** What a selector may name; one that is not named matches anything. */
+/** The attributes that a selector may name. */
 export const SELECTED_ATTRIBUTES = [
   'label',
   'serial',
@@ -216,7 +207,7 @@ export interface ReplyMessage {
 /** Members of requests that are secret: PINs, and a private key. */
 const SECRET_MEMBERS: readonly string[] = ['pin', 'soPin', 'newPin', 'pkcs8'];
 
-/** True when the module gets a secret with it, which it may print. */
+/** True when the module receives a secret by it, which the module may print. */
 export function holdsSecret(message: HelperRequest): boolean {
   return SECRET_MEMBERS.some((name) => name in message);
 }
@@ -227,14 +218,14 @@ export function formatMessage(message: RequestMessage | ReplyMessage): Buffer {
 }
 
 /**
- * Helper side. @throws AppError TOKEN_HELPER; the message never repeats the body, which may hold a
+ * Token helper. @throws AppError TOKEN_HELPER; the message never repeats the body, which may hold a
  * PIN.
  */
 export function parseRequest(body: Buffer): RequestMessage {
   return parse(requestMessage, body, 'request');
 }
 
-/** Daemon side. @throws AppError TOKEN_HELPER when a helper says what no helper says. */
+/** clavigerd. @throws AppError TOKEN_HELPER for what no helper of this version replies */
 export function parseReply(body: Buffer): ReplyMessage {
   return parse(replyMessage, body, 'reply');
 }

@@ -1,8 +1,9 @@
-// Runs in the token helper: what it knows (module, session, key) and what each request does to it.
-// Every call into the module is synchronous; one request is done before the next is read.
+// Runs in the token helper: its state (module, session, key) and what each request does to it. Every
+// call into the module is synchronous; one request is done before the next is read. Trusts clavigerd,
+// whose requests are parsed all the same.
 
 import pkcs11js from 'pkcs11js';
-import { AppError, messageOf } from '../lib/errors.js';
+import { AppError } from '../lib/errors.js';
 import type { OpenToken } from './attributes.js';
 import { selectPrivateKey, type PrivateKey } from './keys.js';
 import {
@@ -15,12 +16,12 @@ import {
   type ModuleQuirks,
   type TokenSelector,
 } from './messages.js';
-import { callToken, pkcs11FailureOf } from './pkcs11-failure.js';
-import { formatErrorResult, TokenError } from './token-error.js';
+import { ignoreFailure, loadModule, reinitialise } from './module.js';
+import { callToken } from './pkcs11-failure.js';
+import { formatErrorResult } from './token-error.js';
 import { signInput } from './signing.js';
-import { noNetworkHint } from './network-reach.js';
 import { listTokens, selectToken } from './tokens.js';
-import { effectiveUserId } from '../sys/user.js';
+import { logInUser } from './user-login.js';
 
 const DONE: HelperResult = { kind: 'done' };
 
@@ -30,7 +31,7 @@ export class TokenServer {
   #quirks: ModuleQuirks = {};
   #token: OpenToken | undefined;
   #key: PrivateKey | undefined;
-  /** What the pages that are asked for are of: one look at the token for all of them. */
+  /** The list whose pages are being asked for: the token is read once for all of them. */
   #listed: readonly KeyInfo[] | undefined;
   /** The PIN that logged in, for a key with CKA_ALWAYS_AUTHENTICATE. */
   #pin: string | undefined;
@@ -72,17 +73,7 @@ export class TokenServer {
   }
 
   #load(path: string, quirks: ModuleQuirks): HelperResult {
-    const lib = new pkcs11js.PKCS11();
-    try {
-      lib.load(path);
-    } catch (error) {
-      throw new AppError('TOKEN_MODULE', `module: not a PKCS#11 library: ${messageOf(error)}`, {
-        hint: 'module-path= names the shared library of the token, for instance /usr/lib/softhsm/libsofthsm2.so',
-        cause: error,
-      });
-    }
-    initialise(lib, quirks);
-    this.#lib = lib;
+    this.#lib = loadModule(path, quirks);
     this.#path = path;
     this.#quirks = quirks;
     return DONE;
@@ -100,7 +91,7 @@ export class TokenServer {
     return { kind: 'token', token: info };
   }
 
-  /** One session at a time; its handles go with it, whatever the module says to its end. */
+  /** There is one session at a time; its handles are void, whatever C_CloseSession returns. */
   #closeSession(): void {
     const token = this.#token;
     this.#token = undefined;
@@ -116,38 +107,12 @@ export class TokenServer {
     const lib = this.#loaded();
     this.#token = undefined;
     this.#key = undefined;
-    ignoreFailure(() => {
-      lib.C_Finalize();
-    });
-    initialise(lib, this.#quirks);
+    reinitialise(lib, this.#quirks);
     return DONE;
   }
 
-  /** One attempt, never a second: the daemon decides what a refusal means. */
   #login(pin: string, again: boolean): HelperResult {
-    const { lib, handle } = this.#opened();
-    if (again) {
-      // Some modules believe to be logged in when the card is not. This session is the only one
-      // here, and idle.
-      ignoreFailure(() => {
-        lib.C_Logout(handle);
-      });
-    }
-    try {
-      lib.C_Login(handle, pkcs11js.CKU_USER, pin);
-    } catch (error) {
-      const { name } = pkcs11FailureOf(error);
-      // ykcs11 says CKR_ARGUMENTS_BAD to a PIN of a length it does not like.
-      if (name === 'CKR_ARGUMENTS_BAD') {
-        const message = `token: C_Login: ${name}`;
-        throw new TokenError('TOKEN_PIN_INCORRECT', message, { returnValue: name, cause: error });
-      }
-      if (name !== 'CKR_USER_ALREADY_LOGGED_IN') {
-        callToken('C_Login', () => {
-          throw error;
-        });
-      }
-    }
+    logInUser(this.#opened(), pin, again);
     this.#pin = pin;
     return DONE;
   }
@@ -197,7 +162,7 @@ export class TokenServer {
     return administer(request, { lib: this.#loaded(), opened: () => this.#opened() });
   }
 
-  /** Tokens with few sessions, and TPMs without a resource manager, need a proper end. */
+  /** Tokens with few sessions, and TPMs without a resource manager, need C_Finalize. */
   #close(): HelperResult {
     const lib = this.#lib;
     this.#lib = undefined;
@@ -224,34 +189,5 @@ export class TokenServer {
       throw new AppError('TOKEN_FAILED', 'token: no session is open');
     }
     return this.#token;
-  }
-}
-
-/** @throws AppError TOKEN_MODULE, with the return value */
-function initialise(lib: pkcs11js.PKCS11, { parameters, configuration }: ModuleQuirks): void {
-  try {
-    lib.C_Initialize({
-      flags: pkcs11js.CKF_OS_LOCKING_OK,
-      // pkcs11js 2.1.7 cuts off the last character.
-      ...(parameters !== undefined && { libraryParameters: `${parameters} ` }),
-    });
-  } catch (error) {
-    const { name } = pkcs11FailureOf(error);
-    const user = `user ID ${effectiveUserId()}`;
-    const place = configuration === undefined ? '' : `: ${configuration}`;
-    throw new TokenError('TOKEN_MODULE', `module: C_Initialize: ${name ?? messageOf(error)}`, {
-      hint: `the configuration of the module is missing or not readable for ${user}${place}${noNetworkHint()}`,
-      returnValue: name,
-      cause: error,
-    });
-  }
-}
-
-/** For what is done on the way out of a failure: that it fails too says nothing new. */
-function ignoreFailure(call: () => void): void {
-  try {
-    call();
-  } catch {
-    // what comes next shows whether it mattered
   }
 }

@@ -1,12 +1,9 @@
-// What `clavigerd key` asks a token helper besides the daemon's requests: making tokens, keys and
-// PINs. Pure. A part of messages.ts, whose formats and limits hold here too; everything is parsed
-// on both sides.
+// The messages between `clavigerd key` and its token helper that clavigerd does not send: to make
+// tokens, keys and PINs. Pure. A part of messages.ts; both sides parse.
 
 import * as v from 'valibot';
+import { hexId, text, ulong } from '../message-fields.js';
 
-/** Longest PIN or label, in UTF-16 units. */
-const MAX_TEXT = 1024;
-const MAX_ID_BYTES = 256;
 /** PKCS #8 of RSA-4096 has 2.4 KB. */
 const MAX_PKCS8_BASE64 = 8 * 1024;
 /** Anything larger in a token is taken for no certificate. */
@@ -14,9 +11,6 @@ export const MAX_CERTIFICATE_BYTES = 8 * 1024;
 /** An attestation and what issued it. */
 const MAX_CERTIFICATES = 2;
 
-const text = v.pipe(v.string(), v.maxLength(MAX_TEXT));
-const hex = v.pipe(v.string(), v.maxLength(MAX_ID_BYTES * 2), v.regex(/^(?:[0-9a-f]{2})*$/));
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const certificateBase64 = v.pipe(
   v.string(),
   v.maxLength(Math.ceil(MAX_CERTIFICATE_BYTES / 3) * 4),
@@ -24,12 +18,12 @@ const certificateBase64 = v.pipe(
 );
 
 /** CKA_LABEL and CKA_ID of one key; an ID that is empty is none. */
-const keyNames = { label: text, id: hex };
+const keyNames = { label: text, id: hexId };
 
 export const ADMIN_REQUESTS = [
   v.strictObject({
     op: v.literal('init-token'),
-    slotId: count,
+    slotId: ulong,
     label: text,
     soPin: text,
     pin: text,
@@ -50,9 +44,9 @@ export const ADMIN_REQUESTS = [
 export const ADMIN_RESULTS = [
   v.strictObject({
     kind: v.literal('deleted'),
-    privateKeys: count,
-    publicKeys: count,
-    certificates: count,
+    privateKeys: ulong,
+    publicKeys: ulong,
+    certificates: ulong,
   }),
   v.strictObject({
     kind: v.literal('certificates'),
