@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { verifySignature } from '../../../src/jose/signature.js';
 import {
   UnsentError,
@@ -31,6 +32,8 @@ class FakePlace implements KeySource {
   opened = 0;
   signed = 0;
   closed = 0;
+  woken = 0;
+  #opening: Promise<void> = Promise.resolve();
   cancelled = 0;
   rejected = 0;
 
@@ -39,20 +42,33 @@ class FakePlace implements KeySource {
     this.#key = key;
   }
 
-  readonly open = (): Promise<TokenAccountKey> => {
+  /** Its opening takes until `release`. */
+  holdOpening(): { release: () => void } {
+    let release = (): void => undefined;
+    this.#opening = new Promise((resolve) => {
+      release = resolve;
+    });
+    return { release };
+  }
+
+  readonly open = async (): Promise<TokenAccountKey> => {
+    await this.#opening;
     if (this.trouble !== undefined) {
-      return Promise.reject(this.trouble);
+      throw this.trouble;
     }
     this.opened += 1;
     const key = accountKeyOf(this.#key);
     const isAvailable = (): boolean => this.isAvailable;
-    return Promise.resolve({
+    return {
       ...key,
       description: this.description,
       get isAvailable(): boolean {
         return isAvailable();
       },
-      wake: () => (this.trouble === undefined ? Promise.resolve() : Promise.reject(this.trouble)),
+      wake: () => {
+        this.woken += 1;
+        return this.trouble === undefined ? Promise.resolve() : Promise.reject(this.trouble);
+      },
       sign: async (input: Buffer) => {
         if (this.trouble !== undefined) {
           throw this.trouble;
@@ -70,7 +86,7 @@ class FakePlace implements KeySource {
         this.closed += 1;
         return Promise.resolve();
       },
-    });
+    };
   };
 }
 
@@ -242,5 +258,85 @@ describe('key at several places', () => {
     const key = await open();
     key.cancel(clientOf('1'));
     assert.deepEqual([one.cancelled, two.cancelled], [1, 1]);
+  });
+
+  it('offers what its first key offers, and names all places', async () => {
+    const { open } = makeFixture();
+    const key = await open();
+    assert.deepEqual([key.algorithm, key.description], ['ES256', 'one, two']);
+    assert.deepEqual(key.jwk, jwkOfKey(KEY.publicKey));
+    assert.equal(key.publicKey, KEY.publicKey);
+  });
+
+  it('logs where it signs when that changes, and not each time', async () => {
+    const { one, messages, open } = makeFixture();
+    const key = await open();
+    await key.sign(INPUT);
+    await key.sign(INPUT);
+    one.isAvailable = false;
+    await key.sign(INPUT);
+    assert.deepEqual(messages, ['notice signing with one', 'notice signing with two']);
+  });
+
+  it('waits five seconds at its start for a place that is slow, and takes it in later', async () => {
+    const { one, two, timers, open } = makeFixture();
+    const { release } = two.holdOpening();
+    let opened: AccountKey | undefined;
+    const opening = open().then((key) => (opened = key));
+    await timers.advance(4999);
+    assert.equal(opened, undefined);
+    await timers.advance(1);
+    const key = await opening;
+    one.isAvailable = false;
+    assert.equal((await key.sign(INPUT)).bytes.length, 64, 'one is the only place that is known');
+    release();
+    await turn();
+    await key.sign(INPUT);
+    assert.equal(two.signed, 1);
+  });
+
+  it('does not wait where all places are open', async () => {
+    const { one, two, open } = makeFixture();
+    await open();
+    assert.deepEqual([one.opened, two.opened], [1, 1]);
+  });
+
+  it('closes a place that is slow when it comes after all, where the start has failed', async () => {
+    const { one, two, open } = makeFixture();
+    const { release } = two.holdOpening();
+    one.trouble = trouble('TOKEN_MODULE');
+    await appErrorOf(open, 'TOKEN_MODULE');
+    release();
+    await turn();
+    assert.equal(two.closed, 1);
+  });
+
+  it('looks at a failed place again after a pause, once at a time, and not when it is closed', async () => {
+    const { one, two, timers, open } = makeFixture();
+    const key = await open();
+    await turn();
+    one.trouble = trouble('TOKEN_ABSENT');
+    one.woken = 0;
+    await key.sign(INPUT);
+    await timers.advance(9_999);
+    await key.sign(INPUT);
+    await turn();
+    assert.equal(one.woken, 0);
+    await timers.advance(1);
+    await key.sign(INPUT);
+    await key.sign(INPUT);
+    await turn();
+    assert.equal(one.woken, 1);
+    await key.sign(INPUT);
+    await turn();
+    assert.equal(one.woken, 1, 'another pause');
+    await timers.advance(10_000);
+    one.trouble = undefined;
+    const signing = key.sign(INPUT);
+    await key.close();
+    await signing;
+    await turn();
+    assert.equal(one.closed, 2, 'what woke up meanwhile is closed as well');
+    assert.equal(two.closed, 1);
   });
 });

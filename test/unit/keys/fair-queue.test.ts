@@ -78,4 +78,19 @@ describe('FairQueue', () => {
     assert.deepEqual(queue.remove(clientOf('a')), ['a4']);
     assert.equal(queue.shift(), undefined, 'nobody is left in turn');
   });
+
+  it('counts its items through every change', () => {
+    const queue = new FairQueue<string>();
+    for (const item of ['a', 'a', 'b']) {
+      queue.push(clientOf(item), item);
+    }
+    assert.equal(queue.length, 3);
+    queue.shift();
+    assert.equal(queue.length, 2);
+    queue.remove(clientOf('a'));
+    assert.equal(queue.length, 1);
+    queue.shift();
+    queue.shift();
+    assert.equal(queue.length, 0);
+  });
 });

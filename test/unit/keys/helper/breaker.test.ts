@@ -62,4 +62,41 @@ describe('Breaker', () => {
     breaker.trip();
     assert.equal(breaker.delayMs, 500);
   });
+
+  it('counts a failure that is just within a minute, and none that is a minute ago', () => {
+    for (const [ms, isOpen] of [
+      [59_999, true],
+      [60_000, false],
+    ] as const) {
+      const { breaker, pass } = newBreaker();
+      breaker.strike();
+      breaker.succeed();
+      pass(ms);
+      for (let count = 0; count < 9; count += 1) {
+        breaker.strike();
+        breaker.succeed();
+      }
+      assert.equal(breaker.isOpen, isOpen, `after ${ms} ms`);
+    }
+  });
+
+  it('counts nothing while it is open, and anew after that', () => {
+    const { breaker } = newBreaker();
+    for (let count = 0; count < 9; count += 1) {
+      breaker.strike();
+      breaker.succeed();
+    }
+    breaker.strike();
+    assert.ok(breaker.isOpen);
+    const { delayMs } = breaker;
+    for (let count = 0; count < 20; count += 1) {
+      breaker.strike();
+    }
+    assert.equal(breaker.delayMs, delayMs);
+    breaker.close();
+    breaker.succeed();
+    breaker.strike();
+    breaker.strike();
+    assert.ok(!breaker.isOpen);
+  });
 });
