@@ -1,8 +1,8 @@
 // Verifies that audit records are a chain: each has the next number and the hash of the record
-// before. Pure; `clavigerd audit`. Lines go in, in the order of the files; only the first and the last
-// records of each unbroken part ("segment") are kept in memory. Nothing in the lines is trusted.
-// Whoever can write the files can also write a whole new chain, which only a head (the number and
-// hash of a record) that was kept elsewhere reveals.
+// before. Pure; `clavigerd audit`. Lines go in, in the order of the files; only the first and the
+// last records of each unbroken part ("segment") are kept in memory. Nothing in the lines is
+// trusted. Whoever can write the files can also write a whole new chain, which only a head (the
+// number and hash of a record) that was kept elsewhere reveals.
 
 import { messageOf } from '../lib/errors.js';
 import type { AuditRecord } from './audit-record.js';
@@ -33,7 +33,9 @@ export interface ChainReport {
   readonly notes: readonly ChainNote[];
 }
 
-/** Breaks, and lines that are no records, that are reported; one more finding stands for the rest. */
+/**
+ * Breaks, and lines that are no records, that are reported; one more finding stands for the rest.
+ */
 const MAX_SEGMENTS = 10_000;
 /** Records kept from the end of a segment, to recognize records that were appended to it. */
 const TAIL_RECORDS = 8;
@@ -42,12 +44,14 @@ const UNFINISHED =
   'an incomplete record, which nobody got an answer on; the next record tells of it';
 
 /**
- * The bytes after the last line feed of a file. A daemon that is killed while it writes leaves part of
- * a record there, and the next daemon's gap record describes it: then it is no break.
+ * The bytes after the last line feed of a file. A daemon that is killed while it writes leaves part
+ * of a record there, and the next daemon's gap record describes it: then it is no break.
  */
 interface UnfinishedLine {
   readonly finding: ChainFinding;
-  /** Length and hash of part of a record; undefined for a whole one, which no gap record describes. */
+  /**
+   * Length and hash of part of a record; undefined for a whole one, which no gap record describes.
+   */
   readonly part: { readonly bytes: number; readonly sha256: string } | undefined;
 }
 

@@ -1,6 +1,6 @@
 // One open file of the audit log: locked, appended to, and never left with part of a record after a
-// failed write. Runs in clavigerd. It does not trust the file: `check` reports one that was removed,
-// or has another size than this process gave it.
+// failed write. Runs in clavigerd. It does not trust the file: `check` reports one that was
+// removed, or has another size than this process gave it.
 
 import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync } from 'node:fs';
 import { readSync, statSync, writeSync } from 'node:fs';

@@ -1,7 +1,8 @@
-// The head of the audit log's chain, noted in the state directory: what shows that the end of the
-// log was cut while the daemon was not running, or the beginning of its file, and whom to tell
-// after a rotation. Daemon writes, commands read. One line of fixed size, written over in place,
-// never synced: it costs a microsecond or two a batch.
+// The noted head: the number and hash of the audit log's last record, kept in the state directory.
+// A log that does not reach it was cut off, or written anew, while no daemon was running. The file
+// also holds the first record of the open file and the process to signal after a rotation.
+// clavigerd writes it, `clavigerd audit` reads it. It is one line of fixed size, overwritten in
+// place and never synced, which takes a microsecond or two for each write of records.
 
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
@@ -12,19 +13,19 @@ import { parseStrictJson } from '../lib/json/strict-json.js';
 import { prepareStateDirectory } from '../sys/files/state-directory.js';
 import type { ChainHead } from './chain-head.js';
 
-/** With its newline. */
+/** The size of the file: the line with its newline. */
 const LINE_BYTES = 256;
 
-/** Where the head of a log is noted: daemons with a log each may share a state directory. */
+/** The file for the head of a log. Daemons with different logs may share a state directory. */
 export function headPathOf(stateDirectory: string, log: string): string {
   const name = createHash('sha256').update(log).digest('hex').slice(0, 16);
   return join(stateDirectory, `audit-head-${name}`);
 }
 
 export interface NotedHead extends ChainHead {
-  /** The daemon that writes the log; 0 when it has ended in order. */
+  /** The daemon that writes the log; 0 when it has ended normally, with a `stop` record. */
   readonly pid: number;
-  /** The first record of the file that is written to. */
+  /** The first record of the open file. */
   readonly first?: ChainHead | undefined;
 }
 
@@ -38,9 +39,9 @@ const headSchema = v.strictObject({
 });
 
 /**
- * Reads a head for people and commands.
- * @returns undefined when there is no file.
- * @throws AppError SYS_FILE when it cannot be read; AUDIT_RECORD when it is no head.
+ * Reads the noted head, for commands.
+ * @returns undefined when there is no file
+ * @throws AppError SYS_FILE when it cannot be read; AUDIT_RECORD when it holds no head
  */
 export function readNotedHead(path: string): NotedHead | undefined {
   let fd: number;
@@ -60,24 +61,23 @@ export function readNotedHead(path: string): NotedHead | undefined {
 }
 
 /**
- * The daemon's end: the file stays open. A head that cannot be noted is told once a spell, and
- * stops nothing.
+ * The open file, for the daemon. Failures to write it stop nothing; the first of several in a row
+ * is reported.
  */
 export class AuditHead {
   readonly #fd: number;
   readonly #onTrouble: (problem: string) => void;
   #isFailing = false;
   #isClosed = false;
-  /** What was noted before has been given this process, and nothing was written since. */
+  /** `claim` was called, and nothing has been written since. */
   #isClaimed = false;
-  /** What was noted before; undefined for a new file, and a damaged one. */
+  /** The head in the file when it was opened; undefined for a new file, and for a damaged one. */
   readonly noted: NotedHead | undefined;
-  /** It is never synced, so a power cut may do that. */
+  /** The file held no head. It is never synced, so a power failure can do that. */
   readonly isDamaged: boolean;
 
   /**
-   * @throws AppError SYS_* when the file or its directory cannot be made, or others could change
-   *   them.
+   * @throws AppError SYS_* when the file or its directory cannot be made, or others can change them
    */
   constructor(path: string, onTrouble: (problem: string) => void) {
     this.#onTrouble = onTrouble;
@@ -101,9 +101,9 @@ export class AuditHead {
   }
 
   /**
-   * For a daemon that begins, when it has locked the log and before it writes a record beyond what
-   * was noted: the last one's orderly end is over. It stands again if this one is closed without
-   * having written anything.
+   * Puts this process into the file, so that it no longer says that the last daemon has ended. To
+   * be called when the log is locked and before the first record is written. `close` restores the
+   * file if no head was written in between.
    */
   claim(): void {
     if (this.noted !== undefined) {
@@ -115,7 +115,7 @@ export class AuditHead {
   write({ pid, seq, hash, first }: NotedHead): void {
     this.#isClaimed = false;
     if (this.#isClosed) {
-      return; // the descriptor may be another file's by now
+      return; // the number of the descriptor may belong to another file by now
     }
     const line = `${JSON.stringify({ pid, seq, hash, first }).padEnd(LINE_BYTES - 1)}\n`;
     try {
@@ -140,7 +140,7 @@ export class AuditHead {
   }
 }
 
-/** An empty file is a daemon's that ended before it wrote anything. */
+/** An empty file is left by a daemon that ended before it wrote a record. */
 function readHead(fd: number, path: string): NotedHead | undefined {
   const buffer = Buffer.alloc(LINE_BYTES + 1);
   let length: number;

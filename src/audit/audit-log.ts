@@ -1,8 +1,8 @@
-// The audit log of clavigerd. Runs in clavigerd. Each record holds the hash of the record before, so
-// the records form a chain. All records of one turn of the event loop are written at once, before
-// the daemon acts on them; while they cannot be written, nothing may be signed. The head of the chain
-// (number and hash of the last record) is kept in the state directory as well, to show later whether
-// the end of the log was cut off.
+// The audit log of clavigerd. Runs in clavigerd. Each record holds the hash of the record before,
+// so the records form a chain. All records of one turn of the event loop are written at once,
+// before the daemon acts on them; while they cannot be written, nothing may be signed. The head of
+// the chain (number and hash of the last record) is kept in the state directory as well, to show
+// later whether the end of the log was cut off.
 
 import type { Clock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';
@@ -38,9 +38,10 @@ export class AuditLog {
   #isClosed = false;
 
   /**
-   * Continues the chain of the file, or from the head in the state directory, and records the start.
-   * @throws AppError AUDIT_WRITE, SYS_FILE, SYS_LOCKED, SYS_UNSAFE_PATH; AUDIT_RECORD when the chain
-   *   cannot be continued
+   * Continues the chain of the file, or from the head in the state directory, and records the
+   * start.
+   * @throws AppError AUDIT_WRITE, SYS_FILE, SYS_LOCKED, SYS_UNSAFE_PATH; AUDIT_RECORD when the
+   *   chain cannot be continued
    */
   static open(options: AuditLogOptions): AuditLog {
     const headFile = new AuditHead(options.headPath, (problem) => {
@@ -122,8 +123,8 @@ export class AuditLog {
   }
 
   /**
-   * Moves on to a new file after the old one was moved away. Never throws: where there can be no new
-   * file, the old one stays in use.
+   * Moves on to a new file after the old one was moved away. Never throws: where there can be no
+   * new file, the old one stays in use.
    */
   reopen(): void {
     if (this.#isClosed) {

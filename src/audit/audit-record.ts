@@ -1,6 +1,7 @@
 // What a record of the audit log holds. Types and lists only; clavigerd, which writes records, and
-// `clavigerd audit`. Records have numbers without a gap, and each holds the hash of the line before,
-// so they form a chain: record-line.ts formats and parses them, audit-chain.ts verifies the chain.
+// `clavigerd audit`. Records have numbers without a gap, and each holds the hash of the line
+// before, so they form a chain: record-line.ts formats and parses them, audit-chain.ts verifies the
+// chain.
 
 export const AUDIT_EVENTS = ['decision', 'start', 'stop', 'gap'] as const;
 export type AuditEvent = (typeof AUDIT_EVENTS)[number];
@@ -30,7 +31,9 @@ export interface AuditEntry {
   readonly url?: string | undefined;
   /** `dns:www.example.org`, `ip:192.0.2.1` */
   readonly identifiers?: readonly string[] | undefined;
-  /** Of joined refusals: how many different names they were for; `identifiers` has the first ones. */
+  /**
+   * Of joined refusals: how many different names they were for; `identifiers` has the first ones.
+   */
   readonly 'name-count'?: number | undefined;
   /** SHA-256 of the CSR's public key, lower-case hex. */
   readonly 'csr-key'?: string | undefined;

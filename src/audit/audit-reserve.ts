@@ -1,6 +1,7 @@
-// Room on the disk of the audit log that is kept for signatures: below it refusals are no longer
-// written. Runs in the daemon. A file system that does not say what is free has room: the write
-// itself will tell.
+// The reserve: disk space that is kept for the records of signatures. Runs in clavigerd. When less
+// is free, refusals are no longer recorded, so that clients cannot fill the disk with them. Where
+// the file system does not report its free space, there is assumed to be enough: a write that fails
+// stops the signature anyway.
 
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -8,22 +9,22 @@ import type { Clock } from '../lib/clock.js';
 
 const MIB = 1024 * 1024;
 const DEFAULT_BYTES = 16 * MIB;
-/** Of a small file system, what the default keeps. */
+/** The largest part of a file system that the default keeps. */
 const DEFAULT_SHARE = 0.1;
-/** How long an answer of the file system holds. */
-const LOOK_MS = 250;
+/** How long the answer of the file system is used. */
+const CACHE_MS = 250;
 
 export class AuditReserve {
   readonly #directory: string;
   readonly #mib: number | undefined;
   readonly #clock: Clock;
-  #lookedAt = -Infinity;
+  #checkedAt = -Infinity;
   #hasRoom = true;
 
   /**
-   * @param path of the audit log.
+   * @param path of the audit log
    * @param mib what to keep; undefined keeps 16 MiB, or a tenth of a file system that is smaller
-   *   than 160 MiB.
+   *   than 160 MiB
    */
   constructor(path: string, mib: number | undefined, clock: Clock) {
     this.#directory = dirname(path);
@@ -31,17 +32,17 @@ export class AuditReserve {
     this.#clock = clock;
   }
 
-  /** False when what is free is kept for signatures. */
+  /** False when the free space is reserved for signatures. */
   hasRoom(): boolean {
     const now = this.#clock.now();
-    if (Math.abs(now - this.#lookedAt) >= LOOK_MS) {
-      this.#lookedAt = now;
-      this.#hasRoom = this.#look();
+    if (Math.abs(now - this.#checkedAt) >= CACHE_MS) {
+      this.#checkedAt = now;
+      this.#hasRoom = this.#check();
     }
     return this.#hasRoom;
   }
 
-  #look(): boolean {
+  #check(): boolean {
     try {
       const { bavail, blocks, bsize } = statfsSync(this.#directory);
       const least = Math.min(DEFAULT_BYTES, blocks * bsize * DEFAULT_SHARE);

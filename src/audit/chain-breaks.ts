@@ -1,6 +1,6 @@
 // Explains what happened to a broken chain of audit records: which records were removed, inserted,
-// moved or edited. Pure; `clavigerd audit`. It gets the unbroken parts of the chain ("segments") and
-// compares all of them, for where a record is out of place shows by the hole it left.
+// moved or edited. Pure; `clavigerd audit`. It gets the unbroken parts of the chain ("segments")
+// and compares all of them, for where a record is out of place shows by the hole it left.
 
 import { NO_HASH, type ChainHead } from './chain-head.js';
 import { finding, type ChainFinding, type Place, type RecordRange } from './chain-finding.js';
@@ -66,8 +66,8 @@ export function explainBreaks(segments: readonly ChainSegment[]): ChainExplanati
 }
 
 /**
- * Older files may be gone, so the chain may begin with any record that is the first of its file, but
- * not with one from within a file.
+ * Older files may be gone, so the chain may begin with any record that is the first of its file,
+ * but not with one from within a file.
  */
 function checkBeginning(
   { first, unreadableBefore }: ChainSegment,
@@ -83,8 +83,8 @@ function checkBeginning(
 }
 
 /**
- * Gives each segment its numbers in the chain. A segment that continues the one before it by its hash,
- * but has another number, begins with a record whose number was edited.
+ * Gives each segment its numbers in the chain. A segment that continues the one before it by its
+ * hash, but has another number, begins with a record whose number was edited.
  */
 function linkRuns(segments: readonly ChainSegment[], { findings, unchained }: Results): Run[] {
   const endings = new Map<string, number>();
@@ -113,8 +113,8 @@ function linkRuns(segments: readonly ChainSegment[], { findings, unchained }: Re
 }
 
 /**
- * Removes the runs that were inserted: they are between two runs that belong together, and belong to
- * neither. @returns the others
+ * Removes the runs that were inserted: they are between two runs that belong together, and belong
+ * to neither. @returns the others
  */
 function removeInserted(runs: readonly Run[], { findings, unchained }: Results): Run[] {
   const endings = new Set(runs.map(({ segment }) => segment.last.hash));

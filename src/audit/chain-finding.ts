@@ -8,8 +8,8 @@ export interface Place {
 }
 
 /**
- * What happened to the records at a place. `truncated`: a file ends within a line, or the chain ends
- * before a record that is known. `not-a-record`: a line that is no record.
+ * What happened to the records at a place. `truncated`: a file ends within a line, or the chain
+ * ends before a record that is known. `not-a-record`: a line that is no record.
  */
 export type BreakKind =
   'removed' | 'inserted' | 'reordered' | 'edited' | 'truncated' | 'not-a-record';
@@ -30,8 +30,8 @@ export function finding(kind: BreakKind, { file, line }: Place, message: string)
 }
 
 /**
- * Findings in the order of their lines. Of several for one line only the first is kept, which is the
- * most specific one.
+ * Findings in the order of their lines. Of several for one line only the first is kept, which is
+ * the most specific one.
  * @param files the names of the files in their order
  */
 export function inOrderOfLines(

@@ -1,5 +1,5 @@
-// Lines that continue a chain, gathered for one write. Pure. The chain itself goes on when they are
-// written.
+// Lines that continue a chain, collected for one write. Pure; clavigerd. If the write fails they
+// are dropped, and the chain goes on from its old head.
 
 import { formatRecord, hashOfLine } from './record-line.js';
 import type { AuditEntry, AuditRecord } from './audit-record.js';
@@ -7,7 +7,7 @@ import type { ChainHead } from './chain-head.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A reason explains; it is not what was signed, so it may be cut. */
+/** Longer reasons are cut off: they explain a record, and nothing depends on them. */
 const MAX_REASON_CHARACTERS = 2000;
 
 export class ChainText {
@@ -16,30 +16,30 @@ export class ChainText {
   #first: ChainHead | undefined;
   readonly #beginsFile: boolean;
 
-  /** @param beginsFile marks the first of the lines as the first of a file. */
+  /** @param beginsFile the first of the lines will be the first one in a file */
   constructor(head: ChainHead, beginsFile: boolean) {
     this.#head = head;
     this.#beginsFile = beginsFile;
   }
 
-  /** Whole lines. */
+  /** All lines, each with its newline. */
   get text(): string {
     return this.#text;
   }
 
-  /** The first of the lines; undefined while there is none. */
+  /** The number and hash of the first line; undefined while there is none. */
   get first(): ChainHead | undefined {
     return this.#first;
   }
 
-  /** The last of the lines. */
+  /** The head of the chain with these lines. */
   get head(): ChainHead {
     return this.#head;
   }
 
   /**
-   * @param time milliseconds since 1970.
-   * @throws AppError AUDIT_RECORD when the record is too long; nothing is added then.
+   * @param time milliseconds since 1970
+   * @throws AppError AUDIT_RECORD when the record is too long; nothing is added then
    */
   add(entry: AuditEntry, time: number): void {
     const seq = this.#head.seq + 1;

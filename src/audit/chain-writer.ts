@@ -1,7 +1,8 @@
 // Writes the chain of audit records to the open file, and moves on to a new file after a rotation.
-// Runs in clavigerd. It does not trust the file: before each write it checks that the file still has a
-// name and the size this process gave it. Whatever is wrong becomes a gap record, which precedes the
-// next record: it says that records are missing, or that somebody else changed the file.
+// Runs in clavigerd. It does not trust the file: before each write it checks that the file still
+// has a name and the size this process gave it. Whatever is wrong becomes a gap record, which
+// precedes the next record: it says that records are missing, or that somebody else changed the
+// file.
 
 import type { Clock } from '../lib/clock.js';
 import { AppError } from '../lib/errors.js';

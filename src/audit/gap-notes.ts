@@ -1,14 +1,14 @@
-// What the audit log has to tell of itself before it goes on: records that are missing, and why.
-// Pure.
+// Gaps of the audit log that are still to be recorded. A gap record says that records are missing,
+// or that the file is not as the daemon left it, and why. Pure; clavigerd.
 
 import type { FileState } from './audit-file.js';
 import type { AuditEntry } from './audit-record.js';
 import type { ChainHead } from './chain-head.js';
 
-/** What a gap record says. */
+/** The content of a gap record. */
 export interface Gap {
   readonly reason: string;
-  /** Length and hash of half a record that was cut off. */
+  /** Length and SHA-256 of an incomplete record that was cut off. */
   readonly bytes?: number;
   readonly sha256?: string;
 }
@@ -18,7 +18,7 @@ export class GapNotes {
   #lost = 0;
   #lostReason = '';
 
-  /** The same reason twice in a row of notes is one. */
+  /** Adds a gap, unless one with the same reason is waiting. */
   add(gap: Gap): void {
     if (!this.#gaps.some(({ reason }) => reason === gap.reason)) {
       this.#gaps.push(gap);
@@ -26,7 +26,7 @@ export class GapNotes {
   }
 
   /**
-   * Counts records that could not be written; the first reason of a spell is the one that is told.
+   * Counts records that could not be written. The first reason since `clear` is the one recorded.
    */
   addLost(count: number, reason: string): void {
     if (this.#lost === 0) {
@@ -35,7 +35,7 @@ export class GapNotes {
     this.#lost += count;
   }
 
-  /** A gap record each. */
+  /** The records to write, one for each gap. */
   entries(): readonly AuditEntry[] {
     const gaps: Gap[] = [...this.#gaps];
     if (this.#lost > 0) {

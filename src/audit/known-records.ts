@@ -1,21 +1,22 @@
-// Records that are known from elsewhere, and so must be in a chain: its head as it was noted, the
-// first record of the file. Pure. What they show is what the chain itself cannot: that its
-// beginning or end is gone, that it was written anew, or goes on after its writer had ended.
+// Compares a chain with records that are known from elsewhere: the noted head, the first record of
+// the open file, a head that somebody has kept. Pure; `clavigerd audit`. They show what the chain
+// itself cannot: that its beginning or end is missing, that it was written anew, or that records
+// were added after the daemon had ended.
 
 import type { ChainHead } from './chain-head.js';
 import type { LinkedRecord } from './chain-breaks.js';
 import type { ChainFinding, Place } from './chain-finding.js';
 
-/** What there is of the chain. */
+/** Where a chain begins and ends. */
 export interface ChainEnds {
   readonly first: LinkedRecord | undefined;
   readonly head: ChainHead | undefined;
-  /** The last line of all. */
+  /** The place of the last line. */
   readonly end: Place;
 }
 
 export interface KnownRecord extends ChainHead {
-  /** Its writer has ended in order: nothing may follow. */
+  /** The daemon ended normally with this record: none may follow. */
   readonly isEnd?: boolean;
 }
 
@@ -23,14 +24,14 @@ export class KnownRecords {
   readonly #known: readonly KnownRecord[];
   readonly #seen = new Set<ChainHead>();
   readonly #others = new Map<ChainHead, Place>();
-  /** The first that is beyond an end. */
+  /** The first record that follows one with `isEnd`. */
   readonly #beyond = new Map<ChainHead, Place & { readonly seq: number }>();
 
   constructor(known: readonly KnownRecord[]) {
     this.#known = known;
   }
 
-  /** Takes each record that is read. */
+  /** Compares a record of the chain; to be called with each. */
   compare({ seq, hash }: ChainHead, place: Place): void {
     for (const known of this.#known) {
       if (known.seq === seq && known.hash === hash) {
@@ -43,7 +44,7 @@ export class KnownRecords {
     }
   }
 
-  /** Of those that are not there, and of what is beyond an end. */
+  /** Findings on known records that are not in the chain, and on records after the end. */
   findings(ends: ChainEnds): readonly ChainFinding[] {
     const missing = this.#known.filter((known) => !this.#seen.has(known));
     return [

@@ -1,5 +1,5 @@
-// Opens and locks a file of the audit log. Runs in clavigerd. It refuses a file that other users can
-// change, and one that another process writes; what is in the file is for others to check.
+// Opens and locks a file of the audit log. Runs in clavigerd. It refuses a file that other users
+// can change, and one that another process writes; what is in the file is for others to check.
 
 import { closeSync, constants, fstatSync, fsyncSync, openSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,7 +1,7 @@
-// A record of the audit log as one line of JSON. Pure; clavigerd and `clavigerd audit`. A record has
-// exactly one spelling (printable ASCII, members in one order, no white space), and a line in any
-// other spelling is refused. So most lines that something else wrote or changed are recognized, and
-// no line can control a terminal it is printed on.
+// A record of the audit log as one line of JSON. Pure; clavigerd and `clavigerd audit`. A record
+// has exactly one spelling (printable ASCII, members in one order, no white space), and a line in
+// any other spelling is refused. So most lines that something else wrote or changed are recognized,
+// and no line can control a terminal it is printed on.
 
 import { hash } from 'node:crypto';
 import * as v from 'valibot';

@@ -1,29 +1,31 @@
-// Where an audit file that is opened leaves the chain, and what is wrong with it. Runs in the
-// daemon. The head that was noted counts for more than the file: records that it tells of and that
-// are not there are not written anew, so the chain shows where they were.
+// Determines the head from which the chain goes on in a file that is opened, and which gaps to
+// record. Runs in clavigerd. Where the file does not reach the noted head (kept in the state
+// directory), the chain goes on from the noted head: so the numbers of missing records are not used
+// again, and the chain shows where they were.
 
 import { AppError } from '../lib/errors.js';
-import { EMPTY_CHAIN, type ChainHead } from './chain-head.js';
+import { EMPTY_CHAIN, isSameHead, type ChainHead } from './chain-head.js';
 import { AuditFile } from './audit-file.js';
 import type { NotedHead } from './audit-head.js';
 import type { Gap } from './gap-notes.js';
 import { hasRotatedLogs, newestRotatedLog } from './rotated-logs.js';
 import { MAX_RECORD_BYTES, hashOfLine, parseRecord } from './record-line.js';
 
-/** Of every line. */
+/** How every line begins. */
 const RECORD_START = '{"seq":';
 
 export interface ResumedChain {
   readonly head: ChainHead;
-  /** What must be recorded. */
+  /** To be recorded first. */
   readonly gaps: readonly Gap[];
 }
 
 /**
- * At the start of the daemon: the chain goes on after the file's last record, or after the noted
- * head where the file does not reach it. Half a record at the end is cut off.
- * @param path of the file. @throws AppError AUDIT_RECORD when neither the file nor a head tells how
- *   to go on; AUDIT_WRITE
+ * For the start of the daemon. The chain goes on after the last record of the file, or after the
+ * noted head where the file does not reach it. An incomplete record at the end is cut off.
+ * @param path of the file
+ * @throws AppError AUDIT_RECORD when the file ends with something else than a record and there is
+ *   no noted head; AUDIT_WRITE
  */
 export function resumeChain(
   file: AuditFile,
@@ -46,7 +48,7 @@ export function resumeChain(
     const moved = resumeMovedChain(path, noted);
     return { head: moved.head, gaps: [...gaps, ...moved.gaps] };
   }
-  if (noted === undefined || last === undefined || isSame(last, noted)) {
+  if (noted === undefined || last === undefined || isSameHead(last, noted)) {
     return { head: last ?? noted ?? EMPTY_CHAIN, gaps };
   }
   if (last.seq > noted.seq) {
@@ -60,8 +62,8 @@ export function resumeChain(
 }
 
 /**
- * A daemon that was killed may have written more than it noted; one that has ended in order has
- * not.
+ * The gap for records after the noted head. A daemon that was killed may have written some and not
+ * noted them; one that ended normally has not.
  */
 function unnotedEnd(last: ChainHead, noted: NotedHead): Gap {
   const count = last.seq - noted.seq;
@@ -75,8 +77,9 @@ function unnotedEnd(last: ChainHead, noted: NotedHead): Gap {
 }
 
 /**
- * The log was moved away, or removed. If the daemon ended before it began a new one, then its last
- * records are where it was moved to, and some may not be noted.
+ * Resumes the chain where the log is new or empty: the old one was moved away, or removed. If the
+ * daemon ended before it had a new file, its last records are in the file that was moved, and the
+ * noted head may not include them.
  */
 function resumeMovedChain(path: string, noted: NotedHead): ResumedChain {
   const asNoted = { head: noted, gaps: [] };
@@ -93,22 +96,26 @@ function resumeMovedChain(path: string, noted: NotedHead): ResumedChain {
     if (last === undefined) {
       return asNoted;
     }
-    // One that was edited meanwhile is not gone on from: the chain is to show it.
-    if (last.seq <= noted.seq && !isSame(last, noted)) {
+    // A record that was edited is not continued, so that the chain shows it.
+    if (last.seq <= noted.seq && !isSameHead(last, noted)) {
       return asNoted;
     }
     const gaps = cutIncomplete(file, end);
-    return { head: last, gaps: isSame(last, noted) ? gaps : [...gaps, unnotedEnd(last, noted)] };
+    return {
+      head: last,
+      gaps: isSameHead(last, noted) ? gaps : [...gaps, unnotedEnd(last, noted)],
+    };
   } catch {
-    return asNoted; // it is not needed: the chain shows what is missing
+    return asNoted; // no loss: verification shows what is missing
   } finally {
     file?.discard();
   }
 }
 
 /**
- * While the daemon runs: the chain goes on as it was; a new file is expected to be empty.
- * @returns what must be recorded. @throws AppError AUDIT_WRITE
+ * For a new file while the daemon runs, which should be empty: the chain goes on from its own head.
+ * @returns the gaps to record
+ * @throws AppError AUDIT_WRITE
  */
 export function continueChain(file: AuditFile, head: ChainHead): readonly Gap[] {
   const end = readEnd(file);
@@ -117,13 +124,14 @@ export function continueChain(file: AuditFile, head: ChainHead): readonly Gap[] 
     return [{ reason: 'the new file was not empty: its end is no record' }];
   }
   const gaps = cutIncomplete(file, end);
-  return end.last === undefined || isSame(end.last, head)
+  return end.last === undefined || isSameHead(end.last, head)
     ? gaps
     : [...gaps, { reason: `the new file was not empty: it ended with record ${end.last.seq}` }];
 }
 
 /**
- * The first record of a file; undefined where its first line is none. @throws AppError AUDIT_WRITE
+ * The first record of a file; undefined where the first line is no record.
+ * @throws AppError AUDIT_WRITE
  */
 export function firstOf(file: AuditFile): ChainHead | undefined {
   const line = file.readFirstLine();
@@ -133,9 +141,9 @@ export function firstOf(file: AuditFile): ChainHead | undefined {
 interface FileEnd {
   /** The last record; undefined where there is none. */
   readonly last: ChainHead | undefined;
-  /** What is after the last line feed. */
+  /** The bytes after the last newline. */
   readonly incomplete: Buffer;
-  /** It is nothing a signer has written, not even a part of it. */
+  /** It is neither a record nor the beginning of one. */
   readonly isForeign: boolean;
 }
 
@@ -153,7 +161,10 @@ function readEnd(file: AuditFile): FileEnd {
   };
 }
 
-/** Its length and hash are told: they excuse it in a copy of the file that was made before. */
+/**
+ * Cuts off an incomplete record. The gap holds its length and hash, by which verification accepts
+ * it at the end of a copy that was made before.
+ */
 function cutIncomplete(file: AuditFile, { incomplete }: FileEnd): readonly Gap[] {
   const bytes = incomplete.length;
   if (bytes === 0) {
@@ -170,8 +181,4 @@ function headOf(line: Buffer): ChainHead | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isSame(a: ChainHead, b: ChainHead): boolean {
-  return a.seq === b.seq && a.hash === b.hash;
 }

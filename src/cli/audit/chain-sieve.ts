@@ -1,5 +1,5 @@
-// Lets the records through that a check of their files found to be the chain's, and those alone:
-// what `clavigerd audit show` and `summary` tell of. Pure.
+// Selects the records that verification has found to belong to the chain: only these are shown and
+// counted by `clavigerd audit show` and `summary`. Pure.
 
 import type { AuditRecord } from '../../audit/audit-record.js';
 import { parseRecord } from '../../audit/record-line.js';
@@ -8,26 +8,26 @@ import type { CutLine } from '../terminal/line-cutter.js';
 
 export interface ReadRecord {
   readonly record: AuditRecord;
-  /** The record as it stands in the file. */
+  /** The line of the file. */
   readonly line: string;
 }
 
-/** To be given every line that was checked, in the same order. */
+/** Has to be given every line that was verified, in the same order. */
 export class ChainSieve {
   readonly #unchained: RecordRange[];
   readonly #checked: number;
   #at = 0;
 
   /**
-   * @param unchained in order.
-   * @param checked how many records were looked at; what was written since is not let through.
+   * @param unchained records that do not belong to the chain, in order
+   * @param checked how many records were verified; those written since are not selected
    */
   constructor(unchained: readonly RecordRange[], checked: number) {
     this.#unchained = [...unchained];
     this.#checked = checked;
   }
 
-  /** @param line the next one of all. */
+  /** @param line the next line @returns its record, if that is selected */
   take({ bytes, isEnded }: CutLine): readonly ReadRecord[] {
     const record = isEnded ? recordOf(bytes) : undefined;
     if (record === undefined) {

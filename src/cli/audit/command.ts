@@ -1,5 +1,7 @@
-// The `clavigerd audit` commands: check, show, count and rotate the audit log. Run for a person or
-// a timer, beside the daemon, and write nothing; rotate alone moves a file and sends a signal.
+// The `clavigerd audit` commands: check, show, count and rotate the audit log. A process of its
+// own, run by a person or a timer while the daemon may be writing. It writes nothing, but for
+// `rotate`, which renames the log and signals the daemon. The files are not trusted; their text is
+// escaped.
 
 import { Argument, Option, type Command } from 'commander';
 import { AUDIT_VERDICTS, type AuditVerdict } from '../../audit/audit-record.js';
@@ -39,8 +41,8 @@ interface ShowOptions extends SummaryOptions {
   readonly operation?: Operation;
 }
 
-/** Of damaged lines in one run. */
-const MAX_TOLD_PROBLEMS = 10;
+/** Breaks of the chain that `show`, `summary` and `rotate` print; `verify` prints all. */
+const MAX_PRINTED_PROBLEMS = 10;
 
 type SetExitCode = (code: number) => void;
 
@@ -58,7 +60,7 @@ export function addAuditCommands(program: Command, setExitCode: SetExitCode): vo
     .addHelpText('after', HELP);
   withFiles(audit.command('verify'))
     .description('check that no record was removed, inserted, moved or changed')
-    .option('--head <seq:hash>', 'a record that must be there, as verify told it earlier')
+    .option('--head <seq:hash>', 'a record that must be there, as verify printed it earlier')
     .action(async (paths: readonly string[], _options: VerifyOptions, command: Command) => {
       setExitCode(await verify(paths, command.optsWithGlobals()));
     });
@@ -115,20 +117,20 @@ async function verify(paths: readonly string[], options: VerifyOptions): Promise
 async function show(paths: readonly string[], options: ShowOptions): Promise<number> {
   const filter = filterOf(options);
   const isJson = options.json === true;
-  const told = tellProblems();
+  const problems = new ProblemPrinter();
   printLines(isJson ? [] : [formatHeadLine()]);
-  for await (const batch of readRecords(filesFor(paths, options), told.onProblem)) {
+  for await (const batch of readRecords(filesFor(paths, options), problems.print)) {
     const wanted = batch.filter(({ record }) => isWanted(record, filter));
     printLines(wanted.map(({ record, line }) => (isJson ? line : formatRecordLine(record))));
   }
-  return told.exitCode();
+  return problems.exitCode();
 }
 
 async function summarize(paths: readonly string[], options: SummaryOptions): Promise<number> {
   const filter = filterOf(options);
   const counter = new AuditCounter();
-  const told = tellProblems();
-  for await (const batch of readRecords(filesFor(paths, options), told.onProblem)) {
+  const problems = new ProblemPrinter();
+  for await (const batch of readRecords(filesFor(paths, options), problems.print)) {
     for (const { record } of batch.filter((read) => isWanted(read.record, filter))) {
       counter.add(record);
     }
@@ -139,7 +141,7 @@ async function summarize(paths: readonly string[], options: SummaryOptions): Pro
   } else {
     printLines([formatCounts(counts)]);
   }
-  return told.exitCode();
+  return problems.exitCode();
 }
 
 async function rotate({ config }: AuditOptions): Promise<number> {
@@ -154,12 +156,12 @@ async function rotate({ config }: AuditOptions): Promise<number> {
       ? 'no daemon has it open: the next one begins a new log'
       : `process ${pid} has begun a new log`;
   printText(`${printable(movedTo)}: the records up to now; ${goesOn}\n`);
-  const told = tellProblems();
+  const problems = new ProblemPrinter();
   const { findings } = await verifyFiles([movedTo], []);
   for (const { file, line, kind, message } of findings) {
-    told.onProblem(`${file}:${line}: ${kind}: ${message}`);
+    problems.print(`${file}:${line}: ${kind}: ${message}`);
   }
-  return told.exitCode();
+  return problems.exitCode();
 }
 
 function filesFor(paths: readonly string[], { config }: AuditOptions): readonly string[] {
@@ -178,25 +180,24 @@ function filterOf(options: ShowOptions): RecordFilter {
   };
 }
 
-/**
- * What is not chained: the first of it is told on standard error, and it makes the command fail.
- */
-function tellProblems(): { onProblem: (problem: string) => void; exitCode: () => number } {
-  let count = 0;
-  return {
-    onProblem: (problem) => {
-      count += 1;
-      if (count <= MAX_TOLD_PROBLEMS) {
-        tellStderr(`clavigerd: error: ${printable(problem)}\n`);
-      }
-    },
-    exitCode: () => {
-      if (count > 0) {
-        const places = count === 1 ? 'one place' : `${count} places`;
-        tellStderr(`clavigerd: error: audit log: the chain is broken, in ${places}\n`);
-        tellStderr('clavigerd: hint: `clavigerd audit verify` tells all of them\n');
-      }
-      return count === 0 ? EXIT_OK : EXIT_FAILURE;
-    },
+/** Prints what breaks the chain to standard error; any problem makes the command fail. */
+class ProblemPrinter {
+  #count = 0;
+
+  readonly print = (problem: string): void => {
+    this.#count += 1;
+    if (this.#count <= MAX_PRINTED_PROBLEMS) {
+      tellStderr(`clavigerd: error: ${printable(problem)}\n`);
+    }
   };
+
+  exitCode(): number {
+    if (this.#count === 0) {
+      return EXIT_OK;
+    }
+    const places = this.#count === 1 ? 'one place' : `${this.#count} places`;
+    tellStderr(`clavigerd: error: audit log: the chain is broken, in ${places}\n`);
+    tellStderr('clavigerd: hint: `clavigerd audit verify` prints all of them\n');
+    return EXIT_FAILURE;
+  }
 }

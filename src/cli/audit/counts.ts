@@ -1,6 +1,5 @@
-// Decisions counted by day, operation, name and verdict: `clavigerd audit summary`. Pure. Memory
-// grows with the different names in the files, which is what a client may order; not with the
-// records.
+// Counts decisions by day, operation, name and verdict, for `clavigerd audit summary`. Pure. Memory
+// grows with the number of different names in the files, and not with the number of records.
 
 import type { AuditRecord } from '../../audit/audit-record.js';
 import { formatTable } from '../../lib/table.js';
@@ -8,15 +7,15 @@ import { formatTable } from '../../lib/table.js';
 export interface AuditCount {
   /** In UTC. */
   readonly day: string;
-  /** Empty when the request was none of the known. */
+  /** Empty when the request was no known operation. */
   readonly operation: string;
-  /** Empty when the request carried none; of joined refusals with more than one `(several)`. */
+  /** Empty when the request carried none; `(several)` for joined refusals of several names. */
   readonly name: string;
   readonly verdict: string;
   readonly count: number;
 }
 
-/** A DNS name with its type; what is longer is none. */
+/** A DNS name with its type has fewer. */
 const MAX_NAME_CHARACTERS = 300;
 const SEVERAL = '(several)';
 const DAY_LENGTH = '2026-11-22'.length;
@@ -24,10 +23,7 @@ const DAY_LENGTH = '2026-11-22'.length;
 export class AuditCounter {
   readonly #counts = new Map<string, AuditCount>();
 
-  /**
-   * Counts a decision once for each of its names, whatever their case; what is no decision, not at
-   * all.
-   */
+  /** Counts a decision once for each of its names, in lower case. Other records are not counted. */
   add(record: AuditRecord): void {
     if (record.event !== 'decision') {
       return;
@@ -47,7 +43,7 @@ export class AuditCounter {
   }
 }
 
-/** How many of joined refusals were for which of their names is not on record. */
+/** The names to count. The record of joined refusals does not say how many were for which name. */
 function namesOf({ identifiers = [], 'name-count': nameCount = 0 }: AuditRecord): Set<string> {
   if (nameCount > 1) {
     return new Set([SEVERAL]);

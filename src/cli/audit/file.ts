@@ -1,5 +1,5 @@
 // Reads audit files line by line, plain or compressed by gzip, for the `clavigerd audit` commands.
-// Whoever wrote a file is not trusted: nothing is read whole, and an endless line is cut.
+// The files are not trusted: no file is read into memory as a whole, and a long line is cut off.
 
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -11,12 +11,12 @@ import { LineCutter, type CutLine } from '../terminal/line-cutter.js';
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]); // RFC 1952 §2.3.1
 const CHUNK_BYTES = 64 * 1024;
-/** A line that is being written right now is whole soon. */
+/** How long to wait for the rest of a line that the daemon may be writing right now. */
 const UNFINISHED_LINE_WAIT_MS = 100;
 
 /**
  * The lines of a file, as many at a time as one read brings.
- * @param maxLineBytes of a longer line only so many bytes are kept, and one more.
+ * @param maxLineBytes of a longer line only so many bytes are kept, and one more
  * @throws AppError SYS_FILE when the file cannot be read, is no regular file, or is damaged gzip
  *   data.
  */
@@ -42,7 +42,7 @@ export async function* readFileLines(
 }
 
 async function openRegularFile(path: string): Promise<FileHandle> {
-  // Not blocking: a FIFO without a writer would hold us for ever.
+  // O_NONBLOCK: opening a FIFO without a writer would block for ever.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   if ((await file.stat()).isFile()) {
     return file;
@@ -52,7 +52,8 @@ async function openRegularFile(path: string): Promise<FileHandle> {
 }
 
 /**
- * What is in the file; the name does not tell, for logrotate may be told to name files otherwise.
+ * The content of a file, unpacked where it begins as gzip data does. Its name does not say, for
+ * logrotate can be configured to use any name.
  */
 async function contentOf(file: FileHandle, cutter: LineCutter): Promise<AsyncIterable<Buffer>> {
   const start = await file.read(Buffer.alloc(GZIP_MAGIC.length), 0, GZIP_MAGIC.length, 0);
@@ -63,7 +64,7 @@ async function contentOf(file: FileHandle, cutter: LineCutter): Promise<AsyncIte
     readChunks(file, () => false),
     { objectMode: false },
   );
-  // The error of either end is seen by whoever reads the result.
+  // An error of either stream reaches the reader of the result.
   return pipeline(packed, createGunzip(), () => undefined);
 }
 

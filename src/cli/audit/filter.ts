@@ -1,5 +1,5 @@
-// Which records `clavigerd audit show` and `summary` take: by time, name, verdict and operation.
-// Pure. With any but the times, only decisions: a start or a gap has no name.
+// The filter of `clavigerd audit show` and `summary`: by time, name, verdict and operation. Pure.
+// Other filters than those by time select decisions only, for a start or a gap has no name.
 
 import type { AuditRecord, AuditVerdict } from '../../audit/audit-record.js';
 import type { Operation } from '../../policy/operation.js';
@@ -17,7 +17,7 @@ export interface RecordFilter {
 
 export function isWanted(record: AuditRecord, filter: RecordFilter): boolean {
   const { since, until, name, verdict, operation } = filter;
-  // Joined refusals took some time: any of it counts.
+  // Joined refusals are selected if any part of their period is.
   const first = Date.parse(record['first-time'] ?? record.time);
   const last = Date.parse(record['last-time'] ?? record.time);
   return (
@@ -29,7 +29,9 @@ export function isWanted(record: AuditRecord, filter: RecordFilter): boolean {
   );
 }
 
-/** Whatever spelling the client chose: case and one dot at the end say nothing. */
+/**
+ * Compares names without regard to case and a final dot, in which a client's spelling may differ.
+ */
 function hasName(record: AuditRecord, name: string): boolean {
   const wanted = folded(name);
   return (record.identifiers ?? []).some((identifier) => {

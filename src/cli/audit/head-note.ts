@@ -1,5 +1,5 @@
-// The daemon's note of its last audit record and of its process, as the `clavigerd audit` commands
-// read it: while the daemon may be writing it over.
+// Reads the noted head (the last audit record and the daemon's process, kept in the state
+// directory) for the `clavigerd audit` commands, while the daemon may be overwriting it.
 
 import { readNotedHead } from '../../audit/audit-head.js';
 import type { ChainHead } from '../../audit/chain-head.js';
@@ -8,9 +8,9 @@ import { isAppError } from '../../lib/errors.js';
 export interface HeadNote {
   /** Undefined before the first record. */
   readonly head: ChainHead | undefined;
-  /** The first record of the file that is written to; undefined where that is not known. */
+  /** The first record of the open file; undefined where that is not known. */
   readonly first: ChainHead | undefined;
-  /** The process that writes the log; undefined when it has ended in order. */
+  /** The process that writes the log; undefined when it has ended normally. */
   readonly pid: number | undefined;
 }
 
@@ -32,7 +32,7 @@ export function readHeadNote(path: string): HeadNote | undefined {
             pid: noted.pid === 0 ? undefined : noted.pid,
           };
     } catch (error) {
-      // Half of it may have been written over while it was read.
+      // The daemon may have overwritten part of it during the read.
       if (!isAppError(error, 'AUDIT_RECORD') || tries === MAX_TRIES) {
         throw error;
       }

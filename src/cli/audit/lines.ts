@@ -1,5 +1,5 @@
-// Records of the audit log as lines for people: `clavigerd audit show`. Pure.
-// What a client sent stands in them, so everything is escaped; nothing is cut.
+// Formats records of the audit log as lines for people, for `clavigerd audit show`. Pure. Records
+// hold text that clients sent, so everything is escaped; nothing is cut off.
 
 import type { AuditRecord } from '../../audit/audit-record.js';
 import { printable } from '../../lib/printable.js';
@@ -8,7 +8,7 @@ import { formatRow } from '../../lib/table.js';
 /** More than a record can hold. */
 const MAX_FIELD_CHARACTERS = 1024 * 1024;
 /**
- * Enough for most; a longer field moves the rest of its line. Nothing is read ahead to know better.
+ * Widths that fit most records. A longer field shifts the rest of its line: records are streamed.
  */
 const WIDTHS: readonly number[] = [24, 12, 16, 28, 12];
 const HEAD = ['TIME (UTC)', 'CLIENT', 'OPERATION', 'NAMES', 'VERDICT', 'WAIT + KEY'];
@@ -18,7 +18,7 @@ export function formatRecordLine(record: AuditRecord): string {
   return record.event === 'decision' ? formatDecision(record) : formatEvent(record);
 }
 
-/** What the columns of `formatRecordLine` are. */
+/** The line above the columns of `formatRecordLine`. */
 export function formatHeadLine(): string {
   return formatRow(HEAD, WIDTHS);
 }
@@ -48,13 +48,13 @@ function joinVerdict({ verdict, count = 1 }: AuditRecord): string | undefined {
   return count > 1 ? `${verdict ?? ''} x${count}` : verdict;
 }
 
-/** When joined refusals were: their record was written afterwards. */
+/** The period of joined refusals, whose record was written after it. */
 function spanOf(record: AuditRecord): string | undefined {
   const { 'first-time': first, 'last-time': last } = record;
   return first === undefined || last === undefined ? undefined : `${first} to ${last}`;
 }
 
-/** The rule that refused; of what a rule allowed and was not signed, the code. */
+/** The rule that refused a request; the code where a request was allowed but not signed. */
 function decisiveOf({ verdict, rule, code }: AuditRecord): string | undefined {
   switch (verdict) {
     case 'signed':
@@ -72,7 +72,7 @@ function formatEvent({ time, event, reason }: AuditRecord): string {
   return formatRow([time, `-- ${words.join(': ')}`], WIDTHS);
 }
 
-/** The daemon puts the listener before the number where there are several: it is shown once. */
+/** `web/3`. The daemon repeats the listener in `connection` where there are several listeners. */
 function clientOf({ listener, connection }: AuditRecord): string {
   const number = connection?.split('/').at(-1);
   return shown([listener, number].filter((part) => part !== undefined).join('/'));

@@ -1,4 +1,4 @@
-// The order of audit files: by their first records, whatever their names. For the `clavigerd audit`
+// Sorts audit files by their first records, whatever their names, for the `clavigerd audit`
 // commands.
 
 import { inChainOrder } from '../../audit/audit-chain.js';
@@ -7,7 +7,7 @@ import { MAX_RECORD_BYTES, parseRecord } from '../../audit/record-line.js';
 import { readFileLines } from './file.js';
 import type { CutLine } from '../terminal/line-cutter.js';
 
-/** Lines at the beginning of a file in which its first record is looked for. */
+/** In how many lines at the beginning of a file its first record is searched. */
 const MAX_LINES_AHEAD = 1000;
 
 /** Files in the order of their first records. @throws AppError SYS_FILE */

@@ -1,5 +1,5 @@
-// Where the audit log is: the files the `clavigerd audit` commands read when none is named, and the
-// daemon's note of its last record. Known from the daemon's configuration alone.
+// Finds the audit log from the daemon's configuration, for the `clavigerd audit` commands: its
+// files, when none is named on the command line, and the file with the noted head.
 
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -16,10 +16,7 @@ export interface AuditPlaces {
 
 const COMPRESSED = '.gz';
 
-/**
- * @throws AppError CONFIG_INVALID when there is no audit log, or for what is wrong with the
- *   configuration.
- */
+/** @throws AppError CONFIG_INVALID when the configuration has no audit log, or is wrong */
 export function loadAuditPlaces(config: string | undefined): AuditPlaces {
   const { auditLog, stateDirectory } = loadDaemonConfig({ config }, undefined).config;
   if (auditLog === undefined) {
@@ -34,8 +31,8 @@ export function loadAuditPlaces(config: string | undefined): AuditPlaces {
 }
 
 /**
- * The log and what it was rotated to, in no order; a file with two names is one, as a rotation that
- * was cut short leaves it.
+ * The log and the files it was rotated to, in no order. A file with two names, which an interrupted
+ * rotation leaves, is returned once.
  * @throws AppError SYS_FILE
  */
 export function filesOfLog(log: string): readonly string[] {
@@ -44,7 +41,7 @@ export function filesOfLog(log: string): readonly string[] {
   try {
     const names = readdirSync(folder).filter((name) => name === base || isRotatedName(name, base));
     const paths = names
-      .filter((name) => !isBeingMade(name, names))
+      .filter((name) => !isBeingCompressed(name, names))
       .map((name) => join(folder, name));
     return [...new Map(paths.map((path) => [identityOf(path), path])).values()];
   } catch (error) {
@@ -58,9 +55,8 @@ function identityOf(path: string): string {
 }
 
 /**
- * Whoever compresses a file removes it when that is done: until then the compressed one may be a
- * part.
+ * Compressing removes the plain file at its end; until then the compressed one may be incomplete.
  */
-function isBeingMade(name: string, names: readonly string[]): boolean {
+function isBeingCompressed(name: string, names: readonly string[]): boolean {
   return name.endsWith(COMPRESSED) && names.includes(name.slice(0, -COMPRESSED.length));
 }

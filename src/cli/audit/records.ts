@@ -1,6 +1,6 @@
-// The records of several audit files in the order of their numbers, for the `clavigerd audit`
-// commands. They are read twice: what is none of the chain's shows by what comes after it alone.
-// That, and what is no record, is told and left out.
+// Reads the records of several audit files in the order of their numbers, for `clavigerd audit
+// show` and `summary`. The files are read twice, for only later records show that one does not
+// belong to the chain. Such records, and lines that are no records, are reported and left out.
 
 import { statSync } from 'node:fs';
 import { MAX_RECORD_BYTES } from '../../audit/record-line.js';
@@ -11,7 +11,7 @@ import { ChainSieve, type ReadRecord } from './chain-sieve.js';
 
 /**
  * The records of all files, as many at a time as one read brings.
- * @param onProblem told of each break of the chain.
+ * @param onProblem called for each break of the chain
  * @throws AppError SYS_FILE
  */
 export async function* readRecords(
@@ -36,7 +36,7 @@ export async function* readRecords(
   }
 }
 
-/** A file that is not there is told when it is read. */
+/** Undefined where there is no file: reading it fails later. */
 function identityOf(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats && `${stats.dev}:${stats.ino}`;

@@ -1,6 +1,6 @@
-// `clavigerd audit rotate`: moves the audit log aside and has the daemon open a new one. Runs for a
-// person or a timer, beside the daemon. It signals only the process that has this very file open:
-// SIGHUP ends most others.
+// `clavigerd audit rotate`: renames the audit log and has the daemon open a new one. A process of
+// its own, run by a person or a timer. It signals a process only if that has the log open, for
+// SIGHUP ends most other programs.
 
 import { linkSync, readdirSync, statSync, unlinkSync, type Stats } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,32 +11,28 @@ import { existingEntry } from '../../sys/files/safe-path.js';
 
 export interface RotateOptions {
   readonly path: string;
-  /**
-   * The process that writes the log, by the daemon's own note; undefined when there is no such
-   * note.
-   */
+  /** The process that writes the log, from the noted head; undefined where there is none. */
   readonly readDaemonPid: () => number | undefined;
   readonly clock: Clock;
-  /** How long the daemon has to open the new file, in ms. */
+  /** How long to wait for the daemon to open the new file. */
   readonly timeoutMs?: number;
 }
 
 export interface Rotation {
-  /** Where the records up to now are. */
+  /** The new name of the log. */
   readonly movedTo: string;
-  /** The daemon that goes on in a new file; undefined when none was running. */
+  /** The daemon, which has opened a new file; undefined when none was running. */
   readonly pid: number | undefined;
 }
 
 const REOPEN_TIMEOUT_MS = 10_000;
 const POLL_MS = 25;
-/** Rotations in one second, at most. */
+/** How many rotations in one second have different names. */
 const MAX_NAMES = 100;
 
 /**
- * Moves the log to `NAME.<time in UTC>`, which is never a file that exists, and waits for the new
- * log.
- * @throws AppError AUDIT_ROTATE; once the log has been moved, the message says where it is.
+ * Renames the log to `NAME.<time in UTC>`, which never replaces a file, and waits for the new log.
+ * @throws AppError AUDIT_ROTATE; if the log has been renamed, the message says to what
  */
 export async function rotateAuditLog(options: RotateOptions): Promise<Rotation> {
   const { path, clock, timeoutMs = REOPEN_TIMEOUT_MS } = options;
@@ -50,7 +46,7 @@ export async function rotateAuditLog(options: RotateOptions): Promise<Rotation> 
   return { movedTo, pid: goesOn ? pid : undefined };
 }
 
-/** Before anything is moved: the process to signal. */
+/** The process to signal; found before anything is renamed. */
 function daemonOf({ path, readDaemonPid }: RotateOptions, log: Stats): number {
   const pid = readDaemonPid();
   if (pid === undefined) {
@@ -71,7 +67,7 @@ function hasOpen(pid: number, log: Stats): boolean {
   try {
     return readdirSync(folder).some((fd) => isSameFile(`${folder}/${fd}`, log));
   } catch {
-    return false; // gone, or somebody else's
+    return false; // the process has ended, or belongs to another user
   }
 }
 
@@ -80,11 +76,11 @@ function isSameFile(path: string, log: Stats): boolean {
     const { dev, ino } = statSync(path);
     return dev === log.dev && ino === log.ino;
   } catch {
-    return false; // closed meanwhile
+    return false; // it was closed in the meantime
   }
 }
 
-/** By a link and not by rename(2), which would replace a file of that name. */
+/** With link(2) instead of rename(2), which would replace an existing file. */
 function moveAside(path: string, now: number): string {
   const time = new Date(now).toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '');
   for (let count = 0; count < MAX_NAMES; count += 1) {
@@ -108,7 +104,10 @@ interface Reopening {
   readonly timeoutMs: number;
 }
 
-/** False when the process has ended meanwhile: the next one begins a new file. */
+/**
+ * Signals the daemon and waits until it has opened a new file. False when it has ended in the
+ * meantime; then the next daemon begins a new file.
+ */
 async function reopen(pid: number, { path, movedTo, timeoutMs }: Reopening): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
   try {
@@ -122,7 +121,7 @@ async function reopen(pid: number, { path, movedTo, timeoutMs }: Reopening): Pro
       cause: error,
     });
   }
-  // A file alone may be anybody's, and until it is locked the daemon may yet give it up.
+  // Another process may have made the file; the daemon uses it when it is locked.
   while (existingEntry(path) === undefined || !isLocked(path)) {
     if (performance.now() > deadline) {
       throw failed(`the daemon, process ${pid}, has opened no new file; it writes to ${movedTo}`, {

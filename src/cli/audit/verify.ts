@@ -1,5 +1,5 @@
-// `clavigerd audit verify`: whether the records of the files named are one unbroken chain, and what
-// to say of it. The checking is audit/audit-chain.ts; here files go in and sentences come out.
+// `clavigerd audit verify`: checks whether the records of files are one unbroken chain, and formats
+// the result. This file reads the files; the verification itself is audit/audit-chain.ts.
 
 import { ChainVerifier, type ChainReport } from '../../audit/audit-chain.js';
 import type { RecordRange } from '../../audit/chain-finding.js';
@@ -16,19 +16,19 @@ import { inOrderOfRecords } from './order.js';
 export interface Verification extends ChainReport {
   /** False for a broken chain, and when there was no record to check. */
   readonly ok: boolean;
-  /** In the order of their records. */
+  /** The files in the order of their records. */
   readonly files: readonly string[];
 }
 
-/** With what `show` and `summary` leave out. */
+/** A verification, with the records that `show` and `summary` leave out. */
 export interface CheckedFiles extends Verification {
-  /** Records that are none of the chain's, or not as they were, by their place among all. */
+  /** Records that do not belong to the chain or were changed, by their position among all. */
   readonly unchained: readonly RecordRange[];
 }
 
 const MAX_TRIES = 3;
 
-/** @param known records that must be in the chain. @throws AppError SYS_FILE */
+/** @param known records that must be in the chain @throws AppError SYS_FILE */
 export async function verifyFiles(
   paths: readonly string[],
   known: readonly KnownRecord[],
@@ -49,10 +49,10 @@ export async function verifyFiles(
 }
 
 /**
- * Checks a log with all it was rotated to; the daemon's note of its last record, and of the first
- * of its file, tells a log that was cut off at either end, or that others went on with after the
- * daemon had ended in order.
- * @param named a record that must be in the chain as well.
+ * Verifies a log with all files it was rotated to. The noted head, and the first record of the open
+ * file noted with it, show whether the log was cut off at either end, or records were added after
+ * the daemon had ended.
+ * @param named another record that must be in the chain
  * @throws AppError SYS_FILE
  */
 export async function verifyLog(
@@ -60,12 +60,12 @@ export async function verifyLog(
   named: ChainHead | undefined,
 ): Promise<CheckedFiles> {
   for (let tries = 1; ; tries += 1) {
-    // Before the files: the daemon may go on writing meanwhile.
+    // Before the files are read, to which the daemon may add records in the meantime.
     const note = head === undefined ? undefined : readHeadNote(head);
     const known = [named, ...knownOf(note)].filter((record) => record !== undefined);
     const files = filesOfLog(log);
-    // A rotation in the midst of it looks like a loss, or like a file that is gone; a start like a
-    // record too many.
+    // A rotation during the reading looks like missing records or a missing file, and the start of
+    // a daemon like records after the end: then all is read again.
     const isFinal = (): boolean =>
       tries === MAX_TRIES ||
       (JSON.stringify(filesOfLog(log)) === JSON.stringify(files) && !hasStarted(head, note));
@@ -87,13 +87,13 @@ function knownOf(note: HeadNote | undefined): readonly (KnownRecord | undefined)
   return [head && { ...head, isEnd: pid === undefined }, first];
 }
 
-/** Whether a daemon has noted itself since, where none ran. */
+/** Whether a daemon has started since `before` was read, when none was running. */
 function hasStarted(path: string | undefined, before: HeadNote | undefined): boolean {
   const isOver = path !== undefined && before !== undefined && before.pid === undefined;
   return isOver && JSON.stringify(readHeadNote(path)) !== JSON.stringify(before);
 }
 
-/** Findings, notes, the result, and the head to keep elsewhere. */
+/** Lines to print: findings, notes, the result, and the head to keep elsewhere. */
 export function formatVerification(verification: Verification): readonly string[] {
   const { findings, notes, head } = verification;
   return [

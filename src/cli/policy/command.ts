@@ -1,6 +1,6 @@
-// The `clavigerd policy` commands: try a policy on requests, and say in sentences what it permits.
-// They read the configuration as the daemon does; no key is opened, no budget spent, nothing
-// written.
+// The `clavigerd policy` commands: try a policy on requests, and describe what it permits. A
+// process of its own, which reads the daemon's configuration. It opens no key, spends no budget and
+// writes no file. Requests are not trusted; their text is escaped.
 
 import type { Command } from 'commander';
 import { AppError } from '../../lib/errors.js';
@@ -45,7 +45,7 @@ requests are allowed.
 export function addPolicyCommands(program: Command, setExitCode: SetExitCode): void {
   const policy = program.command('policy').description('try a policy, and read what it permits');
   withConfig(policy.command('test'))
-    .description('tell for requests whether they would be signed, and why not')
+    .description('print for requests whether they would be signed, and why not')
     .argument('[file]', 'requests (default: standard input)')
     .option('--policy <name>', 'the policy (default: that of the listener or account)')
     .option('--account <name>', 'the account whose key ID and policy hold')

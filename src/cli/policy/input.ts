@@ -1,5 +1,5 @@
-// What `clavigerd policy test` reads: requests from a file or standard input, and the account's
-// public JWK.
+// The inputs of `clavigerd policy test`: requests from a file or standard input, and the account's
+// public JWK. Both are read with limits.
 
 import { closeSync, constants, createReadStream, openSync, readSync } from 'node:fs';
 import { parsePublicJwk, type PublicJwk } from '../../jose/public-jwk.js';

@@ -1,5 +1,5 @@
-// Which policy, account and listener the `clavigerd policy` commands are about. Pure.
-// What is not named is taken as the daemon would: from the listener, then from the account.
+// Finds the policy, account and listener that a `clavigerd policy` command is about. Pure. What the
+// command line does not name comes from the listener, then from the account, as in the daemon.
 
 import { DEFAULT_ACCOUNT, type AccountConfig } from '../../config/daemon/account-settings.js';
 import { AppError } from '../../lib/errors.js';

@@ -1,6 +1,6 @@
-// What `clavigerd policy test` tells of a request: the same decision as the daemon's, without key
-// and ledger. Pure. What only the key could tell is taken as it stands in the header, unless the
-// key's JWK is known.
+// The report of `clavigerd policy test` on a request: the decision the daemon would make. Pure.
+// There is no key and no budget ledger here: unless the account's JWK is given, the algorithm and
+// key in the request's header are assumed to be the account's.
 
 import { isAlgorithm, type Algorithm } from '../../jose/algorithms.js';
 import { algorithmOfJwk, parsePublicJwk, type PublicJwk } from '../../jose/public-jwk.js';
@@ -19,11 +19,11 @@ import { parseRequestLine } from './requests.js';
 /** More than any line of the protocol can hold. */
 const MAX_REPORT_CHARACTERS = 256 * 1024;
 
-/** Rather than the name of one algorithm, where any would do. */
+/** Replaces the reason that names one algorithm, where any would do. */
 const NO_ALGORITHM = 'alg is no algorithm of an account key';
 
 export interface PolicyTrial {
-  /** All the daemon's context but for the key. */
+  /** The daemon's context without the key. */
   readonly context: Omit<PolicyContext, 'algorithm' | 'jwk'>;
   /** The account's public key, where it is known. */
   readonly jwk: PublicJwk | undefined;
@@ -36,12 +36,12 @@ export interface RequestReport {
   readonly operation?: string;
   /** `dns:www.example.org` */
   readonly identifiers: readonly string[];
-  /** What was not looked at, as something cheaper refused the request. */
+  /** The part that was not examined, because a cheaper check had refused the request. */
   readonly unread?: RequestPart;
   readonly verdict: 'allowed' | 'denied' | 'malformed' | 'failed';
   readonly rule?: string;
   readonly reason?: string;
-  /** The budgets it would count against, as configured, each as often as it is counted. */
+  /** The budgets it would be charged to, as configured, each once for each counter. */
   readonly budgets: readonly string[];
 }
 
@@ -71,10 +71,7 @@ export function reportOfLine(
   return { line, ...report, ...(isNoAlgorithm ? { reason: NO_ALGORITHM } : {}) };
 }
 
-/**
- * The key the request says it is for; one that fits no header where it says nothing that could be
- * right.
- */
+/** The account's key: the given JWK, or what the header says, or a key that matches no header. */
 function keyOf(
   header: ProtectedHeader,
   known: PublicJwk | undefined,

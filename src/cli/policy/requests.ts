@@ -1,5 +1,6 @@
-// The requests that `clavigerd policy test` reads: a line each, as a client sends it or decoded.
-// Pure. A decoded one is encoded and goes the same way as any other; nothing is filled in.
+// Parses the requests that `clavigerd policy test` reads, one on each line: encoded as a client
+// sends it, or decoded. Pure. A decoded request is encoded, so that both are parsed by the same
+// code as in the daemon; missing members are not filled in.
 
 import { encodeBase64Url } from '../../lib/base64url.js';
 import { AppError, messageOf } from '../../lib/errors.js';
