@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { parseSigningInput } from '../../../src/jose/signing-input.js';
+import { parseSigningInput, peekUrl } from '../../../src/jose/signing-input.js';
 import { AppError } from '../../../src/lib/errors.js';
 
 const HEADER = {
@@ -62,11 +62,61 @@ describe('parseSigningInput', () => {
     });
   }
 
+  for (const [name, bytes, problem] of [
+    ['no header', Buffer.from('.e30'), 'protected header: missing'],
+    ['no dot', Buffer.from('e30'), 'protected header: missing'],
+    [
+      'a header of one character',
+      Buffer.from('e.e30'),
+      'protected header: base64url: not canonical',
+    ],
+    ['no alg', encode({ ...HEADER, alg: undefined }), 'protected header: alg is missing'],
+    ['no url', encode({ ...HEADER, url: undefined }), 'protected header: url is missing'],
+    [
+      'a text as jwk',
+      encode({ ...WITHOUT_KID, jwk: 'x' }),
+      'protected header: jwk is not an object',
+    ],
+    [
+      'a number as kid',
+      encode({ ...HEADER, kid: 1 }),
+      'protected header: kid is not a non-empty string',
+    ],
+    [
+      'neither jwk nor kid',
+      encode(WITHOUT_KID),
+      'protected header: needs exactly one of jwk and kid',
+    ],
+    [
+      'a nonce of two readings',
+      encode({ ...HEADER, nonce: 'a b' }),
+      'protected header: nonce is not base64url',
+    ],
+    ['an unknown member', encode({ ...HEADER, b64: false }), 'protected header: unexpected member'],
+    ['a header that is no object', encode('x'), 'protected header: not a JSON object'],
+    ['a payload that is no object', encode(HEADER, '[]'), 'payload: not a JSON object'],
+    ['a payload that is no JSON', encode(HEADER, '{'), 'payload: json: a member without a name'],
+  ] as const) {
+    it(`says what is wrong with ${name}`, () => {
+      assert.throws(() => parseSigningInput(bytes), {
+        code: 'JOSE_SIGNING_INPUT',
+        message: problem,
+      });
+    });
+  }
+
   for (const text of ['', '.', '.e30', 'e30', 'e30.e30.e30', 'e30=.e30', 'é.e30', 'e30.\n']) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       assert.throws(() => parseSigningInput(Buffer.from(text)), { code: 'JOSE_SIGNING_INPUT' });
     });
   }
+
+  it('keeps the error of the reader as the cause', () => {
+    assert.throws(
+      () => parseSigningInput(encode(HEADER, '{')),
+      (error: unknown) => error instanceof AppError && error.cause instanceof AppError,
+    );
+  });
 
   it("never puts the peer's text into the error", () => {
     const evil = { ...HEADER, evil_member_name: 1 };
@@ -92,5 +142,26 @@ describe('parseSigningInput', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('peekUrl', () => {
+  it('gives the url of a header that was refused', () => {
+    assert.equal(peekUrl(encode({ ...HEADER, typ: 'JWT' })), HEADER.url);
+    assert.equal(peekUrl(encode({ url: 'x' }, 'no JSON')), 'x');
+  });
+
+  it('gives nothing where there is no such text', () => {
+    for (const bytes of [
+      encode({ ...HEADER, url: 5 }),
+      encode({}),
+      encode([]),
+      encode('x'),
+      Buffer.from('e30'),
+      Buffer.from(''),
+      Buffer.from('x.e30'),
+    ]) {
+      assert.equal(peekUrl(bytes), undefined, String(bytes));
+    }
   });
 });

@@ -30,6 +30,8 @@ const REFUSED: Readonly<Record<string, readonly [hex: string, problem: RegExp]>>
   'bytes behind': ['0500 00', /bytes follow/],
   'the indefinite form': ['3080 0500 0000', /indefinite/],
   'a reserved length': ['04ff', /indefinite or too large/],
+  'a length of three octets, which no input can have': ['0483 010000', /ends early/],
+  'a long length in a wrong form, before its content is missed': ['0481 01', /shortest/],
   'a length of four octets': ['0484 00000001 00', /indefinite or too large/],
   'a long length where the short form does': ['0481 01 00', /shortest/],
   'a length with a leading zero': [`048200 80${'00'.repeat(0x80)}`, /shortest/],
@@ -87,25 +89,28 @@ describe('parseDer', () => {
   it('refuses what is nested too deep or made of too many', async () => {
     let nested = Buffer.from('3000', 'hex');
     for (let depth = 0; depth < 24; depth += 1) {
-      parseDer(nested, 'input');
       nested = Buffer.concat([Buffer.of(0x30, nested.length), nested]);
+      parseDer(nested, 'input');
     }
-    assert.match(
-      (
-        await appErrorOf(
-          () => parseDer(Buffer.concat([Buffer.of(0x30, nested.length), nested]), 'input'),
-          'POLICY_CSR',
-        )
-      ).message,
-      /too many/,
-    );
-    const many = Buffer.alloc(8192 * 2).fill('0500', 'hex');
-    const all = Buffer.concat([Buffer.from('30824000', 'hex'), many]);
-    const error = await appErrorOf(() => parseDer(all, 'input'), 'POLICY_CSR');
-    assert.match(error.message, /too many/);
+    const tooDeep = Buffer.concat([Buffer.of(0x30, nested.length), nested]);
+    const depthError = await appErrorOf(() => parseDer(tooDeep, 'input'), 'POLICY_CSR');
+    assert.match(depthError.message, /too many/);
+
+    const nulls = (count: number): Buffer => {
+      const content = Buffer.alloc(2 * count).fill('0500', 'hex');
+      const header = Buffer.from('30820000', 'hex');
+      header.writeUInt16BE(content.length, 2);
+      return Buffer.concat([header, content]);
+    };
+    assert.equal(parseDer(nulls(8191), 'input').children.length, 8191);
+    const countError = await appErrorOf(() => parseDer(nulls(8192), 'input'), 'POLICY_CSR');
+    assert.match(countError.message, /too many/);
   });
 
   it('refuses more bytes than any request has', async () => {
+    const whole = Buffer.alloc(MAX_DER_BYTES);
+    whole.set([0x04, 0x82, ...Buffer.from((MAX_DER_BYTES - 4).toString(16), 'hex')]);
+    assert.equal(parseDer(whole, 'input').content.length, 32 * 1024 - 4);
     const bytes = Buffer.alloc(MAX_DER_BYTES + 1);
     const error = await appErrorOf(() => parseDer(bytes, 'input'), 'POLICY_CSR');
     assert.match(error.message, /longer than 32768 bytes/);

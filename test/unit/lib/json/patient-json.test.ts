@@ -24,6 +24,7 @@ describe('parsePatientJson', () => {
   for (const [name, given, expected] of [
     ['a byte order mark', '\ufeff{"a":1}', { a: 1 }],
     ['a member twice, of which the last counts', '{"a":1,"\\u0061":2}', { a: 2 }],
+    ['a byte order mark alone before a list', '\ufeff [ ]', []],
     ['a lone surrogate', '"a\\ud800b\\udc00"', 'a\ufffdb\ufffd'],
     ['a number beyond a double', '1e999', Infinity],
     ['any number', '[-0.5e1,9007199254740993]', [-5, 9_007_199_254_740_992]],

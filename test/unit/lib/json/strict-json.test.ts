@@ -53,6 +53,65 @@ describe('parseStrictJson', () => {
     });
   }
 
+  for (const [text, problem] of [
+    ['', 'no value'],
+    [' ', 'no value'],
+    ['nul', 'no value'],
+    ['trux', 'no value'],
+    ['fals', 'no value'],
+    ['[,]', 'no value'],
+    ['{}{}', 'something behind the value'],
+    ['1 x', 'something behind the value'],
+    ['\ufeff1', 'no value'],
+    ['{1:2}', 'a member without a name'],
+    ['{"a":1,}', 'a member without a name'],
+    ['{"a" 1}', 'a member without a value'],
+    ['{"a"}', 'a member without a value'],
+    ['{"a":1,"a":1}', 'a member occurs twice'],
+    ['[1', 'an object or array that does not end'],
+    ['[1}', 'an object or array that does not end'],
+    ['[1 2]', 'an object or array that does not end'],
+    ['{"a":1]', 'an object or array that does not end'],
+    ['{"a":1', 'an object or array that does not end'],
+    ['"a', 'a string that does not end, or with a control character'],
+    ['"a\u001f"', 'a string that does not end, or with a control character'],
+    [`${'['.repeat(17)}${']'.repeat(17)}`, 'nested too deep'],
+    [`${'{"a":'.repeat(17)}1${'}'.repeat(17)}`, 'nested too deep'],
+  ] as const) {
+    it(`says ${JSON.stringify(problem)} of ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parse(text), { code: 'LIB_JSON', message: `json: ${problem}` });
+    });
+  }
+
+  it('takes every kind of value, and white space of every kind around it', () => {
+    const text = ' \t\n\r{ "a" : [ true , false , null , "b" , -1 , { } , [ ] ] , "c":"" } \r\n\t ';
+    assert.deepEqual(parse(text), { a: [true, false, null, 'b', -1, {}, []], c: '' });
+    for (const value of [true, false, null, 'a', 0, {}, []]) {
+      assert.deepEqual(parse(JSON.stringify(value)), value);
+    }
+  });
+
+  it('counts depth by what is open, not by what has been', () => {
+    const many = `[${Array.from({ length: 40 }, () => '[[]],{"a":{}}').join(',')}]`;
+    assert.equal(JSON.stringify(parse(many)), many);
+  });
+
+  it('makes members of any name own members that can be changed', () => {
+    const object = parse('{"__proto__":1,"constructor":2,"":3}');
+    assert.ok(typeof object === 'object' && object !== null);
+    assert.deepEqual(Object.entries(object), [
+      ['__proto__', 1],
+      ['constructor', 2],
+      ['', 3],
+    ]);
+    assert.deepEqual(Object.getOwnPropertyDescriptor(object, '__proto__'), {
+      value: 1,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  });
+
   it('refuses invalid UTF-8', () => {
     assert.throws(() => parseStrictJson(Buffer.from([0x22, 0xff, 0x22])), { code: 'LIB_JSON' });
   });
