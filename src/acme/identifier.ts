@@ -5,12 +5,7 @@ import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-
-export interface Identifier {
-  readonly type: 'dns' | 'ip';
-  /** A-labels in lower case without a final dot; IPv6 in the form of RFC 5952. */
-  readonly value: string;
-}
+import type { Identifier, ServerIdentifier } from '../x509/identifier.js';
 
 const MAX_NAME_LENGTH = 253;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -19,7 +14,7 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
  * A name as users write it: `Bücher.example`, `192.0.2.7`, `2001:db8::7`; or why no certificate can
  * be for it, as the end of a sentence.
  */
-function readIdentifier(text: string): Identifier | NameProblem {
+function readIdentifier(text: string): ServerIdentifier | NameProblem {
   // isIP takes fe80::1%eth0 too; an address of one link only proves nothing to anybody.
   const version = text.includes('%') ? 0 : isIP(text);
   if (version !== 0) {
@@ -59,7 +54,7 @@ export function nameProblem(text: string): string | undefined {
 }
 
 /** @throws AppError CONFIG_USAGE saying why no certificate can be for the name */
-function parseIdentifier(text: string): Identifier {
+function parseIdentifier(text: string): ServerIdentifier {
   const read = readIdentifier(text);
   if ('problem' in read) {
     const shown = JSON.stringify(printable(text, 300));
@@ -72,7 +67,7 @@ function parseIdentifier(text: string): Identifier {
  * The names of one certificate: parsed, without repetitions, in the order given.
  * @throws AppError CONFIG_USAGE saying why no certificate can be for one of them
  */
-export function parseIdentifiers(texts: readonly string[]): readonly Identifier[] {
+export function parseIdentifiers(texts: readonly string[]): readonly ServerIdentifier[] {
   const byValue = new Map(texts.map(parseIdentifier).map((entry) => [entry.value, entry]));
   return [...byValue.values()];
 }
@@ -84,8 +79,8 @@ export function compressIpv6(text: string): string {
 
 /** True when both lists name the same things, in whatever order and however often. */
 export function isSameIdentifierSet(
-  left: readonly { readonly type: string; readonly value: string }[],
-  right: readonly { readonly type: string; readonly value: string }[],
+  left: readonly Identifier[],
+  right: readonly Identifier[],
 ): boolean {
   const spell = (list: typeof left): string =>
     [...new Set(list.map(({ type, value }) => `${type}:${value.toLowerCase()}`))].sort().join(' ');

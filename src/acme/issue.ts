@@ -6,7 +6,7 @@ import { openAccount } from './account.js';
 import { proveAuthorization, withdrawAnswer, type ChallengePublisher } from './authorization.js';
 import { downloadChains } from './certificate-download.js';
 import { awaitCertificate, finalizeOrder } from './finalize.js';
-import type { Identifier } from './identifier.js';
+import type { ServerIdentifier } from '../x509/identifier.js';
 import { placeOrder, waitWhile, type OrderUrls, type PlacedOrder } from './order.js';
 import type { AccountSession, AcmeSession } from './session.js';
 import { resumeOrder, type UnfinishedOrder } from './unfinished-order.js';
@@ -37,7 +37,7 @@ export interface IssuancePorts extends ChallengePublisher {
  */
 export async function issueCertificate(
   session: AcmeSession,
-  identifiers: readonly Identifier[],
+  identifiers: readonly ServerIdentifier[],
   ports: IssuancePorts,
 ): Promise<AsyncGenerator<string, void>> {
   const opened = await openAccount(session);
@@ -49,7 +49,7 @@ export async function issueCertificate(
 
 async function openOrder(
   session: AccountSession,
-  identifiers: readonly Identifier[],
+  identifiers: readonly ServerIdentifier[],
   ports: IssuancePorts,
 ): Promise<PlacedOrder> {
   const names = identifiers.map(({ value }) => value).join(', ');

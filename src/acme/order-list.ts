@@ -1,7 +1,8 @@
 // The account's list of orders, RFC 8555 §7.1.2.1: searched for an order whose answer was lost. Runs
 // in claviger. Many servers have no such list; without it the order is placed again.
 
-import { isSameIdentifierSet, type Identifier } from './identifier.js';
+import { isSameIdentifierSet } from './identifier.js';
+import type { ServerIdentifier } from '../x509/identifier.js';
 import { linkTargets } from './transport/link-header.js';
 import { accountSchema, orderListSchema, orderSchema, type Order } from './objects.js';
 import { ServerProblem } from './problem.js';
@@ -23,7 +24,7 @@ export interface FoundOrder {
  */
 export async function findRecentOrder(
   session: AccountSession,
-  identifiers: readonly Identifier[],
+  identifiers: readonly ServerIdentifier[],
 ): Promise<FoundOrder | undefined> {
   try {
     for (const url of await listOrders(session)) {

@@ -2,7 +2,8 @@
 // an order for other names than were asked for is refused.
 
 import { AppError } from '../lib/errors.js';
-import { isSameIdentifierSet, type Identifier } from './identifier.js';
+import { isSameIdentifierSet } from './identifier.js';
+import type { ServerIdentifier } from '../x509/identifier.js';
 import { parseBody } from './transport/json.js';
 import { orderSchema, type Order } from './objects.js';
 import { findRecentOrder } from './order-list.js';
@@ -43,7 +44,7 @@ export interface OrderAnswer {
  */
 export async function placeOrder(
   session: AccountSession,
-  identifiers: readonly Identifier[],
+  identifiers: readonly ServerIdentifier[],
 ): Promise<PlacedOrder> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -63,7 +64,7 @@ export async function placeOrder(
 
 async function requestOrder(
   session: AccountSession,
-  identifiers: readonly Identifier[],
+  identifiers: readonly ServerIdentifier[],
 ): Promise<PlacedOrder> {
   const directory = session.directory.url;
   const response = await postAsAccount(session, {
@@ -94,7 +95,7 @@ function placedOrder(directory: URL, url: URL, order: Order): PlacedOrder {
  * An order that does not list its names counts as the one asked for; the certificate's names are
  * verified in any case.
  */
-export function isOrderFor(order: Order, identifiers: readonly Identifier[]): boolean {
+export function isOrderFor(order: Order, identifiers: readonly ServerIdentifier[]): boolean {
   const { identifiers: names } = order;
   return names === null || names === undefined || isSameIdentifierSet(names, identifiers);
 }

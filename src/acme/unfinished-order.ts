@@ -4,7 +4,7 @@
 
 import { decodeBase64Url } from '../lib/base64url.js';
 import { isAppError } from '../lib/errors.js';
-import type { Identifier } from './identifier.js';
+import type { ServerIdentifier } from '../x509/identifier.js';
 import { fetchOrder, isOrderFor, type PlacedOrder } from './order.js';
 import { isProblem, ServerProblem } from './problem.js';
 import { parseServerUrl } from './transport/server-url.js';
@@ -35,7 +35,7 @@ export function csrOf(order: UnfinishedOrder | undefined): Uint8Array | undefine
 export async function resumeOrder(
   session: AccountSession,
   unfinished: UnfinishedOrder,
-  identifiers: readonly Identifier[],
+  identifiers: readonly ServerIdentifier[],
 ): Promise<PlacedOrder | undefined> {
   try {
     const urlOf = (text: string): URL =>

@@ -4,7 +4,7 @@
 
 import type { X509Certificate } from 'node:crypto';
 import { keyAuthorization } from '../acme/challenge.js';
-import type { Identifier } from '../acme/identifier.js';
+import type { ServerIdentifier } from '../x509/identifier.js';
 import { issueCertificate, type IssuancePorts } from '../acme/issue.js';
 import type { OrderUrls } from '../acme/order.js';
 import type { AcmeSession, Registration } from '../acme/session.js';
@@ -35,7 +35,7 @@ import { assertMayOrder, rememberUnusable } from './renewal/unusable-certificate
 /** What is to be issued. */
 export interface Issuance {
   readonly certificate: CertificateConfig;
-  readonly identifiers: readonly Identifier[];
+  readonly identifiers: readonly ServerIdentifier[];
   /** True orders anew, whatever is remembered of earlier orders. */
   readonly isForced: boolean;
 }

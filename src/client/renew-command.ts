@@ -2,7 +2,8 @@
 // claviger. One that fails does not stop the others.
 
 import { createPublicKey } from 'node:crypto';
-import { parseIdentifiers, type Identifier } from '../acme/identifier.js';
+import { parseIdentifiers } from '../acme/identifier.js';
+import type { ServerIdentifier } from '../x509/identifier.js';
 import type { CertificateConfig } from '../config/client/certificate.js';
 import { systemClock } from '../lib/clock.js';
 import { AppError, isAppError, messageOf, rephrase } from '../lib/errors.js';
@@ -26,7 +27,7 @@ export interface RenewOptions {
 
 interface Work {
   readonly certificate: CertificateConfig;
-  readonly identifiers: readonly Identifier[];
+  readonly identifiers: readonly ServerIdentifier[];
   /** The first name. */
   readonly name: string;
 }
@@ -67,7 +68,7 @@ function workOf(certificate: CertificateConfig): Work {
 /** @throws AppError CONFIG_USAGE for a name that no section has */
 function chosen(list: readonly Work[], names: readonly string[]): readonly Work[] {
   const wanted = names.length === 0 ? [] : parseIdentifiers(names);
-  const has = ({ identifiers }: Work, name: Identifier): boolean =>
+  const has = ({ identifiers }: Work, name: ServerIdentifier): boolean =>
     identifiers.some(({ type, value }) => type === name.type && value === name.value);
   const unknown = wanted.find((name) => !list.some((work) => has(work, name)));
   if (unknown !== undefined) {

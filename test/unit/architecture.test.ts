@@ -91,7 +91,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['keys', 'keys/pkcs11', 'daemon/refusals'],
   ],
   'daemon/refusals': ['lib', 'policy', 'audit', 'protocol', 'sys', 'daemon/decision-record.ts'],
-  acme: ['lib', 'lib/json', 'jose', 'acme/transport'],
+  acme: ['lib', 'lib/json', 'jose', 'x509/identifier.ts', 'acme/transport'],
   'acme/transport': ['lib', 'lib/json', 'jose', 'acme'],
   'client/state': [
     'lib',
@@ -99,6 +99,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'sys',
     'sys/files',
     'acme',
+    'x509/identifier.ts',
     'config/client',
     'client/acme-access.ts',
   ],
@@ -122,6 +123,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
       'lib/json',
       'config/client',
       'acme',
+      'x509/identifier.ts',
       'sys',
       'sys/files',
       'client/state',
@@ -132,6 +134,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   client: [
     ...['lib', 'config/client', 'acme', 'acme/transport', 'sys', 'sys/files', 'client/state'],
     ...['client/signer', 'client/answer', 'client/install', 'client/renewal'],
+    'x509/identifier.ts',
   ],
   cli: ['**'],
   'cli/terminal': ['lib', 'lib/json', 'sys', 'sys/files', 'config', 'keys'],

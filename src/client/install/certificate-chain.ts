@@ -3,7 +3,8 @@
 
 import { X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import { compressIpv6, type Identifier } from '../../acme/identifier.js';
+import { compressIpv6 } from '../../acme/identifier.js';
+import type { ServerIdentifier } from '../../x509/identifier.js';
 import { AppError, messageOf, type AppErrorOptions } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 
@@ -60,7 +61,7 @@ export function formatCertificates(certificates: readonly X509Certificate[]): st
  * The subjectAltName of a certificate.
  * @throws CertificateError when it holds anything but DNS names and IP addresses
  */
-export function identifiersOf(certificate: X509Certificate): readonly Identifier[] {
+export function identifiersOf(certificate: X509Certificate): readonly ServerIdentifier[] {
   // Node quotes a name with unusual characters as JSON: a name with a comma stays one entry.
   const entries = certificate.subjectAltName?.split(', ') ?? [];
   return entries.map((entry) => {

@@ -6,7 +6,7 @@
 import { createPublicKey, sign, type KeyObject } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { promisify } from 'node:util';
-import type { Identifier } from '../../acme/identifier.js';
+import type { ServerIdentifier } from '../../x509/identifier.js';
 import { bitString, DER, element, objectIdentifier } from '../../x509/der-writer.js';
 
 const signAsync = promisify(sign);
@@ -30,7 +30,7 @@ const EMPTY_SUBJECT = element(DER.SEQUENCE);
  */
 export async function createCsr(
   privateKey: KeyObject,
-  identifiers: readonly Identifier[],
+  identifiers: readonly ServerIdentifier[],
 ): Promise<Uint8Array> {
   const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
   const names = element(DER.SEQUENCE, ...identifiers.map(generalName));
@@ -66,7 +66,7 @@ function signatureAlgorithm(key: KeyObject): {
       };
 }
 
-function generalName({ type, value }: Identifier): Buffer {
+function generalName({ type, value }: ServerIdentifier): Buffer {
   return type === 'dns'
     ? element(DNS_NAME, Buffer.from(value, 'ascii'))
     : element(IP_ADDRESS, addressOctets(value));

@@ -6,7 +6,7 @@ import type { CertificateConfig } from '../../config/client/certificate.js';
 import { decodeBase64Url } from '../../lib/base64url.js';
 import { AppError, isAppError, messageOf } from '../../lib/errors.js';
 import { createCsr } from './csr.js';
-import type { Identifier } from '../../acme/identifier.js';
+import type { ServerIdentifier } from '../../x509/identifier.js';
 import { roomHint } from './disk-room.js';
 import type { RememberedOrder, SentRequest } from '../state/order-memory.js';
 import {
@@ -70,7 +70,7 @@ async function openPendingKey(
 /** The request to be sent: that of the unfinished order if it is for this key, else a new one. */
 export async function requestFor(
   key: ServerKey,
-  identifiers: readonly Identifier[],
+  identifiers: readonly ServerIdentifier[],
   unfinished: RememberedOrder | undefined,
 ): Promise<SentRequest & { readonly isKnown: boolean }> {
   if (unfinished !== undefined) {

@@ -2,7 +2,8 @@
 // connection to it is trusted: a wrong certificate in place of a good one takes a site down.
 
 import { createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
-import { isSameIdentifierSet, type Identifier } from '../../acme/identifier.js';
+import { isSameIdentifierSet } from '../../acme/identifier.js';
+import type { ServerIdentifier } from '../../x509/identifier.js';
 import { printable } from '../../lib/printable.js';
 import { CertificateError, identifiersOf, validityOf, type Chain } from './certificate-chain.js';
 
@@ -12,7 +13,7 @@ const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 
 export interface Expectation {
   readonly privateKey: KeyObject;
-  readonly identifiers: readonly Identifier[];
+  readonly identifiers: readonly ServerIdentifier[];
   /** Milliseconds since 1970. */
   readonly now: number;
   /** Trust anchors; undefined: the chain need not end in a known one. */

@@ -2,7 +2,8 @@
 // Relative to the lifetime, not in days: certificates of six days and of a year both exist.
 
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { isSameIdentifierSet, type Identifier } from '../../acme/identifier.js';
+import { isSameIdentifierSet } from '../../acme/identifier.js';
+import type { ServerIdentifier } from '../../x509/identifier.js';
 import type { CertificateConfig } from '../../config/client/certificate.js';
 import { isAppError } from '../../lib/errors.js';
 import { identifiersOf, validityOf } from '../install/certificate-chain.js';
@@ -26,7 +27,7 @@ export interface RenewalInput {
   readonly files: Pick<CertificateConfig, 'cert' | 'chain' | 'fullchain'>;
   /** Undefined when the key file does not exist. */
   readonly privateKey: KeyObject | undefined;
-  readonly identifiers: readonly Identifier[];
+  readonly identifiers: readonly ServerIdentifier[];
   /** Milliseconds since 1970. */
   readonly now: number;
   /** How long the next run is away, milliseconds. */
@@ -139,7 +140,7 @@ function flawOf(leaf: X509Certificate, { installed, files }: RenewalInput): stri
     : 'chain is of another certificate';
 }
 
-function namesMatch(certificate: X509Certificate, wanted: readonly Identifier[]): boolean {
+function namesMatch(certificate: X509Certificate, wanted: readonly ServerIdentifier[]): boolean {
   try {
     return isSameIdentifierSet(identifiersOf(certificate), wanted);
   } catch (error) {

@@ -3,7 +3,7 @@
 // by which its private key is recognised.
 
 import * as v from 'valibot';
-import type { Identifier } from '../../acme/identifier.js';
+import type { ServerIdentifier } from '../../x509/identifier.js';
 import type { OrderUrls } from '../../acme/order.js';
 import { encodeBase64Url, isBase64Url } from '../../lib/base64url.js';
 import { formatDateTime, parseDateTime } from '../../lib/date-time.js';
@@ -70,7 +70,7 @@ export interface OrderSubject {
   readonly server: URL;
   /** Path of the certificate's key: the same names may have several certificates. */
   readonly key: string;
-  readonly identifiers: readonly Identifier[];
+  readonly identifiers: readonly ServerIdentifier[];
 }
 
 export class OrderMemory {

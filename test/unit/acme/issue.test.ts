@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Identifier } from '../../../src/acme/identifier.js';
+import type { ServerIdentifier } from '../../../src/x509/identifier.js';
 import { issueCertificate, type IssuancePorts } from '../../../src/acme/issue.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { appErrorOf } from '../../support/app-error.js';
@@ -20,7 +20,7 @@ const UNFINISHED = {
   csr: 'b2xk',
 };
 
-function names(count: number): Identifier[] {
+function names(count: number): ServerIdentifier[] {
   return Array.from({ length: count }, (_, at) => ({ type: 'dns', value: `n${at + 1}.example` }));
 }
 

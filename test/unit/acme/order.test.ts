@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Identifier } from '../../../src/acme/identifier.js';
+import type { ServerIdentifier } from '../../../src/x509/identifier.js';
 import { fetchOrder, isOrderFor, placeOrder, waitWhile } from '../../../src/acme/order.js';
 import { HttpTrouble } from '../../../src/acme/transport/http-trouble.js';
 import { appErrorOf } from '../../support/app-error.js';
@@ -11,7 +11,7 @@ import {
   type ScriptedAnswer,
 } from '../../support/client/scripted-acme.js';
 
-const NAMES: readonly Identifier[] = [{ type: 'dns', value: 'a.example' }];
+const NAMES: readonly ServerIdentifier[] = [{ type: 'dns', value: 'a.example' }];
 const lost = new HttpTrouble('ACME_CONNECTION', 'ca.example: lost', {
   isSent: true,
   isPassing: true,

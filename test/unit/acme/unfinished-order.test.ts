@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Identifier } from '../../../src/acme/identifier.js';
+import type { ServerIdentifier } from '../../../src/x509/identifier.js';
 import { parseProblem, ServerProblem } from '../../../src/acme/problem.js';
 import { csrOf, isRefusal, resumeOrder } from '../../../src/acme/unfinished-order.js';
 import {
@@ -12,7 +12,7 @@ import {
 } from '../../support/client/scripted-acme.js';
 import type { PlacedOrder } from '../../../src/acme/order.js';
 
-const NAMES: readonly Identifier[] = [{ type: 'dns', value: 'a.example' }];
+const NAMES: readonly ServerIdentifier[] = [{ type: 'dns', value: 'a.example' }];
 const UNFINISHED = {
   url: `${BASE}/order/1`,
   finalize: `${BASE}/finalize/1`,
