@@ -1,6 +1,5 @@
-// The JWS algorithms an account key may have, RFC 7518 §3.1 and RFC 8037 §3.1, and what each needs.
-// Pure. One table for everybody: the daemon's checks, the token's mechanisms, the client's own
-// keys.
+// The JWS algorithms of account keys, RFC 7518 §3.1 and RFC 8037 §3.1, and their parameters. Pure;
+// clavigerd, its token helper and claviger all use this one table.
 
 import type { KeyObject } from 'node:crypto';
 import { AppError } from '../lib/errors.js';
@@ -10,11 +9,11 @@ export type EcCurve = 'P-256' | 'P-384' | 'P-521';
 
 export interface AlgorithmFacts {
   readonly algorithm: Algorithm;
-  /** Undefined for EdDSA, which takes the message itself. */
+  /** Undefined for EdDSA, in which hashing is part of the algorithm. */
   readonly hash: 'sha256' | 'sha384' | 'sha512' | undefined;
   /**
-   * Bytes of an ES* signature, r‖s each padded to the curve size (RFC 7518 §3.4); else the key
-   * decides.
+   * The size of an ES* signature: r and s, each padded to the size of the curve (RFC 7518 §3.4).
+   * Undefined where the size depends on the key.
    */
   readonly signatureBytes: number | undefined;
 }

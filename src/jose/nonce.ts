@@ -1,14 +1,13 @@
-// The anti-replay nonce of ACME as a text, RFC 8555 §6.5.1. Pure; used by the daemon and by the
-// client. It is opaque: base64url characters in any order and number, and nobody decodes it.
-// Authorities make nonces of random letters, so the canonical spelling of some bytes must not be
-// asked for. What two readers could take for two different texts (escapes, padding, blanks) is not
-// in the alphabet.
+// Checks the form of ACME's anti-replay nonces, RFC 8555 §6.5.1. Pure; clavigerd and claviger. A
+// nonce is opaque and never decoded. CAs make nonces of random letters, so it need not be the
+// canonical base64url of some bytes; the alphabet of base64url has no character that two readers
+// could take for different texts (escapes, padding, white space).
 
 const ALPHABET = /^[A-Za-z0-9_-]+$/;
-/** Far above any in use; some authorities put an encrypted state into it. */
+/** Far longer than nonces are; some CAs put encrypted state into them. */
 export const MAX_NONCE_LENGTH = 1024;
 
-/** True for what may stand in a Replay-Nonce header and in the `nonce` of a protected header. */
+/** True for a valid Replay-Nonce header field, and a valid `nonce` of a protected header. */
 export function isNonce(text: string): boolean {
   return text.length <= MAX_NONCE_LENGTH && ALPHABET.test(text);
 }

@@ -1,5 +1,6 @@
-// The public half of an account key as a JWK, RFC 7517, and its thumbprint, RFC 7638. Pure.
-// Only required public members exist here: a private or foreign member is refused, never dropped.
+// The public half of an account key as a JWK (RFC 7517), and its thumbprint (RFC 7638). Pure;
+// clavigerd, its token helper and claviger. A JWK has the required public members and no others:
+// one with private or unknown members is refused, and nothing is removed from it.
 
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { isBase64Url } from '../lib/base64url.js';
@@ -40,8 +41,8 @@ const EC_MEMBERS = ['crv', 'kty', 'x', 'y'] as const;
 const OKP_MEMBERS = ['crv', 'kty', 'x'] as const;
 
 /**
- * Checks a foreign value to be a public JWK of a supported type and nothing more.
- * @throws AppError JOSE_JWK for another shape, any extra member, or values that are no key.
+ * Parses a public JWK of a supported type.
+ * @throws AppError JOSE_JWK for another shape, any other member, or values that are no key
  */
 export function parsePublicJwk(value: unknown): PublicJwk {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -123,7 +124,7 @@ export function formatPublicJwk(jwk: PublicJwk): string {
   }
 }
 
-/** The one algorithm the key of a JWK signs with. */
+/** The algorithm that the key of a JWK signs with. */
 export function algorithmOfJwk(jwk: PublicJwk): Algorithm {
   return jwk.kty === 'RSA' ? 'RS256' : ALGORITHM_OF_CURVE[jwk.crv];
 }
@@ -146,8 +147,8 @@ export function publicKeyOfJwk(jwk: PublicJwk): KeyObject {
 }
 
 /**
- * The JWK of a key, public or private; only the public members leave.
- * @throws AppError JOSE_JWK for a key type without a JWK here.
+ * The public JWK of a public or private key.
+ * @throws AppError JOSE_JWK for an unsupported type of key
  */
 export function jwkOfKey(key: KeyObject): PublicJwk {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key;

@@ -1,13 +1,16 @@
-// Making and checking JWS signatures with node:crypto, RFC 7518 §3.3 and §3.4, RFC 8037 §3.1. Pure.
-// The daemon signs with software keys here and verifies every signature, whoever made it.
+// Makes and verifies JWS signatures with node:crypto, RFC 7518 §3.3 and §3.4, RFC 8037 §3.1. Pure.
+// clavigerd signs with software keys here, and verifies every signature, those of tokens as well.
 
 import { sign, verify, type KeyObject } from 'node:crypto';
 import { algorithmFacts, type Algorithm } from './algorithms.js';
 
-/** ES*: r‖s of fixed width as JWS wants, never DER. RSA ignores the encoding: PKCS #1 v1.5. */
+/**
+ * ES*: r and s in fixed width, as JWS requires, instead of DER. It does not matter to RSA and
+ * EdDSA.
+ */
 const DSA_ENCODING = 'ieee-p1363';
 
-/** Signs with a key held in this process. The work happens on a thread of libuv's pool. */
+/** Signs with a key in this process, on a thread of libuv's pool. */
 export function signWithKey(
   algorithm: Algorithm,
   privateKey: KeyObject,
@@ -31,7 +34,7 @@ export function signWithKey(
 }
 
 /**
- * The same, on this thread: a hand-over to another one costs as much as a tenth of an RSA
+ * The same, on this thread: handing over to another one takes a tenth of the time of an RSA
  * signature.
  */
 export function signWithKeySync(
@@ -43,7 +46,7 @@ export function signWithKeySync(
   return sign(hash ?? null, input, { key: privateKey, dsaEncoding: DSA_ENCODING });
 }
 
-/** True when `signature`, in JWS form, is this key's over `input`. */
+/** True when `signature`, in the form of JWS, is the key's signature of `input`. */
 export function verifySignature(
   algorithm: Algorithm,
   publicKey: KeyObject,

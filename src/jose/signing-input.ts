@@ -1,6 +1,7 @@
-// Strict parsing of a JWS signing input as ACME uses it, RFC 7515 §5.1 and RFC 8555 §6.2. Pure.
-// The daemon trusts nothing here: what this parser accepts is decided upon, and the very same bytes
-// are signed. It accepts one spelling only and repairs nothing.
+// Parses a JWS signing input as ACME uses it, RFC 7515 §5.1 and RFC 8555 §6.2. Pure; clavigerd and
+// `clavigerd policy`. The input is a client's and is not trusted. The daemon decides on what is
+// parsed here and signs the same bytes, so the parser accepts one spelling only and repairs
+// nothing.
 
 import { decodeBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
@@ -18,7 +19,7 @@ export interface ProtectedHeader {
   readonly url: string;
   /** Absent only in the inner object of a key change (RFC 8555 §7.3.5). */
   readonly nonce: string | undefined;
-  /** Exactly one of `jwk` and `kid` is there; the jwk's members are not checked yet. */
+  /** Exactly one of `jwk` and `kid` is present; the members of `jwk` are not checked yet. */
   readonly jwk: JsonObject | undefined;
   readonly kid: string | undefined;
 }
@@ -36,7 +37,7 @@ const DOT = 0x2e;
 
 /**
  * Parses `BASE64URL(protected) "." BASE64URL(payload)`.
- * @throws AppError JOSE_SIGNING_INPUT with what is wrong; never with the peer's own text.
+ * @throws AppError JOSE_SIGNING_INPUT whose message repeats nothing of the client's text
  */
 export function parseSigningInput(bytes: Buffer): SigningInput {
   const dot = bytes.indexOf(DOT);
@@ -49,7 +50,7 @@ export function parseSigningInput(bytes: Buffer): SigningInput {
   return { bytes, header, payload };
 }
 
-/** The `url` of a header that was refused, for the log of the refusal and nothing else. */
+/** The `url` of a header that was refused, only for the record of the refusal. */
 export function peekUrl(bytes: Buffer): string | undefined {
   const dot = bytes.indexOf(DOT);
   try {
@@ -64,7 +65,7 @@ export function peekUrl(bytes: Buffer): string | undefined {
 function decodeObject(part: Buffer, name: string): JsonObject {
   let value: JsonValue;
   try {
-    // latin1 keeps every foreign byte visible to the alphabet check.
+    // With latin1 each byte outside base64url is a character that the decoder refuses.
     value = parseStrictJson(decodeBase64Url(part.toString('latin1')));
   } catch (error) {
     throw malformed(`${name}: ${error instanceof AppError ? error.message : 'unreadable'}`, error);

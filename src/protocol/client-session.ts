@@ -1,6 +1,6 @@
-// One conversation with a signer, seen from the client. Pure: bytes in, events out, no clock, no
-// socket. The signer may be clavigerd or lacme-accountd. What it sends is checked before it is
-// believed; it cannot make the client take private key material.
+// The client's side of a conversation with a signer, clavigerd or lacme-accountd. Pure; claviger:
+// bytes in, events out, without clock and socket. What the signer sends is checked before it is
+// used; the client never accepts private key material.
 
 import { isBase64Url } from '../lib/base64url.js';
 import { AppError } from '../lib/errors.js';
@@ -30,12 +30,12 @@ export type ClientSessionEvent =
   | { readonly kind: 'signature'; readonly signature: string }
   | { readonly kind: 'refusal'; readonly error: AppError }
   | { readonly kind: 'pong' }
-  /** No reply: something people may want to know while they wait. */
+  /** Not a reply: a message for people who wait. */
   | { readonly kind: 'notice'; readonly detail: string };
 
-/** A signer that tells more than this in one conversation is no signer. */
+/** Notices that are accepted in one conversation. */
 const MAX_NOTICES = 1000;
-/** A line of a terminal, and what a version line of ours needs. */
+/** What is quoted of a greeting that is none: a line of a terminal and more. */
 const MAX_BEGINNING_BYTES = 200;
 
 export class ClientSession {
@@ -47,7 +47,7 @@ export class ClientSession {
   /** What the next replies are for, oldest first. */
   readonly #expected: ('signature' | 'pong')[] = [];
   #notices = 0;
-  /** What came first, to be quoted should it be no greeting. */
+  /** The first bytes, to be quoted if they are not a greeting. */
   #beginning: Buffer = Buffer.alloc(0);
 
   /**
@@ -88,7 +88,7 @@ export class ClientSession {
     return `${PING_LINE}\r\n`;
   }
 
-  /** What it means that the signer closed the connection now. */
+  /** The error for a connection that the signer has closed at this point. */
   explainEnd(): AppError {
     if (this.#state === 'greeting' && this.#beginning.length > 0) {
       return noGreeting(this.#beginning);
@@ -181,8 +181,9 @@ function parseRefusal(json: string): AppError {
       ? `signer: refused to sign${operationIn(object)} (${printable(code, 50)}): ${detail}`
       : `the signer's ${detail}`;
   const hint = hintFor(code);
-  const told = rule === undefined ? hint : `${hint}; the rule is ${printable(rule, 100)}`;
-  return new AppError('PROTO_REFUSED', message, { hint: told });
+  return new AppError('PROTO_REFUSED', message, {
+    hint: rule === undefined ? hint : `${hint}; the rule is ${printable(rule, 100)}`,
+  });
 }
 
 function operationIn(object: JsonObject | undefined): string {

@@ -1,4 +1,4 @@
-// The two lines the daemon says first. Pure.
+// Formats the greeting: the two lines that the daemon sends first. Pure; clavigerd.
 
 import type { Algorithm } from '../jose/algorithms.js';
 import { formatPublicJwk, jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
@@ -7,13 +7,13 @@ import { EXTENSIONS, PROTOCOL_VERSION } from './limits.js';
 export interface GreetingFacts {
   readonly algorithm: Algorithm;
   readonly jwk: PublicJwk;
-  /** The account URL in key-ID-only mode: it is told, the JWK is not. */
+  /** The account URL in key-ID-only mode, in which it is sent instead of the JWK. */
   readonly keyId: string | undefined;
 }
 
 /**
  * `1 OK {...}` and the JWK (members sorted; `{}` in key-ID-only mode), each ended by CR LF.
- * The thumbprint is told in both modes: http-01 needs it, and it gives no right to anything.
+ * The thumbprint is part of it in both modes: http-01 needs it, and it gives no access to anything.
  */
 export function formatGreeting(facts: GreetingFacts): string {
   const extra = {

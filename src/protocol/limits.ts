@@ -1,4 +1,4 @@
-// The sizes of the line protocol, version 1. Pure; both sides hold to them.
+// The limits and words of the line protocol, version 1. Pure; clavigerd and claviger.
 
 export const PROTOCOL_VERSION = 1;
 
@@ -8,10 +8,10 @@ export const PROTOCOL_VERSION = 1;
  */
 export const MAX_LINE_BYTES = 32 * 1024;
 
-/** Requests of one connection that may wait for their signature; reading pauses above it. */
+/** How many requests of one connection may wait for a signature; beyond that, reading pauses. */
 export const MAX_PIPELINED_REQUESTS = 32;
 
-/** What a client may use beyond lacme's protocol, as the greeting lists it. */
+/** The extensions of lacme's protocol, as the greeting lists them. */
 export const EXTENSIONS = ['errors', 'ping'] as const;
 
 export const ERRORS_LINE = '!errors';

@@ -1,5 +1,6 @@
-// What the daemon tells a client that waits, without answering it yet. Pure; runs in the daemon.
-// Sent only to clients that asked for `!errors`; a notice is no reply, and changes nothing.
+// Formats notices: what the daemon sends to a client that waits, before it replies. Pure;
+// clavigerd. Only clients that have sent `!errors` get them. A notice is not a reply and needs no
+// reaction.
 
 import { formatAsciiJson } from '../lib/json/ascii-json.js';
 import { NOTICE_PREFIX } from './limits.js';

@@ -1,6 +1,6 @@
-// Why the daemon did not sign, as the peer may know it. Pure; runs in the daemon.
-// Clients show words they do not know as well, so they do not have this list.
-// A closed list of words: the peer gets one of them and a sentence, the daemon's log gets the rest.
+// Formats refusals: why the daemon did not sign. Pure; clavigerd. The client gets one code of a
+// closed list and a sentence, the daemon's log gets the details. Clients print codes that they do
+// not know, so the list can grow.
 
 import { formatAsciiJson } from '../lib/json/ascii-json.js';
 import { ERROR_PREFIX } from './limits.js';

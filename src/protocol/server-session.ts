@@ -1,7 +1,8 @@
-// One client's conversation, seen from the daemon. Pure: bytes in, events out, no clock, no socket.
-// It keeps the order of replies, whatever order signatures come in, and the one rule of refusals:
-// without the "errors" extension a refused or malformed request closes the connection unanswered.
-// It takes one line when it is told to, and keeps what waits as bytes.
+// The daemon's side of a conversation with a client. Pure; clavigerd: bytes in, events out, without
+// clock and socket. The client is not trusted. Replies are sent in the order of the requests, in
+// whatever order signatures are made. Without the "errors" extension a refused or malformed request
+// closes the connection without a reply. Lines are taken one at a time, when the caller asks for
+// one; lines that wait are kept as bytes.
 
 import { LineSplitter, type LineError } from '../lib/line-splitter.js';
 import {
@@ -20,17 +21,17 @@ export type Outcome =
 
 export type SessionEvent =
   /**
-   * A line to parse, decide upon and answer with `answer(id, ...)`.
-   * @prop line shares memory with what was received: whoever keeps it copies it
+   * A line to parse, decide on and answer with `answer(id, ...)`.
+   * @prop line shares memory with the received bytes: to keep it, copy it
    */
   | { readonly kind: 'request'; readonly id: number; readonly line: Buffer }
-  /** Bytes that are no line, and so no request; what came before them is still answered. */
+  /** Bytes that are no line, and so no request; earlier requests are still answered. */
   | { readonly kind: 'no-line'; readonly error: LineError }
   | { readonly kind: 'write'; readonly text: string }
-  /** Everything due has been written; close, and say why in the log. */
+  /** All replies have been written: close the connection, and log the reason. */
   | { readonly kind: 'close'; readonly reason: string };
 
-/** Longer lines are no word of the protocol, but requests. */
+/** Longer lines are requests, and no word of the protocol such as `!ping`. */
 const MAX_WORD_BYTES = 16;
 
 interface Slot {
@@ -48,20 +49,15 @@ export class ServerSession {
   #nextId = 1;
   #firstLine = true;
   #errorsEnabled = false;
-  /** Why the session ends once the lines it has are answered; set, no more bytes are received. */
+  /** Why the session ends when its lines are answered; once set, no more bytes are received. */
   #ending: string | undefined;
-  /** Set with `#ending` where not even the lines it has are taken. */
+  /** True, with `#ending` set, where the lines that wait are not taken either. */
   #takesNoMore = false;
   #closed = false;
 
-  /** @param onEvent told of each event; may call `answer` from inside a `request` event. */
+  /** @param onEvent called with each event; it may call `answer` during a `request` event */
   constructor(onEvent: EventHandler) {
     this.#onEvent = onEvent;
-  }
-
-  /** False where a refusal only closes the connection. */
-  get tellsRefusals(): boolean {
-    return this.#errorsEnabled;
   }
 
   /** True when another line cannot be taken before more bytes are received. */
@@ -95,7 +91,7 @@ export class ServerSession {
     }
   }
 
-  /** Takes one line, if there is one and a place for its reply. */
+  /** Takes one line, if there is one and room for its reply. */
   takeLine(): void {
     const cut = this.nextLineBytes === undefined ? undefined : this.#splitter.next();
     if (cut?.error !== undefined) {
@@ -108,33 +104,33 @@ export class ServerSession {
     this.#settle();
   }
 
-  /** The client will send no more: what it asked is answered, a half line is dropped. */
+  /** The client sends no more: its requests are answered, an incomplete line is dropped. */
   endInput(): void {
     this.end(this.isMidLine ? 'truncated line' : 'client closed');
   }
 
-  /** Takes no more bytes; closes when the lines it has are taken and answered. */
+  /** Receives no more bytes; closes when the lines that wait are taken and answered. */
   end(reason: string): void {
     this.#ending ??= reason;
     this.#settle();
   }
 
-  /**
-   * Takes nothing more, not even the lines it has; closes when the requests in hand are answered.
-   */
+  /** Takes no more lines, not even those that wait; closes when the taken requests are answered. */
   abandon(reason: string): void {
     this.#takesNoMore = true;
     this.end(reason);
   }
 
-  /** Tells a client that waits something that is no answer, if it can take that. */
+  /** Sends a notice to a client that waits, if it understands notices. */
   notify(notice: Notice): void {
     if (this.#errorsEnabled && !this.isIdle && !this.#closed) {
       this.#onEvent({ kind: 'write', text: `${formatNotice(notice)}\r\n` });
     }
   }
 
-  /** Answers a request; writes whatever has become due. Unknown or repeated ids do nothing. */
+  /**
+   * Answers a request, and writes the replies that are due. Unknown and repeated ids do nothing.
+   */
   answer(id: number, outcome: Outcome): void {
     const at = this.#slots.findIndex((slot) => slot.id === id && slot.reply === undefined);
     const slot = this.#slots[at];
@@ -146,8 +142,7 @@ export class ServerSession {
     } else if (this.#errorsEnabled) {
       slot.reply = formatRefusal(outcome.refusal);
     } else {
-      // As lacme expects: what came before is answered; the refused request and all behind it are
-      // not.
+      // As lacme expects: earlier requests are answered, the refused one and later ones are not.
       this.#slots.length = at;
       this.#takesNoMore = true;
       this.#ending = `refused: ${outcome.refusal.code}`;

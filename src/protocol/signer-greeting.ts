@@ -1,5 +1,5 @@
-// The two lines a signer says first, seen from the client. Pure.
-// What it says of its key is checked before it is believed; private key material is refused.
+// Parses the greeting of a signer: the two lines it sends first. Pure; claviger. What the signer
+// says of its key is checked before it is used; private key material is refused.
 
 import { isAlgorithm, type Algorithm } from '../jose/algorithms.js';
 import {
@@ -25,13 +25,13 @@ export interface SignerGreeting {
   readonly jwk: PublicJwk | undefined;
   /** RFC 7638, 43 characters. */
   readonly thumbprint: string;
-  /** The account URL, when the signer tells it. */
+  /** The account URL, if the signer sends it. */
   readonly keyId: string | undefined;
   readonly extensions: ReadonlySet<string>;
 }
 
 /**
- * Something else than the protocol came first: mostly what a shell prints before it runs the
+ * The error for something else than a greeting, most often what a shell prints before it runs the
  * signer.
  * @param beginning the first bytes; the first line of them that is not empty is quoted
  */
@@ -61,7 +61,7 @@ export function parseFirstLine(line: Buffer): JsonObject | undefined {
       `signer: speaks protocol version ${match[1] ?? ''}, and claviger speaks ${PROTOCOL_VERSION}`,
     );
   }
-  // As lacme does: what cannot be decoded here is as if it were not there.
+  // As in lacme, details that cannot be parsed are treated as absent.
   const extra = tryParseJson(Buffer.from(match[2] ?? '', 'utf8'));
   return isJsonObject(extra) ? extra : undefined;
 }
@@ -88,8 +88,8 @@ export function parseJwkLine(line: Buffer): PublicJwk | undefined {
 }
 
 /**
- * Both lines together, when they agree.
- * @throws AppError PROTO_GREETING
+ * The greeting of both lines.
+ * @throws AppError PROTO_GREETING where they do not agree
  */
 export function readGreeting(
   extra: JsonObject | undefined,
@@ -118,29 +118,29 @@ function readKeyId(extra: JsonObject | undefined): string | undefined {
 
 function readAlgorithm(extra: JsonObject | undefined, jwk: PublicJwk | undefined): Algorithm {
   const ofKey = jwk === undefined ? undefined : algorithmOfJwk(jwk);
-  // Before it had "alg", lacme-accountd signed with RS256, always.
-  const told = textMember(extra, 'alg') ?? ofKey ?? 'RS256';
-  if (!isAlgorithm(told)) {
+  // Versions of lacme-accountd that do not send "alg" sign with RS256.
+  const algorithm = textMember(extra, 'alg') ?? ofKey ?? 'RS256';
+  if (!isAlgorithm(algorithm)) {
     throw new AppError(
       'PROTO_GREETING',
-      `signer: its algorithm ${JSON.stringify(printable(told, 50))} is not supported`,
+      `signer: its algorithm ${JSON.stringify(printable(algorithm, 50))} is not supported`,
     );
   }
-  if (ofKey !== undefined && ofKey !== told) {
-    throw new AppError('PROTO_GREETING', `signer: its key cannot be used with ${told}`);
+  if (ofKey !== undefined && ofKey !== algorithm) {
+    throw new AppError('PROTO_GREETING', `signer: its key cannot be used with ${algorithm}`);
   }
-  return told;
+  return algorithm;
 }
 
 function readThumbprint(extra: JsonObject | undefined, jwk: PublicJwk | undefined): string {
-  const told = textMember(extra, 'jwk-thumbprint');
+  const sent = textMember(extra, 'jwk-thumbprint');
   const computed = jwk === undefined ? undefined : jwkThumbprint(jwk);
-  const thumbprint = computed ?? told;
+  const thumbprint = computed ?? sent;
   if (thumbprint === undefined) {
     throw new AppError('PROTO_GREETING', 'signer: tells neither its public key nor its thumbprint');
   }
   const isOne = thumbprint.length === THUMBPRINT_LENGTH && isBase64Url(thumbprint);
-  if (!isOne || (told !== undefined && told !== thumbprint)) {
+  if (!isOne || (sent !== undefined && sent !== thumbprint)) {
     throw new AppError('PROTO_GREETING', 'signer: its thumbprint is not that of its key');
   }
   return thumbprint;

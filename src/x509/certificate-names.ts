@@ -1,6 +1,6 @@
-// The names a certificate is for, RFC 5280: what a revocation request is judged by. Pure. The
-// certificate's signature is not checked: a CA revokes what it issued and nothing that only looks
-// so.
+// Reads the names of a certificate (RFC 5280), by which a policy judges a revocation request. Pure;
+// clavigerd and `clavigerd policy`. The certificate is the client's and is not trusted. Its
+// signature is not verified, for a CA revokes only certificates that it issued itself.
 
 import { TAG, contextTag, parseDer, type DerElement } from './der.js';
 import { Fields, parseOctetBits, refused } from './der-values.js';
@@ -12,9 +12,9 @@ import { parseCertificateSubject } from './subject-names.js';
 const WHAT = 'certificate';
 
 /**
- * Common names, mail addresses and every subjectAltName of a certificate, duplicates dropped; at
- * least one.
- * @throws AppError POLICY_CSR when it is no certificate in DER, or names nothing
+ * The common names, mail addresses and all subjectAltNames of a certificate, each once; at least
+ * one.
+ * @throws AppError POLICY_CSR when it is no certificate in DER, or has no name
  */
 export function parseCertificateNames(der: Uint8Array): readonly Identifier[] {
   const certificate = new Fields(parseDer(der, WHAT), WHAT);
@@ -28,7 +28,7 @@ export function parseCertificateNames(der: Uint8Array): readonly Identifier[] {
   return withoutDuplicates(names);
 }
 
-/** The names that differ in type or value, in their order. */
+/** The names in their order, each combination of type and value once. */
 export function withoutDuplicates(names: readonly Identifier[]): readonly Identifier[] {
   const byText = new Map<string, Identifier>();
   for (const name of names) {

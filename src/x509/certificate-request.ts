@@ -1,5 +1,7 @@
-// A certificate signing request, PKCS #10 (RFC 2986), as a finalize carries it: names and key.
-// Pure. What a CA might read otherwise, or put into a certificate beyond names and key, is refused.
+// Reads a certificate signing request (CSR, PKCS #10, RFC 2986): its names and its key. Pure;
+// clavigerd and `clavigerd policy`, for finalize requests. The CSR is the client's and is not
+// trusted: whatever a CA might read differently, or copy into the certificate besides names and
+// key, is refused.
 
 import { TAG, contextTag, parseDer, type DerElement } from './der.js';
 import { Fields, elementsOf, parseOid, refused } from './der-values.js';
@@ -12,7 +14,7 @@ import { parseRequestSubject } from './subject-names.js';
 
 export interface CertificateRequest {
   /**
-   * Every common name and subjectAltName, as in the bytes, duplicates dropped; at least one. Types:
+   * All common names and subjectAltNames as written in the CSR, each once; at least one. Types:
    * dns, ip (in text form), email, uri, directory, registered-id, other.
    */
   readonly names: readonly Identifier[];
@@ -20,8 +22,9 @@ export interface CertificateRequest {
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
   readonly keyHash: string;
   /**
-   * Verifies the CSR's own signature: up to a millisecond, a hundred times what reading it takes.
-   * @throws AppError POLICY_CSR when it is wrong, or by an algorithm that is weak or not the key's
+   * Verifies the CSR's own signature. That takes up to a millisecond, a hundred times as long as
+   * reading the CSR.
+   * @throws AppError POLICY_CSR when it is wrong, or of an algorithm that is weak or not the key's
    */
   readonly assertSignature: () => void;
 }

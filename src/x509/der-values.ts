@@ -1,21 +1,24 @@
-// The meaning of single DER elements: object identifiers, texts, fields in their order. Pure.
-// Everything throws AppError POLICY_CSR; messages never repeat foreign text but object identifiers.
+// Reads the values of DER elements: object identifiers, texts, the fields of a sequence. Pure;
+// clavigerd and `clavigerd policy`. The elements are a client's and are not trusted. Errors are
+// AppError POLICY_CSR, and their messages repeat nothing of the input but object identifiers.
 
 import { AppError } from '../lib/errors.js';
 import { TAG, isObjectIdentifier, type DerElement } from './der.js';
 
-/** Bytes one text may have: far more than any name (253) or subject attribute (64) needs. */
+/** The longest text: far longer than any name (253) or subject attribute (64). */
 const MAX_TEXT_BYTES = 1024;
 const MAX_OID_BYTES = 64;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The error that `what` is not as it must be. */
+/** The error for a problem with `what`. */
 export function refused(what: string, problem: string): AppError {
   return new AppError('POLICY_CSR', `${what}: ${problem}`);
 }
 
-/** The fields of a SEQUENCE, read one after another; `end` refuses what is left. */
+/**
+ * Reads the fields of a SEQUENCE one after another. `end` has to be called, and refuses the rest.
+ */
 export class Fields {
   readonly #children: readonly DerElement[];
   readonly #what: string;
@@ -149,7 +152,7 @@ function assertTextLength(content: Uint8Array, what: string): void {
   }
 }
 
-/** A BIT STRING of whole octets, such as a key or a signature. */
+/** The content of a BIT STRING of whole octets, such as a key or a signature. */
 export function parseOctetBits(element: DerElement, what: string): Uint8Array {
   const { content } = expectTag(element, TAG.bitString, what);
   if (content[0] !== 0 || content.length < 2) {

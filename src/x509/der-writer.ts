@@ -1,7 +1,7 @@
-// Writes DER (X.690), as much of it as a certificate request needs. Pure; client and `clavigerd
-// key`. What is written comes from our own configuration and keys; reading foreign DER is der.ts.
+// Writes DER (X.690), as much of it as certificate requests and keys need. Pure; claviger and
+// `clavigerd key`. What is written comes from our own configuration and keys; der.ts reads DER.
 
-/** Tags of the elements used. */
+/** The tags of the elements that are written. */
 export const DER = {
   INTEGER: 0x02,
   BIT_STRING: 0x03,
@@ -13,8 +13,8 @@ export const DER = {
 } as const;
 
 /**
- * One element: the tag, the length in its shortest form (X.690 §10.1), the contents one after
- * another.
+ * One element: the tag, the length in its shortest form (X.690 §10.1), and the contents one after
+ * the other.
  */
 export function element(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(contents);

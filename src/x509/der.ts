@@ -1,18 +1,19 @@
-// DER bytes to a tree of elements, X.690 §10 and §11. Pure; part of the daemon's judgement of
-// requests. A CA reads the same bytes with another parser, so there must be one reading only:
-// whatever BER allows beside DER is refused, and nothing is skipped. What an element means is for
-// others to say.
+// Reads DER (X.690 §10 and §11) to a tree of elements. Pure; clavigerd and `clavigerd policy` read
+// the CSRs and certificates of clients with it, claviger its own. The input is not trusted. A CA
+// reads the same bytes with another parser, so there must be one reading only: whatever BER allows
+// and DER does not is refused, and nothing is skipped. What the elements mean is read in
+// der-values.ts.
 
 import { AppError } from '../lib/errors.js';
 
-/** One element: its bytes as they are, cut from the input without copying. */
+/** One element; its bytes are views of the input, not copies. */
 export interface DerElement {
   /** The identifier octet: class, constructed bit and number. */
   readonly tag: number;
   /** The whole element, header and content. */
   readonly bytes: Uint8Array;
   readonly content: Uint8Array;
-  /** What a constructed element is made of; empty for a primitive one. */
+  /** The elements in a constructed element; empty for a primitive one. */
   readonly children: readonly DerElement[];
 }
 
@@ -33,7 +34,7 @@ export const TAG = {
   set: 0x31,
 } as const;
 
-/** The longest input: more than a line of the protocol can carry. */
+/** The longest input: more than fits into a line of the protocol. */
 export const MAX_DER_BYTES = 32 * 1024;
 const MAX_DEPTH = 24;
 const MAX_ELEMENTS = 8192;
@@ -72,7 +73,7 @@ class Reader {
     this.#what = what;
   }
 
-  /** The element at the beginning of `bytes`, which may go on behind it. */
+  /** Reads the element at the beginning of `bytes`; others may follow it. */
   read(bytes: Uint8Array, depth: number): DerElement {
     this.#elements += 1;
     if (this.#elements > MAX_ELEMENTS || depth > MAX_DEPTH) {
@@ -155,7 +156,7 @@ class Reader {
   }
 }
 
-/** X.690 §8.2 to §8.20 and §11: the forms of values that have more than one in BER. */
+/** The one DER form of values that BER can write in several: X.690 §8.2 to §8.20 and §11. */
 const CONTENT_CHECKS: Readonly<Record<number, (content: Uint8Array) => boolean>> = {
   [TAG.boolean]: (content) => content.length === 1 && (content[0] === 0 || content[0] === 0xff),
   [TAG.integer]: isMinimalInteger,

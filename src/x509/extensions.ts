@@ -1,5 +1,7 @@
-// The list of extensions of a CSR or certificate, RFC 5280 §4.1, each at most once. Pure. What is
-// in one is DER in an OCTET STRING, read here too: no reader sees bytes that were not checked.
+// Reads the list of extensions of a CSR or certificate, RFC 5280 §4.1. Pure; clavigerd and
+// `clavigerd policy`. The list is a client's and is not trusted; each extension may be there once.
+// The value of an extension is DER in an OCTET STRING, which `valueOf` reads as strictly as the
+// rest.
 
 import { TAG, parseDer, type DerElement } from './der.js';
 import { Fields, elementsOf, parseOid, refused } from './der-values.js';
@@ -7,13 +9,13 @@ import { Fields, elementsOf, parseOid, refused } from './der-values.js';
 export const SUBJECT_ALT_NAME = '2.5.29.17';
 
 export interface Extension {
-  /** Dotted. */
+  /** The object identifier in dotted form. */
   readonly id: string;
   /** The DER in the OCTET STRING, not yet read. */
   readonly value: Uint8Array;
 }
 
-/** @throws AppError POLICY_CSR when there is none, or one twice */
+/** @throws AppError POLICY_CSR when there is no extension, or one of them twice */
 export function parseExtensions(list: DerElement, what: string): readonly Extension[] {
   const seen = new Set<string>();
   return elementsOf(list, TAG.sequence, what).map((element) => {

@@ -1,6 +1,7 @@
-// The names of a subjectAltName extension, RFC 5280 §4.2.1.6. Pure. Types no rule can allow are
-// read as strictly as the others, or a CA might find the whole list unreadable and certify the
-// common name alone. x400Address and ediPartyName, which nobody uses, are refused.
+// Reads the names of a subjectAltName extension, RFC 5280 §4.2.1.6. Pure; clavigerd and `clavigerd
+// policy`. The names are a client's and are not trusted. Types that no policy can allow are read as
+// strictly as the others: a CA that finds one of them malformed might ignore the whole list and use
+// the common name alone. x400Address and ediPartyName, which are not in use, are refused.
 
 import { createHash } from 'node:crypto';
 import { contextTag, type DerElement, TAG } from './der.js';
@@ -8,9 +9,9 @@ import { Fields, elementsOf, formatOid, parseIa5, parseOid, refused } from './de
 import type { Identifier } from './identifier.js';
 import { assertDistinguishedName } from './subject-names.js';
 
-/** Far more than a CA takes in one order; a line of the protocol could carry a few thousand. */
+/** Far more than a CA accepts in one order; a line of the protocol could carry a few thousand. */
 const MAX_NAMES = 1000;
-/** Longer values that are not text are told by their hash. */
+/** Longer values that are not text are represented by their hash. */
 const MAX_HEX_BYTES = 64;
 
 type Reader = (element: DerElement, what: string) => Identifier;

@@ -1,5 +1,6 @@
-// The extensions a CSR may ask for: those of a server's certificate and nothing else. Pure. Each is
-// read whole. What a CA would do with an extension it is not known for is not left to chance.
+// Reads the extensions that a CSR asks for. Pure; clavigerd and `clavigerd policy`. The CSR is a
+// client's and is not trusted: only the extensions of a server's certificate are allowed, with
+// values a CA cannot misread. All others are refused, whatever a CA would do with them.
 
 import { TAG, type DerElement } from './der.js';
 import { elementsOf, expectTag, parseOid, refused } from './der-values.js';
@@ -12,9 +13,9 @@ const EXTENDED_KEY_USAGES = new Set(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
 const TLS_FEATURES = new Set([5, 17]);
 const MAX_KEY_IDENTIFIER_BYTES = 64;
 
-/** keyCertSign and cRLSign, RFC 5280 §4.2.1.3, by their place in the first octet. */
+/** keyCertSign and cRLSign, RFC 5280 §4.2.1.3: bits 5 and 6 of the first octet. */
 const CA_KEY_USAGES = 0x06;
-/** The one usage of the second octet. */
+/** The one usage in the second octet. */
 const DECIPHER_ONLY = 0x80;
 
 const CHECKS: Readonly<Record<string, (value: DerElement) => void>> = {
@@ -26,7 +27,8 @@ const CHECKS: Readonly<Record<string, (value: DerElement) => void>> = {
 };
 
 /**
- * The names in subjectAltName. @throws AppError POLICY_CSR for any extension that is not expected
+ * The names in subjectAltName.
+ * @throws AppError POLICY_CSR for an extension that is not expected in a request
  */
 export function parseRequestExtensions(list: DerElement): readonly Identifier[] {
   return parseExtensions(list, 'csr extension').flatMap((extension) => {

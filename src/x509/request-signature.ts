@@ -1,5 +1,6 @@
-// The signature of a CSR by the key it asks a certificate for, RFC 2986 §4.2. Pure. It proves
-// possession to the CA. Here it shows that the CSR is whole; weak hashes are refused as CAs do.
+// Verifies the signature of a CSR, made with the key it asks a certificate for (RFC 2986 §4.2).
+// Pure; clavigerd and `clavigerd policy`. It proves that whoever made the CSR has the key. Weak
+// hash functions are refused, as CAs do.
 
 import { verify, type KeyObject } from 'node:crypto';
 import { TAG, parseDer, type DerElement } from './der.js';
@@ -10,7 +11,7 @@ type Family = 'rsa' | 'ec' | 'ed25519' | 'ed448';
 
 interface Scheme {
   readonly family: Family;
-  /** Undefined where the algorithm hashes itself. */
+  /** Undefined where hashing is part of the algorithm. */
   readonly hash?: string;
 }
 
@@ -29,7 +30,7 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
 const WHAT = 'csr signature';
 
 export interface SignedRequest {
-  /** What is signed: CertificationRequestInfo. */
+  /** CertificationRequestInfo: the bytes that are signed. */
   readonly info: DerElement;
   readonly algorithm: DerElement;
   readonly signature: DerElement;

@@ -1,6 +1,7 @@
-// The public key a CSR asks a certificate for, SubjectPublicKeyInfo of RFC 5280 §4.1. Pure. One key
-// has one accepted encoding, so that the hash of the encoding stands for the key: no compressed
-// points, no explicit curves, no other parameters than the algorithm demands.
+// Reads the public key in a CSR, a SubjectPublicKeyInfo (RFC 5280 §4.1). Pure; clavigerd and
+// `clavigerd policy`. The key is a client's and is not trusted. Each key has exactly one accepted
+// encoding, so that the hash of the encoding identifies the key: no compressed points, no explicit
+// curves, no optional parameters.
 
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { AppError } from '../lib/errors.js';
@@ -15,10 +16,7 @@ export interface ParsedSubjectKey {
   readonly key: SubjectKey;
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
   readonly keyHash: string;
-  /**
-   * @throws AppError POLICY_CSR for what OpenSSL takes for no key: a point off its curve for
-   *   instance
-   */
+  /** @throws AppError POLICY_CSR for what OpenSSL refuses, such as a point off its curve */
   readonly importKey: () => KeyObject;
 }
 

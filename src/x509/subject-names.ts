@@ -1,6 +1,6 @@
-// The distinguished name of a CSR or certificate, RFC 5280 §4.1.2.4: the names in it that name a
-// server. Pure. A CA may take a common name for a name to certify, so each one counts as much as a
-// subjectAltName.
+// Reads the names of servers in the distinguished name (subject) of a CSR or certificate, RFC 5280
+// §4.1.2.4. Pure; clavigerd and `clavigerd policy`. The subject is a client's and is not trusted. A
+// CA may issue a certificate for a common name, so each one is judged like a subjectAltName.
 
 import { isIP } from 'node:net';
 import { TAG, type DerElement } from './der.js';
@@ -10,7 +10,7 @@ import type { Identifier } from './identifier.js';
 const COMMON_NAME = '2.5.4.3';
 const EMAIL_ADDRESS = '1.2.840.113549.1.9.1';
 
-/** C, L, ST, O and OU: they name no server. What a CA makes of them is its own business. */
+/** C, L, ST, O and OU, which name no server. A CA decides what to do with them. */
 const HARMLESS = new Set(['2.5.4.6', '2.5.4.7', '2.5.4.8', '2.5.4.10', '2.5.4.11']);
 
 /**
@@ -50,7 +50,8 @@ export function parseCertificateSubject(name: DerElement): readonly Identifier[]
 }
 
 /**
- * @throws AppError POLICY_CSR when the element is no distinguished name, or one of other than texts
+ * @throws AppError POLICY_CSR when the element is no distinguished name, or has other values than
+ *   texts
  */
 export function assertDistinguishedName(name: DerElement, what: string): void {
   for (const { value } of attributesOf(name, what)) {
@@ -76,6 +77,6 @@ function attributesOf(name: DerElement, what: string): readonly Attribute[] {
 }
 
 function nameOfText(value: string): Identifier {
-  // isIP takes `fe80::1%eth0` too, which is no address of a certificate.
+  // isIP accepts `fe80::1%eth0` as well, which cannot be in a certificate.
   return { type: isIP(value) !== 0 && !value.includes('%') ? 'ip' : 'dns', value };
 }

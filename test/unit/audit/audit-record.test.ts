@@ -2,8 +2,18 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { AUDIT_EVENTS, AUDIT_VERDICTS, RECORD_MEMBERS, type AuditRecord } from '../../../src/audit/audit-record.js';
-import { MAX_RECORD_BYTES, formatRecord, hashOfLine, parseRecord } from '../../../src/audit/record-line.js';
+import {
+  AUDIT_EVENTS,
+  AUDIT_VERDICTS,
+  RECORD_MEMBERS,
+  type AuditRecord,
+} from '../../../src/audit/audit-record.js';
+import {
+  MAX_RECORD_BYTES,
+  formatRecord,
+  hashOfLine,
+  parseRecord,
+} from '../../../src/audit/record-line.js';
 import { NO_HASH } from '../../../src/audit/chain-head.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { appErrorOf } from '../../support/app-error.js';
