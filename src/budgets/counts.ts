@@ -1,7 +1,7 @@
-// What has been counted against budgets: for each key, when. Pure; used in the daemon. A sliding
-// window, not a bucket: at no moment are there more counts than the limit within the window before
-// it. What leaves its window is dropped; beyond that memory is bounded by fixed numbers, and full
-// means no.
+// What was counted against budgets: for each key, the times. Pure; runs in clavigerd. The window
+// slides: at no moment are there more counts than the limit within the window before it. Counts
+// that have left their window are dropped. Memory is bounded by fixed numbers; when they are
+// reached, nothing more is counted, and so nothing signed.
 
 import type { Charge } from '../policy/budget.js';
 import { ALL_BOUNDS, BudgetUsage, POLICY_BOUNDS } from './usage.js';
@@ -27,7 +27,7 @@ interface KeyLog {
 export class BudgetCounts {
   readonly #usage: BudgetUsage;
   readonly #logs = new Map<string, KeyLog>();
-  /** Before that time nothing leaves a window, so there is no use in looking. */
+  /** Before that time no count leaves its window, so that `dropAll` would drop nothing. */
   #nextDrop = 0;
 
   /**
@@ -143,7 +143,7 @@ export class BudgetCounts {
     this.#usage.change(key, 0, -1);
   }
 
-  /** Half of a list is dropped at a time, so that the cost for each count stays the same. */
+  /** Drops only when half of a list has left, so that the cost per count stays constant. */
   #drop(key: string, log: KeyLog, now: number, isAll = false): void {
     const left = indexAfter(log.times, now - log.windowMs);
     if (left > 0 && (isAll || left * 2 > log.times.length)) {

@@ -1,7 +1,7 @@
 // The file budgets.jsonl in the state directory: what was counted against budgets, for the next
-// start. Runs in the daemon, which holds a lock: nobody else writes there. A count is on disk
-// before anything is signed. The file grows by appending; now and then, and whenever it is not
-// known to end well, another one takes its place (written whole, then renamed).
+// start. Runs in clavigerd, which holds a lock: no other process writes it. A count is on disk
+// before anything is signed. Counts are appended; when the file has grown much, or its end is
+// uncertain, it is replaced by a new one (written whole, then renamed).
 
 import {
   closeSync,
@@ -75,7 +75,8 @@ export class BudgetJournal {
   }
 
   /**
-   * True when `append` will not do: no file, an uncertain end, much that may have left its window.
+   * True when `append` must not be used: no file, an uncertain end, or many counts that may have
+   * left their window.
    */
   get mustReplace(): boolean {
     return this.#file === undefined || this.#size > this.#maxSize || !this.#isInPlace(this.#file);
@@ -130,10 +131,7 @@ export class BudgetJournal {
     this.#maxSize = size + Math.max(size, this.#minGrowthBytes);
   }
 
-  /**
-   * False when somebody removed, replaced or cut the file: what is appended to it then would be
-   * lost.
-   */
+  /** False when the file was removed, replaced or cut: what is appended to it would be lost. */
   #isInPlace({ device, inode }: OpenFile): boolean {
     const stats: BigIntStats | undefined = lstatSync(this.#path, {
       bigint: true,
@@ -154,7 +152,7 @@ function parseAt(path: string, bytes: Buffer): Journal {
   }
 }
 
-/** A process that was killed while it replaced the file has left one behind. */
+/** Removes temporary files of a process that was killed while it replaced the journal. */
 function removeTemporaryFiles(path: string): void {
   const [prefix, suffix] = [`.${basename(path)}.`, '.tmp'];
   for (const name of readdirSync(dirname(path))) {

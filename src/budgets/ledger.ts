@@ -1,6 +1,6 @@
-// Keeps the budgets: counts what is about to be signed, on disk first. Runs in the daemon; one
-// process for each state directory. A crash may waste a count, never lose one: what cannot be
-// written is not counted and must not be signed.
+// Keeps the budgets: counts what is about to be signed, on disk first. Runs in clavigerd; one
+// process for each state directory. A crash may leave a count of what was not signed, and never
+// loses one of what was: what cannot be written is not counted and must not be signed.
 
 import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,9 +17,9 @@ import { LogicalTime } from './logical-time.js';
 
 const JOURNAL_NAME = 'budgets.jsonl';
 const LOCK_NAME = 'budgets.lock';
-/** A killed daemon's lock may live on for as long as the flock(1) it had just started. */
+/** A killed daemon's lock may be held on by the flock(1) that it had just started. */
 const LOCK_WAIT_SECONDS = 2;
-/** For the disk; far more than a busy one takes. */
+/** How long a write may take; far more than a busy disk needs. */
 const WRITE_TIMEOUT_MS = 30_000;
 
 export interface LedgerOptions {
@@ -60,7 +60,7 @@ export class BudgetLedger {
   }
 
   /**
-   * Reads what was counted before. Writes nothing yet, but is sure that it may.
+   * Reads what was counted before. Writes nothing yet, but checks that it can.
    * @throws AppError SYS_LOCKED when another process keeps budgets there; SYS_FILE or
    *   SYS_UNSAFE_PATH when the directory or the journal is not usable or not as it was written.
    */
@@ -78,8 +78,8 @@ export class BudgetLedger {
   }
 
   /**
-   * How far the clock is behind the time that the budgets go by, ms. Until it has caught up,
-   * budgets only fill while the daemon runs.
+   * How far the clock is behind the time that budgets are counted by, ms. Until it has caught up,
+   * counts leave their windows only while the daemon runs.
    */
   get clockLagMs(): number {
     return this.#time.aheadMs;
@@ -108,7 +108,7 @@ export class BudgetLedger {
         hint: 'shorten the windows of budgets per identifier, or limit the orders by a budget without it',
       });
     }
-    // Counted at once, so that nobody else gets the same room while the disk works.
+    // Counted before the write, so that no other request gets the same room meanwhile.
     await this.#commit(this.#counts.add(charges, now));
     return undefined;
   }

@@ -1,7 +1,7 @@
-// The lines of the budget journal: JSON objects, each with a checksum over itself and all before
-// it. Pure. The first line tells the time when the file was written, each other one when a key was
-// counted. A crash may leave a torn last line; damage of any other kind is an error, for a lost
-// line would refill a budget.
+// The lines of the budget journal: JSON objects, each with a checksum over itself and all lines
+// before it. Pure; runs in clavigerd. The first line holds the time when the file was written, each
+// other line the times when a key was counted. A crash may leave an incomplete last line; any other
+// damage is an error, since a lost line would refill a budget.
 
 import { createHash } from 'node:crypto';
 import { AppError } from '../lib/errors.js';
@@ -10,7 +10,9 @@ import { parseStrictJson } from '../lib/json/strict-json.js';
 import type { CountLog } from './counts.js';
 
 const FORMAT = 1;
-/** In hex digits. It is there against accidents: who can write the file can make checksums. */
+/**
+ * In hex digits. It detects accidents: whoever can write the file can compute checksums as well.
+ */
 const SUM_LENGTH = 16;
 const SUM_MEMBER = ',"sum":"';
 const NEWLINE = 0x0a;
@@ -27,7 +29,7 @@ export interface Journal {
   readonly logs: readonly CountLog[];
   /** What the next line's checksum continues from. */
   readonly sum: string;
-  /** The last line was cut off: nothing may be appended to the file. */
+  /** True: the last line is incomplete, and nothing may be appended to the file. */
   readonly isTorn: boolean;
 }
 
@@ -61,12 +63,12 @@ function sumOf(body: string, previous: string): string {
 }
 
 /**
- * Reads a journal. Of a torn last line the count is taken when it is there whole: it had not been
- * acknowledged, and counting it can only waste.
+ * Reads a journal. The count of an incomplete last line is taken when the count itself is complete:
+ * it was not acknowledged, and counting it cannot allow more than the budget.
  * @throws AppError SYS_FILE naming the first line that is not as it was written.
  */
 export function parseJournal(bytes: Buffer): Journal {
-  // The first line is put in place whole, so it is never torn.
+  // The first line comes with the rename of a complete file, so that it is never incomplete.
   const end = bytes.indexOf(NEWLINE);
   const first = end < 0 ? undefined : unsealed(bytes.toString('utf8', 0, end), '');
   const time = first === undefined ? undefined : timeOf(first.body);

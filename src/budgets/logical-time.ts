@@ -1,7 +1,7 @@
-// A time that never goes back, whatever is done to the clock. Pure; used in the daemon. A clock set
-// back must not keep counts in their windows' future for ever, nor may it bring old room back: the
-// time goes on from the latest one known at the pace of the monotonic clock, until the clock has
-// caught up.
+// A time that never goes back, whatever is done to the system clock. Pure; runs in clavigerd. If
+// the clock is set back, this time continues from the latest known time at the pace of the
+// monotonic clock until the clock has caught up: counts do not stay in the future of their windows,
+// and used budgets do not become free again.
 
 import type { Clock } from '../lib/clock.js';
 
@@ -21,12 +21,12 @@ export class LogicalTime {
     this.#baseAt = monotonicNow();
   }
 
-  /** How far this time is ahead of the clock, ms: above 0 when that was set back. */
+  /** How far this time is ahead of the clock, ms: above 0 when the clock was set back. */
   get aheadMs(): number {
     return this.now() - this.#clock.now();
   }
 
-  /** Whole milliseconds since 1970, by the clock where it is ahead. */
+  /** Whole milliseconds since 1970; the clock's time when that is later. */
   now(): number {
     const monotonic = this.#monotonicNow();
     const progressed = Math.floor(this.#base + (monotonic - this.#baseAt));

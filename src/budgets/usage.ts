@@ -1,6 +1,6 @@
-// How much of the ledger's memory is taken, in all and by each policy of an account. Pure; used in
-// the daemon. Who may ask for names without end can fill a share of it by a budget per identifier,
-// but never what the budgets of others need: or a client of one listener would stop those of all.
+// How much of the ledger's memory is used, in all and by each policy of an account. Pure; runs in
+// clavigerd. A client that may ask for any number of names can fill the share of its own policy
+// through a budget per identifier, and never the memory that budgets of other policies need.
 
 import { policyOfKey } from '../policy/budget.js';
 
@@ -12,7 +12,7 @@ export interface CountBounds {
 
 /** In all windows together: eight bytes a count, and a key for each name in its window. */
 export const ALL_BOUNDS: CountBounds = { maxCounts: 1_000_000, maxKeys: 100_000 };
-/** Of that, by one policy of an account: a quarter. */
+/** Of these, one policy of an account may have a quarter. */
 export const POLICY_BOUNDS: CountBounds = { maxCounts: 250_000, maxKeys: 25_000 };
 
 interface Tally {
@@ -31,7 +31,7 @@ export class BudgetUsage {
     this.#policyBounds = policyBounds;
   }
 
-  /** Adds counts of a key, and the key itself when `keys` is 1; takes away what is negative. */
+  /** Adds counts of a key, and the key itself when `keys` is 1; negative numbers subtract. */
   change(key: string, counts: number, keys: -1 | 0 | 1): void {
     const policy = policyOfKey(key);
     const own = this.#ofPolicy.get(policy) ?? { counts: 0, keys: 0 };

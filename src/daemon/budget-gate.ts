@@ -1,6 +1,6 @@
-// The budgets of one listener: charges a request before it is signed, and says which budget has no
-// room. Runs in the daemon. A restriction that cannot be applied lets nothing pass: without a
-// ledger every charge fails.
+// The budgets of one listener: charges a request before it is signed, and says which budget is used
+// up. Runs in clavigerd. Where there is no ledger every charge fails, so that nothing is signed
+// that could not be counted.
 
 import { AppError } from '../lib/errors.js';
 import { chargesOf } from '../policy/budget.js';
@@ -20,9 +20,9 @@ export class BudgetGate {
   }
 
   /**
-   * Charges what a request costs, all or nothing; that is on disk when it resolves.
-   * @returns why not, when a budget is used up.
-   * @throws AppError SIGNER_BUDGET when it cannot be written down: then nothing may be signed.
+   * Charges all budgets that a request is counted against, or none; on disk when it resolves.
+   * @returns the reason when a budget is used up
+   * @throws AppError SIGNER_BUDGET when the charge cannot be written: nothing may be signed then
    */
   async charge({ budgets, request }: Decision): Promise<Reason | undefined> {
     const { account, listener, policy = '' } = this.#scope;
@@ -47,7 +47,7 @@ export class BudgetGate {
 
 const UNITS_MS = [86_400_000, 3_600_000, 60_000, 1000] as const;
 
-/** To the next whole unit, one of which there are two at least. */
+/** Rounds up to a whole number of the largest unit that fits twice. */
 function roundUp(ms: number): number {
   const unit = UNITS_MS.find((each) => ms >= 2 * each) ?? 1000;
   return Math.max(Math.ceil(ms / unit), 1) * unit;

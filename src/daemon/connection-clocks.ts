@@ -17,7 +17,9 @@ export interface ClockSettings {
   readonly idleTimeoutMs: number;
   /** A request that waits this long for its place in the queue is refused as `busy`. */
   readonly placeTimeoutMs: number;
-  /** How long the peer may take to close its side after us; 0 for a pipe, which does not show it. */
+  /**
+   * How long the peer may take to close its side after us; 0 for a pipe, which does not show it.
+   */
   readonly lingerMs: number;
 }
 

@@ -7,7 +7,9 @@ import { systemTimers, type Timer, type Timers } from '../lib/timers.js';
 import type { Log, LogFields, LogLevel } from '../sys/log.js';
 import { RateLimit } from './refusals/rate-limit.js';
 
-/** Lines of an event that are written one by one: what honest clients need, some of them at once. */
+/**
+ * Lines of an event that are written one by one: what honest clients need, some of them at once.
+ */
 const LINES_AT_ONCE = 64;
 const LINES_PER_SECOND = 2;
 const JOIN_MS = 10_000;

@@ -1,5 +1,5 @@
-// One client: its stream, its session, its turns. Runs in clavigerd. The peer is not trusted: it may
-// stop, flood, half-close or vanish at any byte, and only its own connection may suffer for it.
+// One client: its stream, its session, its turns. Runs in clavigerd. The peer is not trusted: it
+// may stop, flood, half-close or vanish at any byte, and only its own connection may suffer for it.
 // What it sends stays in the stream, which stops reading from the socket when it is full, until the
 // connection has a turn and a place in the queue for one more line.
 
@@ -46,7 +46,7 @@ export class Connection implements Worker {
   readonly #session: ServerSession;
   readonly #clocks: ConnectionClocks;
   readonly #inHand: RequestsInHand;
-  /** Its beginning has a line of its own in the log. */
+  /** True: its beginning has a line of its own in the log, and so has its end. */
   readonly #hasOwnLine: boolean;
   #closed = false;
 

@@ -1,5 +1,6 @@
-// The daemon's life: for each account the key first, then its listeners; clients until told to
-// stop, then everything closed. Wires the parts together; decides nothing itself.
+// The daemon from its start to its end: opens the listeners of each account when the key of the
+// account is known, serves clients until a signal, then closes everything. Runs in clavigerd. It
+// connects the parts and makes no decision on a request.
 
 import { performance } from 'node:perf_hooks';
 import { Duplex } from 'node:stream';
@@ -27,12 +28,14 @@ const FINISH_MS = 5000;
 /** The most that a profile of a module has; known from the module only when it is opened. */
 const DEFAULT_HELPERS = 2;
 
-/** An account that somebody listens for. */
+/** An account that at least one listener serves. */
 export interface ServedAccount {
   readonly account: AccountConfig;
   readonly listeners: readonly ListenConfig[];
   readonly keys: LazyKey;
-  /** The key; undefined while the token is away or locked: clients that come have it looked for. */
+  /**
+   * The key; undefined while the token is away or locked: it is then opened when a client connects.
+   */
   readonly opening: Promise<AccountKey | undefined>;
 }
 
@@ -46,15 +49,15 @@ export interface DaemonOptions {
   readonly refusals: RefusalRegister;
   readonly ledger: BudgetLedger | undefined;
   readonly userId: number;
-  /** Resolves when the daemon is to stop, with what told it so. */
+  /** Resolves when the daemon is to stop, with the reason. */
   readonly stopped: Promise<string>;
 }
 
 /**
  * Serves clients on the configured sockets and on those passed by systemd, until stopped. An
- * account whose key takes long keeps nobody waiting but its own clients.
- * @throws AppError when the key of an account cannot be opened, for a reason that does not pass, or
- *   a socket cannot be listened on; clients of other accounts then get the answers they wait for
+ * account whose key takes long delays its own clients alone.
+ * @throws AppError when the key of an account cannot be opened, for a reason that is not temporary,
+ *   or a socket cannot be listened on; clients of other accounts then get the answers they wait for
  */
 export async function runDaemon(
   options: DaemonOptions,
@@ -64,27 +67,25 @@ export async function runDaemon(
   keepYoungGenerationSmall();
   const accounts = withinDescriptors(options);
   const scheduler = newScheduler();
-  const posts = accounts.map((served) => postsOf(options, served, scheduler));
+  const services = accounts.map((served) => servicesOf(options, served, scheduler));
   const started = Promise.all(
     accounts.map(async (served, at) => {
-      await serveAccount(options, served, posts[at] ?? [], passedSockets);
+      await serveAccount(options, served, services[at] ?? [], passedSockets);
     }),
   );
   try {
     const reason = await Promise.race([stopped, started.then(() => stopped)]);
     log.notice('stopping', { reason });
   } finally {
-    const all = posts.flat();
-    for (const post of all) {
-      post.stop();
+    const all = services.flat();
+    for (const service of all) {
+      service.stop();
     }
-    await Promise.all(all.map((post) => post.finish(FINISH_MS)));
+    await Promise.all(all.map((service) => service.finish(FINISH_MS)));
   }
 }
 
-/**
- * Serves one client on standard input and output, until it closes or the daemon is told to stop.
- */
+/** Serves one client on standard input and output, until it closes or the daemon is to stop. */
 export async function runStdio(
   options: DaemonOptions,
   input: NodeJS.ReadableStream,
@@ -92,9 +93,9 @@ export async function runStdio(
 ): Promise<void> {
   const { accounts, log, stopped } = options;
   const [served] = accounts;
-  const [post] = served === undefined ? [] : postsOf(options, served, newScheduler());
-  if (served === undefined || post === undefined) {
-    return; // the configuration has seen to it that there is one
+  const [service] = served === undefined ? [] : servicesOf(options, served, newScheduler());
+  if (served === undefined || service === undefined) {
+    return; // the configuration was checked for it
   }
   const opening = served.opening.then((key) => key ?? served.keys.get());
   const key = await Promise.race([opening, stopped.then(() => undefined)]);
@@ -102,7 +103,7 @@ export async function runStdio(
     log.notice('stopping', { reason: await stopped });
     return;
   }
-  const pool = post.greetWith(key);
+  const pool = service.greetWith(key);
   pool.add(Duplex.from({ readable: input, writable: output }));
   await Promise.race([pool.whenEmpty(), stopped]);
   await pool.finish(FINISH_MS);
@@ -111,12 +112,12 @@ export async function runStdio(
 async function serveAccount(
   { accounts, log }: DaemonOptions,
   { account, opening }: ServedAccount,
-  posts: readonly ListenerService[],
+  services: readonly ListenerService[],
   passedSockets: readonly PassedSocket[],
 ): Promise<void> {
   const key = await opening;
-  for (const post of posts) {
-    await post.open(passedSockets, key);
+  for (const service of services) {
+    await service.open(passedSockets, key);
   }
   if (key === undefined) {
     log.notice('waiting', {
@@ -126,7 +127,9 @@ async function serveAccount(
   }
 }
 
-/** The accounts, their listeners with as many connections as there are descriptors for. */
+/**
+ * The accounts, with `max-connections` of their listeners lowered to what the descriptors allow.
+ */
 function withinDescriptors({ accounts, log }: DaemonOptions): readonly ServedAccount[] {
   const limit = descriptorLimit();
   const listeners = accounts.flatMap((served) => served.listeners);
@@ -140,9 +143,9 @@ function withinDescriptors({ accounts, log }: DaemonOptions): readonly ServedAcc
   const cut = listeners.filter((listen) => shares.get(listen) !== listen.maxConnections);
   if (cut.length > 0) {
     const sum = connections.reduce((total, each) => total + each, 0);
-    const told = cut.map((listen) => `${listen.name} ${shares.get(listen) ?? 0}`).join(', ');
+    const shown = cut.map((listen) => `${listen.name} ${shares.get(listen) ?? 0}`).join(', ');
     log.warning('descriptors', {
-      message: `max-connections of all listeners are ${sum}, more than ${limit} open files (RLIMIT_NOFILE) allow; clients at once: ${told}`,
+      message: `max-connections of all listeners are ${sum}, more than ${limit} open files (RLIMIT_NOFILE) allow; clients at once: ${shown}`,
       hint: 'raise LimitNOFILE= of the unit (ulimit -n), or lower max-connections',
     });
   }
@@ -163,7 +166,7 @@ function newScheduler(): TurnScheduler {
   return new TurnScheduler({ now: () => performance.now(), defer: setImmediate });
 }
 
-function postsOf(
+function servicesOf(
   { config, policies, accounts, log, audit, refusals, ledger, userId }: DaemonOptions,
   { account, listeners, keys }: ServedAccount,
   scheduler: TurnScheduler,
@@ -176,7 +179,7 @@ function postsOf(
   });
 }
 
-/** The configuration has seen to it that there is one; without it nobody is served. */
+/** The configuration was checked for it; without the policy no client is served. */
 function policyOf(
   policies: DaemonOptions['policies'],
   { policy }: ListenConfig,

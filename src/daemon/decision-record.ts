@@ -1,7 +1,7 @@
-// The record of each decision: in the audit log where there is one, else in the log. Runs in the
-// daemon. It holds the operation, the names and a hash of what was signed; never the signing input
-// itself. That of a signature is written before the signature leaves; without it the signature does
-// not leave.
+// The record of each decision: in the audit log where there is one, else in the log. Runs in
+// clavigerd. It holds the operation, the names and a hash of the signing input; never the signing
+// input itself. The record of a signature is written before the signature is sent; without the
+// record the signature is not sent.
 
 import { createHash } from 'node:crypto';
 import type { AuditEntry, AuditVerdict } from '../audit/audit-record.js';
@@ -16,8 +16,8 @@ import { RefusalRecords } from './refusals/records.js';
 import { RefusalRegister } from './refusals/register.js';
 
 /**
- * Of a request that is not signed, characters of its url, and of one of its names: a DNS name has
- * 253.
+ * Longest URL, and longest name (a DNS name has 253), in the record of a refused request;
+ * characters.
  */
 const MAX_REFUSED_URL = 1024;
 const MAX_REFUSED_NAME = 300;
@@ -30,7 +30,7 @@ export interface DecisionScope {
   readonly policy: string | undefined;
 }
 
-/** A request, and what was decided of it. */
+/** A request, and the decision on it. */
 export interface DecidedRequest {
   readonly connection: string;
   readonly input: SigningInput;
@@ -39,7 +39,7 @@ export interface DecidedRequest {
 
 /** How a signature was made; times in milliseconds. */
 export interface SigningCourse {
-  /** Until the key came to it: other requests, budgets, the start of a helper. */
+  /** Time before the key began with it: other requests, budgets, the start of a helper. */
   readonly queueMs: number;
   readonly tokenMs: number;
   /** No other request waits for its signature. */
@@ -74,7 +74,7 @@ export class DecisionRecord {
   }
 
   /**
-   * To be asked before the key is: what cannot be recorded need not be signed.
+   * Called before the key signs: what cannot be recorded need not be signed.
    * @throws AppError AUDIT_WRITE
    */
   assertWritable(): void {
@@ -84,8 +84,9 @@ export class DecisionRecord {
   }
 
   /**
-   * @throws AppError AUDIT_WRITE, SYS_FILE when it cannot be written: then the signature must not
-   *   leave.
+   * Records a signature.
+   * @throws AppError AUDIT_WRITE, SYS_FILE when the record cannot be written: the signature must
+   *   then not be sent
    */
   async signed(
     request: DecidedRequest,
@@ -111,8 +112,9 @@ export class DecisionRecord {
   }
 
   /**
-   * @returns when it may be told, and whether: what is not on record, or counted with one that is,
-   *   is not told.
+   * Records a denied request.
+   * @returns resolves when the reply may be sent: to true when the refusal is on record, by itself
+   *   or counted with others; to false when it is not, so that the reply must not reveal it
    */
   denied(request: DecidedRequest, { rule, reason }: Reason): Promise<boolean> {
     const entry = { ...this.#entryOf('denied', request), rule, code: 'denied', reason };
@@ -126,7 +128,9 @@ export class DecisionRecord {
   }
 
   /**
-   * @param peeked the url that the header said, if it could be read that far. @returns as `denied`
+   * Records what is no request.
+   * @param peeked the URL in the header, if it could be read that far
+   * @returns as `denied`
    */
   malformed(connection: string, reason: string, peeked?: string): Promise<boolean> {
     const code = 'malformed';
@@ -137,7 +141,8 @@ export class DecisionRecord {
   }
 
   /**
-   * Our own trouble, or the token's; or the client has left before its turn. @returns as `denied`
+   * Records an error of the daemon or the token, or that the client left before its turn.
+   * @returns as `denied`
    */
   failed(request: DecidedRequest, error: unknown): Promise<boolean> {
     const reason = messageOf(error);
@@ -181,27 +186,27 @@ export class DecisionRecord {
 }
 
 /**
- * Without a policy a CSR that is not understood is signed all the same: then no names are on
- * record, and why.
+ * Without a policy, a request whose CSR is not understood is signed all the same: the record then
+ * says why it has no names.
  */
 function unknownNamesOf({ decision }: DecidedRequest): string | undefined {
   const problem = decision.request?.problem;
   return problem === undefined ? undefined : `for names that are not known: ${problem}`;
 }
 
-/** The rule that let a request through. */
+/** The rule that approved a request. */
 function ruleOf({ decision: { verdict } }: DecidedRequest): string | undefined {
   return verdict.kind === 'approved' ? verdict.rule : undefined;
 }
 
-/**
- * Of what was to be signed: it tells whether a signature somebody shows was made here, or refused.
- */
+/** SHA-256 of the signing input: shows whether a given signature was made, or refused, here. */
 function hashOf({ input }: DecidedRequest): string {
   return createHash('sha256').update(input.bytes).digest('hex');
 }
 
-/** Of what is signed nothing is left out or cut: the limit of a line is the limit of a record. */
+/**
+ * In the record of a signature nothing is left out or cut: the limit of a line bounds its length.
+ */
 function fieldsOf(decided: DecidedRequest): LogFields {
   const { connection, input, decision } = decided;
   const op = decision.request?.operation ?? 'unknown';
@@ -225,12 +230,15 @@ function cutNamesOf({ decision }: DecidedRequest): readonly string[] | undefined
   return first.length === 0 ? undefined : first;
 }
 
-/** What is refused is as long as whoever sends it likes. */
+/** The client decides how long what is refused is. */
 function cut(text: string, characters: number): string {
   return text.length <= characters ? text : `${text.slice(0, characters)}...`;
 }
 
-/** `dns:www.example.org`; whatever is not of a name is percent-encoded, the separators among it. */
+/**
+ * `dns:www.example.org`; characters that do not occur in names are percent-encoded, so that
+ * separators are unambiguous.
+ */
 function formatIdentifier({ type, value }: Identifier): string {
   const encode = (text: string): string => encodeURIComponent(text).replaceAll('%3A', ':');
   return `${encode(type)}:${encode(value)}`;

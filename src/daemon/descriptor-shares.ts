@@ -1,23 +1,23 @@
-// Who gets how many of the descriptors that RLIMIT_NOFILE allows. Pure; daemon, at start. Without
-// shares the idle clients of one listener take all of them: no other listener accepts a client, no
-// helper can be started again, no log be opened anew.
+// Divides the descriptors that RLIMIT_NOFILE allows among the listeners. Pure; clavigerd, at start.
+// Without shares, idle clients of one listener could take all descriptors: no other listener could
+// accept a client, no helper be started, no log be reopened.
 
 /**
  * For one start of a helper, a PIN program or flock(1) at a time, /proc, a log or PIN file opened
  * anew.
  */
 const RESERVED = 16;
-/** A helper's pipes, and what its start takes beside. */
+/** A helper's pipes, and what its start needs in addition. */
 const PER_HELPER = 6;
 /**
- * The socket that listens, and a client that is accepted only to be told that there are too many.
+ * The socket that listens, and a client that is accepted and disconnected at once, as one too many.
  */
 const PER_LISTENER = 2;
 
 export interface DescriptorDemand {
   /** RLIMIT_NOFILE. */
   readonly limit: number;
-  /** Open before anybody is listened to. */
+  /** Open before the first socket listens. */
   readonly open: number;
   /** Token helpers that may run at once. */
   readonly helpers: number;
@@ -35,7 +35,7 @@ export function shareDescriptors(demand: DescriptorDemand): readonly number[] {
   const kept = open + RESERVED + PER_HELPER * helpers + PER_LISTENER * connections.length;
   const shares = connections.map(() => 1);
   let left = limit - kept;
-  // The most modest first: what they leave is for those who want more.
+  // Those that want least first: what they leave goes to the others.
   const order = [...connections.keys()].sort(
     (a, b) => (connections[a] ?? 0) - (connections[b] ?? 0),
   );

@@ -1,11 +1,11 @@
-// The account key, once it can be had. Runs in the daemon. A token may be away, locked or out of
-// order when the daemon starts: the key is then opened when a client next needs it, by one attempt
-// at a time.
+// The account key, opened when it is first needed. Runs in clavigerd. A token may be away, locked
+// or out of order when the daemon starts: the key is then opened when a client next needs it, with
+// one attempt at a time.
 
 import type { AccountKey } from '../keys/account-key.js';
 import type { Clock } from '../lib/clock.js';
 
-/** Between two attempts; clients that come meanwhile are told of the last one. */
+/** Time between two attempts; until then clients get the error of the last one. */
 const PAUSE_MS = 2_000;
 
 export class LazyKey {
@@ -20,10 +20,7 @@ export class LazyKey {
     this.#clock = clock;
   }
 
-  /**
-   * The key; opened unless that has been done. @throws what opening it threw, a short while ago
-   * maybe
-   */
+  /** The key; opened unless it is open. @throws what the last attempt to open it threw */
   get(): Promise<AccountKey> {
     if (this.#key === undefined || this.#isDueAgain()) {
       this.#failedAt = undefined;

@@ -1,6 +1,6 @@
-// The daemon's sockets: bound here, for the owner alone at first, or passed by systemd. Runs in the
-// daemon, once, at start. It never removes what is at a path: a stale socket is told apart from a
-// living daemon's and left to the administrator.
+// The daemon's sockets: bound here, for the owner alone at first, or passed by systemd. Runs in
+// clavigerd, at start. It never removes what is at a path: a stale socket is distinguished from the
+// socket of a running daemon, and both are left to the administrator.
 
 import { chmodSync, lchownSync, type Stats } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -20,7 +20,9 @@ export type ConnectionHandler = (socket: Socket) => void;
 
 export interface Listener {
   readonly server: Server;
-  /** Accepts no more. Removes the socket we bound, and never what somebody put in its place. */
+  /**
+   * Stops listening. Removes the socket that was bound here, and never another file in its place.
+   */
   stop(): void;
 }
 
@@ -32,7 +34,7 @@ export interface SocketRights {
 }
 
 /**
- * Binds a UNIX socket. Until its rights are as they should be, nobody but its owner gets in.
+ * Binds a UNIX socket. Until its mode and group are set, only its owner can connect.
  * @throws AppError SYS_SOCKET when the path exists, cannot be bound or cannot have these rights;
  *   SYS_UNSAFE_PATH when others could write its directory.
  */
@@ -74,7 +76,8 @@ export async function listenOnPath(
 }
 
 /**
- * A place that cannot be looked at is left alone: the other listeners have to stop all the same.
+ * False for a path that cannot be looked at: an error here must not keep other listeners from
+ * stopping.
  */
 function isFreeOrOurs(path: string, bound: Stats | undefined): boolean {
   try {
@@ -105,7 +108,7 @@ export async function listenOnDescriptor(
   };
 }
 
-/** The group first: the mode must not let in the group that the kernel chose. */
+/** Sets the group first: the mode must not admit the group that the kernel chose. */
 function setRights(path: string, { mode, groupId }: SocketRights): void {
   try {
     if (groupId !== undefined) {
@@ -130,7 +133,7 @@ function setRights(path: string, { mode, groupId }: SocketRights): void {
 }
 
 function newServer(onConnection: ConnectionHandler): Server {
-  // Half-open: a client may end its side and still read the answers to what it asked.
+  // Half-open: a client may end its side and still read the answers to its requests.
   return createServer({ allowHalfOpen: true }, (accepted) => {
     onConnection(withSmallReads(accepted, READ_BYTES));
   });

@@ -1,5 +1,6 @@
-// Clients that connect before the key is known. Runs in clavigerd. The greeting holds the public key,
-// so that such a client waits while the key is being opened, and is disconnected when that fails.
+// Clients that connect before the key is known. Runs in clavigerd. The greeting holds the public
+// key, so that such a client waits while the key is being opened, and is disconnected when that
+// fails.
 
 import type { Duplex } from 'node:stream';
 import type { AccountKey } from '../keys/account-key.js';

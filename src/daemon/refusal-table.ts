@@ -1,5 +1,5 @@
-// What a client is told of an error of ours: a word of the protocol, and no reason from inside.
-// Pure.
+// What a client gets for an internal error: a code of the protocol and a fixed sentence, and
+// nothing of the error's own text. Pure; runs in clavigerd.
 
 import { AppError } from '../lib/errors.js';
 import type { ErrorCode } from '../lib/error-codes.js';

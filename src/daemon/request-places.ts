@@ -1,31 +1,30 @@
-// Places in the queue for the key: as many as the listener may have requests waiting, each taken
-// before a line is cut. Runs in the daemon, one for each listener. Whoever finds no place is not
-// refused; his request stays where it is, as bytes. A connection takes no more than its share of
-// the places, so that one that asks for much at once does not keep its neighbours out.
+// The queue for the key has a limited number of places, one for each request; a place is taken
+// before a line is read as a request. Runs in clavigerd, one for each listener. A connection that
+// gets no place is not refused: its request stays in its stream. No connection may have more than
+// its share of the places, so that one with many requests does not keep the others out.
 
-/** A connection, and what of it is in the queue. */
+/** A connection, with the number and bytes of its requests in the queue. */
 export interface PlaceHolder {
   requests: number;
   bytes: number;
-  /** There may be a place now; asked for, it is given or waited for again. */
+  /** Called when there may be a place: `tryTake` then succeeds, or waits again. */
   readonly onPlace: () => void;
 }
 
 export interface PlaceLimits {
   readonly requests: number;
-  /** Of lines; one request that is alone may be longer. */
+  /** Bytes of lines; a single request may be longer when the queue is empty. */
   readonly bytes: number;
 }
 
-/** What a request is counted with, on average: four times what most have. */
+/** Average size that the limit allows for: four times what most requests have. */
 const BYTES_PER_REQUEST = 4096;
 /**
- * Of lines that wait for a key, in the whole daemon; what is made of them has several times as many
- * bytes.
+ * Bytes of lines that wait for a key, in the whole daemon; parsed, they take several times as many.
  */
 const MAX_BYTES_IN_ALL = 4 * 1024 * 1024;
 
-/** The places of one of so many listeners. */
+/** The limits of one of `listenerCount` listeners. */
 export function limitPlaces(maxQueuedRequests: number, listenerCount: number): PlaceLimits {
   const share = Math.floor(MAX_BYTES_IN_ALL / listenerCount);
   return {
@@ -36,9 +35,9 @@ export function limitPlaces(maxQueuedRequests: number, listenerCount: number): P
 
 export class RequestPlaces {
   readonly #limits: PlaceLimits;
-  /** Those who have a place, or wait for one. */
+  /** Connections that have a place, or wait for one. */
   readonly #active = new Set<PlaceHolder>();
-  /** In the order in which they came: who needs much waits no longer than who needs little. */
+  /** In the order in which they came: a long request waits no longer than a short one. */
   readonly #waiting = new Set<PlaceHolder>();
   #requests = 0;
   #bytes = 0;
@@ -48,8 +47,8 @@ export class RequestPlaces {
   }
 
   /**
-   * Takes a place for a line of so many bytes. Where that fails, who has places already asks again
-   * when he gives one back; who has none is told by `onPlace`.
+   * Takes a place for a line of so many bytes. On failure a connection that has places tries again
+   * when it returns one; the `onPlace` of one that has none is called.
    */
   tryTake(holder: PlaceHolder, bytes: number): boolean {
     if (holder.requests > 0 && this.#isBeyondShare(holder, bytes)) {
@@ -63,18 +62,18 @@ export class RequestPlaces {
     }
     this.#waiting.delete(holder);
     this.#add(holder, 1, bytes);
-    this.#tellNext();
+    this.#notifyNext();
     return true;
   }
 
-  /** Gives a place back that was taken for a line of so many bytes. */
+  /** Returns a place that was taken for a line of so many bytes. */
   release(holder: PlaceHolder, bytes: number): void {
     this.#add(holder, -1, -bytes);
     this.#forgetIdle(holder);
-    this.#tellNext();
+    this.#notifyNext();
   }
 
-  /** What gives such a place back, when it is called for the first time. */
+  /** A function that returns such a place at its first call. */
   releaser(holder: PlaceHolder, bytes: number): () => void {
     let isHeld = true;
     return () => {
@@ -85,11 +84,11 @@ export class RequestPlaces {
     };
   }
 
-  /** Waits no more; what it has it keeps. */
+  /** Stops waiting; the places it has remain taken. */
   leave(holder: PlaceHolder): void {
     if (this.#waiting.delete(holder)) {
       this.#forgetIdle(holder);
-      this.#tellNext();
+      this.#notifyNext();
     }
   }
 
@@ -117,7 +116,7 @@ export class RequestPlaces {
     }
   }
 
-  #tellNext(): void {
+  #notifyNext(): void {
     const [next] = this.#waiting;
     if (next !== undefined && this.#requests < this.#limits.requests) {
       next.onPlace();

@@ -1,6 +1,7 @@
 // The requests of one connection that are not answered yet: those that wait for the key, refusals
 // that wait for their record, and the place in the queue that the next line needs. Runs in
-// clavigerd, one for each connection. While a refusal waits for its record no further line is taken.
+// clavigerd, one for each connection. While a refusal waits for its record no further line is
+// taken.
 
 import type { Client } from '../keys/account-key.js';
 import type { Refusal } from '../protocol/refusal.js';

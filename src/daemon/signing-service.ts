@@ -23,7 +23,9 @@ export interface SigningServiceOptions {
   readonly budgets: BudgetGate;
 }
 
-/** A request that is not signed. Nothing else of the request is kept while its record is written. */
+/**
+ * A request that is not signed. Nothing else of the request is kept while its record is written.
+ */
 export interface Refused {
   readonly kind: 'refused';
   /** Resolves when the refusal may be sent, to what is sent. Never rejects. */

@@ -1,12 +1,12 @@
-// Who works next: of the connections that have a request ready, each does one in its turn, accounts
-// first, then listeners, then connections. Runs in the daemon, once for all listeners. What clients
-// send is judged here and nowhere else, so that no number of them can keep the event loop from the
-// others for longer than a turn and the one request that it ends with.
+// Decides which connection works next: of those that have a request ready each does one in its
+// turn, accounts first, then listeners, then connections. Runs in clavigerd, once for all
+// listeners. Requests are parsed and decided upon in these turns alone, so that no number of them
+// delays other work of the event loop for longer than a turn and the request that it ends with.
 
 import type { Client } from '../keys/account-key.js';
 import { FairQueue } from '../keys/fair-queue.js';
 
-/** After so long the event loop has its round: sockets, helpers and timers come first again. */
+/** After this time the event loop continues with sockets, helpers and timers. */
 const TURN_MS = 2;
 
 /** Something that may have a request to work on. */
@@ -19,9 +19,9 @@ export interface Worker {
 }
 
 export interface TurnSchedulerOptions {
-  /** Milliseconds, of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
-  /** Calls back after the event loop has been round. */
+  /** Calls back in the next round of the event loop. */
   readonly defer: (callback: () => void) => void;
 }
 
@@ -34,7 +34,7 @@ export class TurnScheduler {
     this.#options = options;
   }
 
-  /** It has a request that it can work on. Told again, it has one turn all the same. */
+  /** Queues a worker that has a request; one that is queued already keeps its one turn. */
   wake(worker: Worker): void {
     if (this.#known.has(worker)) {
       return;

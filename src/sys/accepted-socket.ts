@@ -1,5 +1,5 @@
-// Sockets that a server accepted, read in small pieces. Runs in the daemon. What a peer sends is
-// not ours before it is read: in the kernel it counts against the peer.
+// Sockets that a server accepted, read in small pieces. Runs in clavigerd. Bytes that are not read
+// stay in the kernel, where they count against the peer's buffer and not against our memory.
 
 import { Socket } from 'node:net';
 
@@ -10,9 +10,9 @@ import { Socket } from 'node:net';
 const HANDLE = '_handle';
 
 /**
- * Has no more than `bytes` read at once, all sockets with the same buffer, and nothing while so
- * many wait in the stream. Give it an accepted socket before anything else has it; go on with the
- * one that is returned.
+ * Makes a socket read at most `bytes` at once, into a buffer that all sockets share, and nothing
+ * while so many wait in its stream. Takes an accepted socket that nothing else uses yet; only the
+ * returned one may be used afterwards.
  */
 export function withSmallReads(accepted: Socket, bytes: number): Socket {
   const handle: unknown = Reflect.get(accepted, HANDLE);
@@ -39,7 +39,7 @@ export function withSmallReads(accepted: Socket, bytes: number): Socket {
 
 let shared: Buffer = Buffer.alloc(0);
 
-/** One for all: what was read is copied out before the next read. */
+/** One buffer for all sockets: what was read is copied out before the next read. */
 function sharedBuffer(bytes: number): Buffer {
   if (shared.length !== bytes) {
     shared = Buffer.alloc(bytes);

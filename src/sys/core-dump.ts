@@ -1,6 +1,6 @@
-// Keeps the memory of this process, and of the processes it starts, out of core files. Any process
-// that holds secrets, first of all it does. A core file is still written where the system wants
-// one: without memory.
+// Keeps the memory of this process, and of the processes it starts, out of core files. Every
+// process that holds secrets calls it first. The system may still write a core file: one without
+// memory.
 
 import { writeFileSync } from 'node:fs';
 

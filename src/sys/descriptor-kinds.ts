@@ -1,15 +1,15 @@
-// What kind of socket each inherited descriptor is. Runs in the daemon, once, at a start with
-// passed sockets. Node cannot tell: it has no getsockopt(2), gives null for the address of a socket
-// it has not bound, and /proc/net/unix lists those of its own network namespace alone
-// (PrivateNetwork=). So perl tells, which is Essential in Debian: by its full name, without an
-// environment, with the descriptors it is asked about.
+// What kind of socket each inherited descriptor is. Runs in clavigerd, once, at a start with passed
+// sockets. Node cannot find out: it has no getsockopt(2), gives null for the address of a socket it
+// has not bound, and /proc/net/unix lists only the sockets of its own network namespace
+// (PrivateNetwork=). So perl, which is Essential in Debian, is asked: by its full path, without an
+// environment, and with the descriptors in question alone.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, fstatSync } from 'node:fs';
 import { AppError, messageOf } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 
-/** By its full name: the search path is the environment's. */
+/** By its full path: PATH belongs to whoever starts us. */
 const PERL = '/usr/bin/perl';
 const PERL_TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 64 * 1024;

@@ -1,10 +1,11 @@
-// How many descriptors this process may have open, and how many it has. The daemon, at start.
+// How many descriptors this process may have open, and how many it has. Runs in clavigerd, at
+// start.
 
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * RLIMIT_NOFILE, the soft limit, which Node raises to the hard one at its start; undefined where it
- * is not known.
+ * RLIMIT_NOFILE, the soft limit, which Node raises to the hard limit at its start; undefined
+ * without /proc.
  */
 export function descriptorLimit(): number | undefined {
   try {

@@ -1,6 +1,6 @@
-// Removes a secret from what /proc/PID/environ shows of this process. Deleting a variable takes it
-// out of the list of variables; the bytes stay where execve(2) put them, and the kernel shows
-// those.
+// Removes a secret from what /proc/PID/environ shows of this process. Runs in clavigerd and its
+// commands. Deleting a variable removes it from Node's list; the bytes stay where execve(2) put
+// them, and the kernel shows those.
 
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 

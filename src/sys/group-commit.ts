@@ -16,7 +16,9 @@ export interface GroupItem<Item> {
 export type WriteGroup<Item> = (group: readonly GroupItem<Item>[]) => Promise<void> | undefined;
 
 export interface GroupCommitOptions {
-  /** True: items that are added while a write runs wait for its end, and then share the next one. */
+  /**
+   * True: items that are added while a write runs wait for its end, and then share the next one.
+   */
   readonly isSerial?: boolean;
 }
 

@@ -1,5 +1,5 @@
-// The group database as far as Node can see it: /etc/group (group(5)). The programs, at start.
-// Groups of other sources (LDAP, systemd) go by their number.
+// The group database as far as Node can see it: /etc/group (group(5)). Any process, at start.
+// Groups of other sources (LDAP, systemd) can be named by their number only.
 
 import { readFileSync } from 'node:fs';
 
@@ -26,7 +26,7 @@ export function findGroupName(groupId: number): string | undefined {
   return readGroups().find(({ id }) => id === groupId)?.name;
 }
 
-/** Root's own file, so trusted; one that cannot be read holds nobody. */
+/** The file is root's, so trusted; one that cannot be read counts as empty. */
 function readGroups(): readonly Group[] {
   try {
     // Byte for byte: two names that are no UTF-8 must not become one.

@@ -1,6 +1,6 @@
 // The log of a process: one line an event, key=value, to standard error and to a file. Any process.
-// Values from outside are escaped, so that nobody can forge a line or reach the terminal. No secret
-// comes here: `Secret` prints as [redacted], and nothing else may hold one.
+// Values from outside are escaped, so that no client can forge a line or send control sequences to
+// a terminal. No secret is passed here: a `Secret` prints as [redacted].
 
 import { closeSync, writeSync } from 'node:fs';
 import type { Clock } from '../lib/clock.js';
@@ -33,7 +33,7 @@ export interface LogOptions {
    * Lines on standard error begin with their severity: for the journal, or another reader of `<N>`.
    */
   readonly priorities: boolean;
-  /** `info` stays away from standard error; the file gets it all the same. */
+  /** True: `info` lines are written to the file alone, and not to standard error. */
   readonly quiet: boolean;
   readonly debug: boolean;
   /** Appended to; created with mode 0600. */
@@ -50,7 +50,7 @@ export class Log {
   readonly #options: LogOptions;
   #fd: number | undefined;
   #fileFailed = false;
-  /** The disk became full in the midst of a line. */
+  /** True: the last write ended within a line, as on a full disk. */
   #isLineOpen = false;
   readonly #records = new GroupCommit<RecordLines>((group) => {
     this.#writeRecords(group.map(({ item }) => item));
@@ -84,20 +84,24 @@ export class Log {
   }
 
   /**
-   * Writes the line of a request that the audit log tells too: quiet, standard error does without
-   * it, whatever its level is. There may be any number of them, and somebody may get each as mail.
+   * Writes the line of a request that is in the audit log as well: `quiet` keeps it from standard
+   * error, whatever its level. There may be any number of such lines, and each may be sent to
+   * somebody as mail.
    */
   writeRecorded(level: LogLevel, event: string, fields: LogFields): void {
-    const isTold = !this.#options.quiet;
-    this.#writeLine(level, event, fields, isTold);
+    const isOnStderr = !this.#options.quiet;
+    this.#writeLine(level, event, fields, isOnStderr);
   }
 
-  /** Writes one line. A file that takes no more is told on standard error, once a spell. */
+  /**
+   * Writes one line. A failure of the file is reported on standard error once, until the file can
+   * be written again.
+   */
   write(level: LogLevel, event: string, fields: LogFields): void {
     this.#writeLine(level, event, fields, !this.#options.quiet || level !== 'info');
   }
 
-  #writeLine(level: LogLevel, event: string, fields: LogFields, isTold: boolean): void {
+  #writeLine(level: LogLevel, event: string, fields: LogFields, isOnStderr: boolean): void {
     if (level === 'debug' && !this.#options.debug) {
       return;
     }
@@ -109,20 +113,23 @@ export class Log {
     } catch (error) {
       if (!this.#fileFailed) {
         this.#fileFailed = true;
-        this.#tell('error', `log-file-failed${formatFields({ reason: messageOf(error) })}`);
+        this.#writeToStderr(
+          'error',
+          `log-file-failed${formatFields({ reason: messageOf(error) })}`,
+        );
       }
     }
-    if (isTold) {
-      this.#tell(level, text);
+    if (isOnStderr) {
+      this.#writeToStderr(level, text);
     }
   }
 
   /**
-   * Writes a line that must be there before what it tells of may have an effect: in the file, or on
-   * standard error where there is none. Those of one turn of the event loop share a write.
-   * @param isAlone true writes at once: nobody else waits, and to wait for more costs 50
-   *   microseconds.
-   * @returns resolves when it is written. @throws AppError SYS_FILE when it cannot be.
+   * Writes a line that must be written before the event it records may have an effect: in the file,
+   * or on standard error where there is none. Records of one turn of the event loop share a write.
+   * @param isAlone true writes at once, see `GroupCommit`
+   * @returns resolves when it is written
+   * @throws AppError SYS_FILE when it cannot be written
    */
   record(event: string, fields: LogFields, isAlone: boolean): Promise<void> {
     const text = `${event}${formatFields(fields)}`;
@@ -166,7 +173,7 @@ export class Log {
     }
   }
 
-  #tell(level: LogLevel, text: string): void {
+  #writeToStderr(level: LogLevel, text: string): void {
     this.#options.writeStderr(this.#stderrLine(level, text));
   }
 

@@ -1,6 +1,6 @@
-// Sockets that systemd passes are looked at before one is served: whoever can connect may have
-// requests signed, and SocketMode= is 0666 unless the unit says otherwise. Runs in the daemon, at
-// start. Nothing overrides a refusal.
+// Checks the sockets that systemd passes before one is served: whoever can connect may have
+// requests signed, and SocketMode= is 0666 unless the unit says otherwise. Runs in clavigerd, at
+// start. No setting overrides a refusal.
 
 import type { Stats } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
@@ -38,7 +38,7 @@ export function assertPassedSockets(passed: readonly PassedSocket[], userId: num
   }
 }
 
-/** Whoever connected to it would wait for ever. */
+/** A client that connected to it would wait without end. */
 function refuseListening(what: string, kind: DescriptorKind): void {
   if (kind.kind === 'socket' && kind.isListening) {
     throw refused(what, 'the name is reserved, and a socket of that name is never served', {

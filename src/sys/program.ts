@@ -1,6 +1,7 @@
-// Where programs are that the configuration names: gpg, pinentry, the command of a PIN. Daemon and
-// commands. The search path of whoever starts us is theirs: a program of that name put before the
-// real one would be given secrets, and run as root where root calls.
+// Finds the programs that the configuration names: gpg, pinentry, the command of a PIN. Runs in
+// clavigerd and its commands. The search path of the environment is not used: it belongs to whoever
+// starts us, and a program of the same name put before the real one would be given secrets, and run
+// as root where root calls.
 
 import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';

@@ -1,5 +1,5 @@
-// What systemd passes to a service: sockets (sd_listen_fds(3)). The daemon, at start.
-// The variables are trusted only when LISTEN_PID says that they are for this process.
+// What systemd passes to a service: sockets (sd_listen_fds(3)). Runs in clavigerd, at start. The
+// variables are trusted only when LISTEN_PID is the number of this process.
 
 import { fstatSync } from 'node:fs';
 import { AppError } from '../lib/errors.js';
@@ -10,15 +10,15 @@ const MAX_FDS = 64;
 
 export interface PassedSocket {
   readonly fd: number;
-  /** FileDescriptorName= of the socket unit, `unknown` when not told. */
+  /** FileDescriptorName= of the socket unit; `unknown` without one. */
   readonly name: string;
 }
 
 /**
  * The sockets passed by systemd, none when the variables are for another process. Deletes the
  * variables, so that no child takes them for its own.
- * @throws AppError CONFIG_INVALID for more than can be served: whoever connected to the others
- *   would wait for ever
+ * @throws AppError CONFIG_INVALID for more than can be served: clients of the others would wait
+ *   without end
  */
 export function takePassedSockets(env: NodeJS.ProcessEnv, processId: number): PassedSocket[] {
   const { LISTEN_PID: pid, LISTEN_FDS: fds, LISTEN_FDNAMES: names } = env;

@@ -13,7 +13,10 @@ export function openTerminal(): number {
   return openSync('/dev/tty', 'r+');
 }
 
-/** Its path, for another program to open; undefined where none of the standard descriptors is a terminal. */
+/**
+ * Its path, for another program to open; undefined where none of the standard descriptors is a
+ * terminal.
+ */
 export function terminalPath(): string | undefined {
   const fd = [0, 1, 2].find((standard) => isatty(standard));
   try {

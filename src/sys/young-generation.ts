@@ -1,4 +1,4 @@
-// How much memory short-lived objects may take. The daemon, at start.
+// Limits the memory of V8 for short-lived objects. Runs in clavigerd, at start.
 
 import { setFlagsFromString } from 'node:v8';
 

@@ -1,6 +1,6 @@
-// The daemon's configuration from its file and the command line, for the daemon and for commands
-// about it. What only the keys and the policies can say of a setting is asked here, so that --check
-// tells it too.
+// The daemon's configuration from its file and the command line. Runs in clavigerd and its
+// commands. Settings that only the keys and the policies can check are checked here too, so that
+// --check reports them.
 
 import type { AccountConfig } from '../../config/daemon/account-settings.js';
 import { DEFAULT_ACCOUNT } from '../../config/daemon/account-settings.js';
@@ -45,7 +45,7 @@ export function loadDaemonConfig(
   start: Start | undefined,
 ): DaemonConfig {
   if (options.privkey?.includes('pin-value=') === true) {
-    // Every user of the machine can read it there; it is not repeated.
+    // Every user of the machine can read a command line; the error does not repeat it.
     throw new AppError('CONFIG_USAGE', '--privkey: pin-value puts the PIN on the command line', {
       hint: 'use pin-source=file:/PATH, env:NAME or credential:NAME instead',
     });
@@ -87,7 +87,7 @@ function noConfiguration(path: string): AppError {
   });
 }
 
-/** A key ID that no request may name would have the daemon refuse them all. */
+/** With a key ID that no request may name, the daemon would refuse every request. */
 function assertUsableKeyId(
   { name, keyId }: AccountConfig,
   allowHttpOnLoopback: boolean,
@@ -104,7 +104,7 @@ function assertUsableKeyId(
   }
 }
 
-/** Key settings that cannot work are a configuration problem. */
+/** Key settings that cannot work are reported as errors of the configuration. */
 function assertUsableKey({ name, privkeys, pinSource }: AccountConfig, source: string): void {
   try {
     privkeys.forEach(describePrivkey);

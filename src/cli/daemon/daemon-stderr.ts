@@ -1,11 +1,11 @@
-// The daemon's standard error, and whether anybody can still read it: its terminal may be closed,
-// the process that reads its pipe may have ended. That does not pass, as a full disk does.
+// The daemon's standard error, and whether it can still be written: its terminal may be closed, the
+// process that reads its pipe may have ended. Unlike a full disk, that is final. Runs in clavigerd.
 
 import { writeStderr } from '../terminal/standard-error.js';
 
 /**
- * EPIPE: the reader has left. EIO: the terminal is gone. The others: the descriptor is none any
- * more.
+ * EPIPE: the reader has ended. EIO: the terminal is closed. The others: the descriptor is not
+ * usable any more.
  */
 const GONE: ReadonlySet<string> = new Set(['EPIPE', 'EIO', 'EBADF', 'ENXIO', 'ECONNRESET']);
 
@@ -16,11 +16,11 @@ export class DaemonStderr {
    */
   readonly gone: Promise<string>;
   #hasLost = false;
-  #tellGone: (code: string) => void = () => undefined;
+  #resolveGone: (code: string) => void = () => undefined;
 
   constructor() {
     this.gone = new Promise((resolve) => {
-      this.#tellGone = resolve;
+      this.#resolveGone = resolve;
     });
   }
 
@@ -37,7 +37,7 @@ export class DaemonStderr {
     }
     this.#hasLost = true;
     if (GONE.has(code)) {
-      this.#tellGone(code);
+      this.#resolveGone(code);
     }
     return false;
   }

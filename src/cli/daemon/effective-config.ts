@@ -1,5 +1,5 @@
 // What `clavigerd --check` prints: the configuration as it takes effect, without secrets, as TOML;
-// and in comments what of it takes none.
+// settings that have no effect follow as comments. Runs in clavigerd, which ends after it.
 
 import { stringify } from 'smol-toml';
 import { DEFAULT_ACCOUNT, type AccountConfig } from '../../config/daemon/account-settings.js';
@@ -40,7 +40,7 @@ export function formatEffectiveConfig(config: ClavigerdConfig): string {
     policy: sectionOrNone(Object.entries(config.policies)),
     listen: hasListenSections ? listeners.map(listenSettings) : undefined,
   });
-  // Sections last: what follows a header belongs to it.
+  // Sections last: in TOML all settings that follow a header belong to its section.
   const unused = describeUnused(config).map((problem) => `# ${problem}\n`);
   return `${stringify({ ...settings, ...sections })}\n${unused.join('')}`;
 }
@@ -102,7 +102,7 @@ function withoutGaps(section: Section): Section {
   return Object.fromEntries(Object.entries(section).filter(([, value]) => value !== undefined));
 }
 
-/** Undefined for the default account where nobody listens for it. */
+/** Undefined for the default account when no listener serves it. */
 function formatPrivkeys(privkeys: readonly string[]): string | readonly string[] | undefined {
   const formatted = privkeys.map(formatPrivkey);
   const [first, second] = formatted;

@@ -1,6 +1,5 @@
-// What the daemon writes down before a signature leaves: the audit log and the budgets, opened
-// where they are configured. Runs in the daemon, at start; one that cannot be opened stops the
-// start.
+// What the daemon writes before a signature is sent: the audit log and the budgets, opened where
+// they are configured. Runs in clavigerd, at start; one that cannot be opened ends the start.
 
 import { performance } from 'node:perf_hooks';
 import type { AuditLog } from '../../audit/audit-log.js';
@@ -18,10 +17,10 @@ import { packageVersion } from '../terminal/version.js';
 
 export interface DaemonRecords {
   readonly audit: AuditLog | undefined;
-  /** Of all listeners. */
+  /** Shared by all listeners. */
   readonly refusals: RefusalRegister;
   readonly ledger: BudgetLedger | undefined;
-  /** Lets go of both; what was appended is written first. */
+  /** Closes both; what was appended is written first. */
   readonly close: () => Promise<void>;
 }
 
@@ -51,7 +50,7 @@ export async function openDaemonRecords(
         try {
           await audit?.close();
         } finally {
-          tellAuditHead(audit, log);
+          logAuditHead(audit, log);
           await ledger?.close();
         }
       },
@@ -63,10 +62,10 @@ export async function openDaemonRecords(
 }
 
 /**
- * Somewhere else than beside the audit log: a head noted there shows that a chain was cut, or
- * rewritten whole.
+ * Writes the head of the chain to the log, apart from the audit log: it shows later whether the
+ * chain was cut, or replaced as a whole.
  */
-export function tellAuditHead(audit: AuditLog | undefined, log: Log): void {
+export function logAuditHead(audit: AuditLog | undefined, log: Log): void {
   if (audit !== undefined) {
     log.notice('audit', { head: formatHead(audit.head) });
   }

@@ -1,6 +1,6 @@
-// SIGHUP has the daemon open its logs anew, after logrotate or `clavigerd audit rotate` has moved
-// them. Listened for before the logs are opened: without a handler the signal would end the daemon
-// while it starts.
+// SIGHUP makes the daemon reopen its logs, after logrotate or `clavigerd audit rotate` has moved
+// them. Runs in clavigerd. The handler is installed before the logs are opened: without one the
+// signal would end the daemon while it starts.
 
 import type { AuditLog } from '../../audit/audit-log.js';
 import { messageOf } from '../../lib/errors.js';
@@ -9,16 +9,16 @@ import type { Log } from '../../sys/log.js';
 type Reopenable = Pick<AuditLog, 'reopen'>;
 
 /**
- * Listens for SIGHUP from now on.
- * @returns to be told the audit log when it is open: it is then opened anew if a signal came
- *   meanwhile.
+ * Handles SIGHUP from now on.
+ * @returns a function that takes the audit log when it is open, and reopens it if a signal came
+ *   meanwhile
  */
-export function reopenOnHangup(log: Pick<Log, 'reopen' | 'error'>): (audit: Reopenable) => void {
+export function reopenOnSighup(log: Pick<Log, 'reopen' | 'error'>): (audit: Reopenable) => void {
   let audit: Reopenable | undefined;
   let hasMissedOne = false;
   process.on('SIGHUP', () => {
     hasMissedOne = audit === undefined;
-    audit?.reopen(); // tells its trouble itself
+    audit?.reopen(); // reports its own errors
     try {
       log.reopen();
     } catch (error) {

@@ -1,4 +1,5 @@
-// `clavigerd` without a subcommand: configuration, log, keys, then the daemon until a signal.
+// `clavigerd` without a subcommand: configuration, log, keys, then the daemon until a signal. Runs
+// in clavigerd.
 
 import { servedListeners, type ClavigerdConfig } from '../../config/daemon/config.js';
 import { describeUnused } from '../../config/daemon/references.js';
@@ -14,8 +15,8 @@ import { loadDaemonConfig, type DaemonConfig } from './config.js';
 import { DaemonStderr } from './daemon-stderr.js';
 import { formatEffectiveConfig } from './effective-config.js';
 import { EXIT_OK, EXIT_OUTPUT_LOST, reportFailure } from '../terminal/failure.js';
-import { openDaemonRecords, tellAuditHead } from './records.js';
-import { reopenOnHangup } from './reopen-logs.js';
+import { openDaemonRecords, logAuditHead } from './records.js';
+import { reopenOnSighup } from './reopen-logs.js';
 import { exitCodeOfSignal, type EndingSignal } from '../terminal/interrupted.js';
 import { openServedAccounts } from './served-accounts.js';
 import { STDERR_FD } from '../terminal/standard-error.js';
@@ -40,7 +41,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const passed = servedSockets(all);
   const start = startOf(options, passed);
   const isCheck = options.check === true;
-  // Systemd passes its sockets to the service alone, and --check is for people.
+  // Systemd passes its sockets to the service alone, and --check is run by hand without them.
   const isKnown = !isCheck || start.kind === 'stdio' || passed.length > 0;
   const loaded = loadDaemonConfig(options, isKnown ? start : undefined);
   const { config } = loaded;
@@ -72,11 +73,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (isLogLost || lostReply?.() === true) {
     return EXIT_OUTPUT_LOST;
   }
-  // Who supervises the daemon ends it by TERM; Ctrl-C is somebody's change of mind.
+  // A service manager ends the daemon with TERM, which is success; Ctrl-C is an interruption.
   return endedBy === 'SIGINT' ? exitCodeOfSignal(endedBy) : EXIT_OK;
 }
 
-/** Prints the configuration, and tells what would end the start. */
+/** Prints the configuration, and reports what would end the start. */
 async function check(config: ClavigerdConfig): Promise<number> {
   const { checkStart } = await import('./start-checks.js');
   const { problems, notes } = await checkStart(config);
@@ -86,8 +87,8 @@ async function check(config: ClavigerdConfig): Promise<number> {
 }
 
 /**
- * @returns asked later: whether a reply could not be written; a client that has left is no such
- *   case.
+ * @returns a function that returns whether a reply could not be written, for another reason than
+ *   that the client has left
  */
 function watchReplies(output: NodeJS.WritableStream): () => boolean {
   let isLost = false;
@@ -119,7 +120,7 @@ interface Service {
   readonly log: Log;
   readonly start: Start;
   readonly passed: readonly PassedSocket[];
-  /** Resolves when the daemon is to stop, with what told it so. */
+  /** Resolves when the daemon is to stop, with the reason. */
   readonly stopped: Promise<string>;
 }
 
@@ -131,7 +132,7 @@ async function serveWith(
   for (const message of describeUnused(config)) {
     log.warning('unused', { message });
   }
-  const reopenToo = reopenOnHangup(log);
+  const reopenToo = reopenOnSighup(log);
   const records = await openDaemonRecords(config, policies, listeners, log);
   const { audit, refusals, ledger } = records;
   reopenToo({
@@ -139,7 +140,7 @@ async function serveWith(
       refusals.flush();
       if (audit !== undefined) {
         audit.reopen();
-        tellAuditHead(audit, log);
+        logAuditHead(audit, log);
       }
     },
   });
@@ -154,8 +155,8 @@ async function serveWith(
       ? runStdio(daemon, process.stdin, process.stdout)
       : runDaemon(daemon, passed));
   } finally {
-    // A key that is still being opened is not waited for, since the end of this process ends that;
-    // but a login is: cut off, it would leave a latch.
+    // A key that is still being opened is not waited for, since it ends with this process; but a
+    // login is: without its result the PIN would stay latched.
     await attempts.stop();
     await Promise.all(accounts.map(({ keys }) => keys.close()));
     await records.close();

@@ -1,6 +1,6 @@
 // Opens the keys of the accounts that the daemon serves, each by itself: a token that is away or
-// slow holds up its own account alone. Runs in the daemon, at start; the one place that gives keys
-// this process's environment.
+// slow delays its own account alone. Runs in clavigerd, at start; the only file that passes this
+// process's environment to keys.
 
 import type { AccountConfig } from '../../config/daemon/account-settings.js';
 import { servedListeners, type ClavigerdConfig } from '../../config/daemon/config.js';
@@ -20,8 +20,8 @@ import type { Log } from '../../sys/log.js';
 import { terminalPrompt } from '../terminal/prompt.js';
 
 /**
- * The accounts that somebody listens for; their keys are being opened when this returns.
- * @param attempts to be stopped before the keys are closed.
+ * The accounts that at least one listener serves; their keys are being opened when this returns.
+ * @param attempts to be stopped before the keys are closed
  */
 export function openServedAccounts(
   config: ClavigerdConfig,
@@ -66,9 +66,9 @@ async function openTimed({ privkeys }: AccountConfig, context: KeyContext): Prom
 }
 
 /**
- * The key, or undefined where its token is away, locked or out of order: that may pass, and a
- * daemon that ended over it would be started again, with another try of the PIN. Who typed a PIN is
- * told at once.
+ * The key, or undefined where its token is away, locked or out of order: these may be temporary,
+ * and a daemon that ended would be started again, with another try of the PIN. After a PIN was
+ * typed by hand its error is thrown at once.
  */
 async function openOrWait(
   keys: LazyKey,

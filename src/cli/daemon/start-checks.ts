@@ -1,6 +1,6 @@
-// What `clavigerd --check` looks at beyond the text of the configuration: the files, folders and
-// sources that the start would need, as this user. Nothing is made, no token is opened, no PIN is
-// tried or asked for.
+// What `clavigerd --check` checks beyond the text of the configuration: the files, folders and
+// sources that the start would need, as this user. Runs in clavigerd, which ends after it. Nothing
+// is made, no token is opened, no PIN is tried or asked for.
 
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -19,7 +19,7 @@ export interface StartFindings {
   readonly notes: readonly string[];
 }
 
-/** Looks at everything, whatever is wrong with some of it. */
+/** Checks everything, also after the first problem. */
 export async function checkStart(config: ClavigerdConfig): Promise<StartFindings> {
   const problems: unknown[] = [];
   const notes: string[] = [];

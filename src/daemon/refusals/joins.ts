@@ -1,7 +1,8 @@
-// Refusals of one listener that are equal but for who asked, when and for which names, joined into
-// one record. Pure: the time is given: by the wall clock what a record shows, by the monotonic one
-// when it is due. The first of a kind is a record of its own; those that follow within ten seconds
-// are one. Whoever is refused chooses the names and the number: both are bounded.
+// Joins refusals of one listener that differ in nothing but client, time and names into one record.
+// Pure: the time is a parameter, by the wall clock for what a record shows, by the monotonic clock
+// for when it is due. The first of a kind has a record of its own; those that follow within ten
+// seconds share one. The client chooses names and number of refused requests, so both are bounded
+// here.
 
 import { createHash, type Hash } from 'node:crypto';
 import type { AuditEntry } from '../../audit/audit-record.js';
@@ -9,12 +10,12 @@ import type { Moment } from '../../lib/clock.js';
 
 /** How long refusals are joined, at most, before their record is due. */
 export const JOIN_MS = 10_000;
-/** Kinds at the same time; policies have fewer, and one more is not joined. */
+/** Kinds that are joined at the same time; policies have fewer, and one more is not joined. */
 const MAX_KINDS = 256;
 /** Names on the record of a refusal, or of many. */
 export const MAX_REFUSED_NAMES = 50;
 /**
- * Characters of different names that are remembered, to count them; at the end of it the record is
+ * Characters of different names that are kept in order to count them; when reached, the record is
  * due.
  */
 const MAX_NAME_CHARACTERS = 64 * 1024;
@@ -42,7 +43,10 @@ interface Join {
 export class RefusalJoins {
   readonly #joins = new Map<string, Join>();
 
-  /** @returns whether it has to be recorded by itself; the others are until their record is due. */
+  /**
+   * Joins a refusal, if it is not the first of its kind.
+   * @returns true when it has to be recorded by itself
+   */
   take(refused: Refused, now: Moment): boolean {
     const kind = kindOf(refused.entry);
     const join = this.#joins.get(kind);
@@ -91,8 +95,8 @@ export class RefusalJoins {
   }
 
   /**
-   * The first of a kind could not be recorded: the next is the first. @returns how many had been
-   * joined to it.
+   * Forgets a kind whose first refusal could not be recorded: the next one is the first again.
+   * @returns how many had been joined to it
    */
   forget({ entry }: Refused): number {
     const kind = kindOf(entry);

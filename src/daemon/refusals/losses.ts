@@ -1,6 +1,6 @@
-// Refusals of one listener that can be neither recorded nor told, counted by what prevents it. Runs
-// in the daemon. The log tells each reason once a spell; the audit log tells it with the number,
-// before its next record.
+// Counts the refusals of one listener that cannot be recorded, by what prevents it. Runs in
+// clavigerd. The log has a line when a reason first occurs; the audit log has the number, in a gap
+// record before its next record.
 
 import type { AuditLog } from '../../audit/audit-log.js';
 import type { Log } from '../../sys/log.js';
@@ -15,7 +15,7 @@ export class RefusalLosses {
     this.#audit = audit;
   }
 
-  /** @param reason one of a few: all are kept until they are told. */
+  /** Counts refusals. @param reason one of a fixed few: all are kept until they are noted */
   add(reason: string, count = 1): void {
     const before = this.#counts.get(reason) ?? 0;
     if (before === 0) {
@@ -24,8 +24,11 @@ export class RefusalLosses {
     this.#counts.set(reason, before + count);
   }
 
-  /** In a gap before the next record: there is room again, or no more time. */
-  tell(): void {
+  /**
+   * Notes the losses so far as a gap before the next record: records can be written again, or the
+   * daemon ends.
+   */
+  note(): void {
     const losses = [...this.#counts];
     this.#counts.clear();
     const [first, ...others] = losses;

@@ -1,5 +1,5 @@
-// So much a second and no more, with some at once. Pure: the time is given, in milliseconds of a
-// clock that never goes back.
+// A token bucket: so much a second, and some at once after a pause. Pure; runs in clavigerd. The
+// time is a parameter, in milliseconds of a monotonic clock.
 
 export class RateLimit {
   readonly #perMs: number;
@@ -7,7 +7,7 @@ export class RateLimit {
   #left: number;
   #at: number | undefined;
 
-  /** @param burst what may be taken at once after a time of rest. */
+  /** @param burst what may be taken at once after a pause. */
   constructor(perSecond: number, burst: number) {
     this.#perMs = perSecond / 1000;
     this.#burst = burst;
@@ -20,7 +20,7 @@ export class RateLimit {
     return this.#left > 0 ? 0 : Math.max(1, Math.ceil(-this.#left / this.#perMs));
   }
 
-  /** Takes it, also when it is more than there is: what comes next waits for it. */
+  /** Takes an amount, also when it is more than there is: the next one then waits longer. */
   take(amount: number, now: number): void {
     this.#refill(now);
     this.#left -= amount;

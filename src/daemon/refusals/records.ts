@@ -1,6 +1,6 @@
-// The records of what one listener refuses: in the audit log and the log, at most so many bytes a
-// second over all its connections, and joined where they repeat. Runs in the daemon. A refusal
-// costs the client time: its reply waits for its record, and for the listener's pace. Signatures
+// Writes the records of what one listener refuses, to the audit log and the log: at most so many
+// bytes a second over all its connections, and joined where they repeat. Runs in clavigerd. The
+// reply to a refused request waits for its record and for the listener's rate limit; signatures
 // wait for neither.
 
 import { performance } from 'node:perf_hooks';
@@ -14,7 +14,7 @@ import { RefusalJoins, kindOf, type Refused } from './joins.js';
 import { RefusalLosses } from './losses.js';
 import type { RefusalRegister } from './register.js';
 
-/** With what is written at once and the last of it, less than 64 KB in any second. */
+/** Together with the burst and the size of one record, less than 64 KB in any second. */
 const RECORD_BYTES_PER_SECOND = 32 * 1024;
 const RECORD_BYTES_AT_ONCE = 8 * 1024;
 /** What number, time and hash add to an entry. */
@@ -23,9 +23,9 @@ const FRAME_BYTES = 160;
 const REFUSALS_AT_ONCE = 256;
 const REFUSALS_PER_SECOND = 256;
 const MAX_DELAY_MS = 2000;
-/** First ones of their kind that wait to be written. */
+/** First refusals of their kind that wait to be written. */
 const MAX_WAITING = 256;
-/** However soon something is due. */
+/** Shortest timer. */
 const MIN_TIMER_MS = 5;
 const NO_ROOM = 'what is free on the disk is kept for signatures (audit-reserve)';
 const TOO_MANY = `${MAX_WAITING} of other kinds wait to be written`;
@@ -42,7 +42,7 @@ export class RefusalRecords {
   readonly #joins = new RefusalJoins();
   readonly #bytes = new RateLimit(RECORD_BYTES_PER_SECOND, RECORD_BYTES_AT_ONCE);
   readonly #pace = new RateLimit(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE);
-  /** Of kinds whose first record is not written yet. */
+  /** By kind: the first record, while it is not written yet. */
   readonly #firsts = new Map<string, Promise<boolean>>();
   #waiting: Waiting[] = [];
   readonly #losses: RefusalLosses;
@@ -60,8 +60,8 @@ export class RefusalRecords {
 
   /**
    * Counts a refusal, and records it now or with others.
-   * @returns when its reply may leave; false when it cannot be recorded, and is not to be told.
-   *   Never rejects.
+   * @returns resolves when its reply may be sent; to false when it cannot be recorded, so that the
+   *   reply must not reveal it. Never rejects.
    */
   add(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
     this.#pace.take(1, performance.now());
@@ -69,8 +69,8 @@ export class RefusalRecords {
   }
 
   /**
-   * Knows nothing of the refusal: thousands may wait here, and their names would be a hundred times
-   * as much.
+   * Keeps nothing of the refusal: thousands may wait here, and their names would take a hundred
+   * times the memory.
    */
   async #paced(recorded: Promise<boolean>): Promise<boolean> {
     const isRecorded = await recorded;
@@ -87,7 +87,7 @@ export class RefusalRecords {
       this.#losses.add(trouble);
       return Promise.resolve(false);
     }
-    this.#losses.tell();
+    this.#losses.note();
     const kind = kindOf(refused.entry);
     if (!this.#joins.take(refused, momentNow())) {
       this.#schedule();
@@ -124,7 +124,7 @@ export class RefusalRecords {
   #whenWritten({ entry }: Refused, level: LogLevel, hint?: string): Promise<boolean> {
     return new Promise((resolve) => {
       const write = (): void => {
-        this.#tell(level, eventOf(entry), { ...fieldsOf(entry), hint });
+        this.#writeLine(level, eventOf(entry), { ...fieldsOf(entry), hint });
         resolve(this.#append(entry));
       };
       this.#waiting.push({ bytes: sizeOf(entry), write });
@@ -166,9 +166,9 @@ export class RefusalRecords {
     }, wait).unref();
   }
 
-  /** All at once, whatever the rate. */
+  /** Writes all at once, beyond the rate if need be. */
   #flush(): void {
-    this.#losses.tell();
+    this.#losses.note();
     for (const entry of this.#joins.drain()) {
       this.#writeJoined(entry);
     }
@@ -185,12 +185,12 @@ export class RefusalRecords {
       this.#losses.add(NO_ROOM, entry.count);
       return;
     }
-    this.#tell(levelOf(entry), eventOf(entry), fieldsOf(entry));
+    this.#writeLine(levelOf(entry), eventOf(entry), fieldsOf(entry));
     void this.#append(entry);
   }
 
-  /** Where there is an audit log, a quiet standard error does without the lines of requests. */
-  #tell(level: LogLevel, event: string, fields: LogFields): void {
+  /** Where there is an audit log, `quiet` keeps the lines of requests from standard error. */
+  #writeLine(level: LogLevel, event: string, fields: LogFields): void {
     if (this.#audit === undefined) {
       this.#log.write(level, event, fields);
     } else {
@@ -198,13 +198,13 @@ export class RefusalRecords {
     }
   }
 
-  /** @returns whether it is on record; the log alone is one where there is no audit log. */
+  /** @returns whether it is on record; where there is no audit log, the log is the record. */
   async #append(entry: AuditEntry): Promise<boolean> {
     try {
       await this.#audit?.append(entry);
       return true;
     } catch {
-      return false; // the audit log tells its trouble, and then the gap
+      return false; // the audit log reports its outage, and then the gap
     }
   }
 }
@@ -226,7 +226,7 @@ function levelOf({ verdict }: AuditEntry): LogLevel {
 
 function fieldsOf(entry: AuditEntry): LogFields {
   const { verdict, connection, operation, url, identifiers, unread, rule, code, reason } = entry;
-  const isTold = verdict === 'denied' || verdict === 'rate-limited';
+  const hasRule = verdict === 'denied' || verdict === 'rate-limited';
   return {
     conn: connection,
     listener: connection === undefined ? entry.listener : undefined,
@@ -236,7 +236,7 @@ function fieldsOf(entry: AuditEntry): LogFields {
     'name-count': entry['name-count'],
     unread,
     code,
-    rule: isTold ? rule : undefined,
+    rule: hasRule ? rule : undefined,
     reason,
     count: entry.count,
     'first-time': entry['first-time'],

@@ -1,6 +1,5 @@
-// What the records of refusals of all listeners share: the room that is kept for signatures, and
-// that all which is joined is written before the log is rotated or the daemon ends. Runs in the
-// daemon.
+// What the refusal records of all listeners share: the disk space reserved for signatures, and the
+// flush of joined records before a rotation of the log and at the end. Runs in clavigerd.
 
 import type { AuditReserve } from '../../audit/audit-reserve.js';
 

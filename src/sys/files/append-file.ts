@@ -1,5 +1,5 @@
-// Opens a log to append to, where nobody else can put another file in its place or write into it.
-// Daemon, at start and when a log is opened anew. What is checked is what is written to.
+// Opens a log to append to, where no other user can put another file in its place or write into it.
+// Runs in clavigerd, at start and when a log is reopened. The checks are made on the open file.
 
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
@@ -64,7 +64,7 @@ function open(path: string, what: string): number {
   }
 }
 
-/** /dev/null may be written by everybody, and nobody can put another device there. */
+/** /dev/null may be written by every user, and none can put another device in its place. */
 function isDevice(stats: Stats, userId: number): boolean {
   return stats.isCharacterDevice() && isTrustedOwner(stats, userId);
 }

@@ -1,6 +1,6 @@
-// Files that are there whole or not at all, also after a power cut. Any process. A temporary file
-// in the same folder, fsync, then rename(2) or link(2), and fsync of the folder. Who calls it has
-// checked the folder: nobody else can write there.
+// Writes files that are complete or absent, also after a power cut. Any process. A temporary file
+// in the same folder, fsync, then rename(2) or link(2), and fsync of the folder. The caller has
+// checked that no other user can write to the folder.
 
 import { randomBytes } from 'node:crypto';
 import { link, open, rename, unlink } from 'node:fs/promises';

@@ -1,5 +1,5 @@
-// Reads files of bounded size: what is larger than its reader expects is never held in memory whole.
-// Any process.
+// Reads files of bounded size: what is larger than its reader expects is never held in memory
+// whole. Any process.
 
 import { constants, fstatSync, readSync, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -39,7 +39,7 @@ export function readAtMost(fd: number, maxBytes: number): Buffer | undefined {
   }
 }
 
-/** A file that grows while it is read, or whose size is not told, as in /proc. */
+/** For a file that grows while it is read, or whose size is not known, as in /proc. */
 function enlarged(buffer: Buffer, maxBytes: number): Buffer {
   const larger = Buffer.alloc(Math.min(buffer.length * 2, maxBytes));
   buffer.copy(larger);

@@ -1,17 +1,17 @@
-// A lock on an open file, for as long as it is open. Daemon and commands. `lockFile` blocks the
-// event loop, at the start of the daemon; `waitForLock` does not, where requests are served. Node
-// has no flock(2), so flock(1) of util-linux takes it on the descriptor it inherits: the lock
+// A lock on an open file, for as long as it is open. Any process. `lockFile` blocks the event loop,
+// at the start of the daemon; `waitForLock` does not, where requests are served. Node has no
+// flock(2), so flock(1) of util-linux takes the lock on the descriptor it inherits: the lock
 // belongs to the open file, not to the process, and the kernel frees it when the file is closed,
-// however we end.
+// however the process ends.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { AppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 
-/** By their full names: the search path is the environment's. */
+/** By their full paths: PATH belongs to whoever starts us. */
 const PROGRAMS = ['/usr/bin/flock', '/bin/flock'] as const;
-/** What flock(1) ends with when another holds the lock; none of its own exit codes. */
+/** What flock(1) exits with when another process holds the lock; none of its own exit codes. */
 const HELD_EXIT_CODE = 99;
 const CONFLICT = ['--conflict-exit-code', String(HELD_EXIT_CODE)] as const;
 /** Beyond the time it may wait for the lock. */
@@ -66,7 +66,7 @@ export function isLocked(path: string): boolean {
 export interface LockWait {
   /** How long another may hold it before that is an error. */
   readonly waitMs: number;
-  /** Ends the wait, with the error that the lock was not got. */
+  /** Ends the wait with the error that another process holds the lock. */
   readonly signal: AbortSignal;
   /** What is locked, in errors. */
   readonly what: string;

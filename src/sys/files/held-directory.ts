@@ -1,6 +1,6 @@
-// A directory held by its descriptor: whoever renames or replaces it later leads nobody elsewhere.
-// Any process. For work in directories of users who are trusted with nothing but their own files.
-// Linux alone: Node has no openat(2), and /proc/self/fd/N/NAME stands for it.
+// A directory held by its descriptor: a later rename or replacement of its path does not lead
+// elsewhere. Any process. For work in directories of users who are trusted with their own files
+// alone. Linux only: Node has no openat(2), and /proc/self/fd/N/NAME stands for it.
 
 import { constants, mkdirSync, type Stats } from 'node:fs';
 import { lstat, open, readlink, unlink, type FileHandle } from 'node:fs/promises';
@@ -85,7 +85,8 @@ export class HeldDirectory implements AsyncDisposable {
   }
 
   /**
-   * Opens what is there for reading, but no symbolic link (ELOOP), and without waiting for anybody.
+   * Opens an entry for reading, but no symbolic link (ELOOP); does not wait for the writer of a
+   * FIFO.
    */
   read(name: string): Promise<FileHandle> {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;

@@ -1,5 +1,5 @@
-// What is wrong with a path that the configuration names: which step of it is missing, or closed to
-// which user. Any process, for error messages alone; nothing is opened.
+// Explains why a path of the configuration cannot be used: which step of it is missing, or closed
+// to which user. Any process, for error messages alone; nothing is opened.
 
 import { accessSync, constants, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -54,7 +54,7 @@ function describe(
   return describeClosed(path);
 }
 
-/** A folder is never to be given away for it: it may be a whole system's. */
+/** The advice never gives a folder to another user: it may be one of the system. */
 function describeClosed(path: string): { readonly problem: string; readonly advice: string } {
   const user = currentUser();
   const closed = firstClosedFolder(path);

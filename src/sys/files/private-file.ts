@@ -1,5 +1,5 @@
-// Reading files that hold a secret: a private key, a PIN, a passphrase. Daemon and commands, at
-// start. What others can read is no secret any more, so such a file is refused rather than used; an
+// Reads files that hold a secret: a private key, a PIN, a passphrase. Runs in clavigerd and its
+// commands. A file that others can read is refused, since its content is no secret any more; an
 // encrypted key may be read by others, but not replaced. Nor may others be able to put another file
 // at its path.
 
@@ -64,7 +64,7 @@ function readChecked(path: string, what: string, check: Check): Buffer {
 
 function openFile(path: string, what: string): number {
   try {
-    // Not blocking: a FIFO without a writer would hold us for ever.
+    // Not blocking: to open a FIFO without a writer would not return.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     throw pathTrouble(

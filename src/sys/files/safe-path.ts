@@ -1,6 +1,7 @@
 // Checks on paths before a program relies on them: who else could change what is there. Any
-// process. Every directory and symbolic link on the way is looked at, as written. Node tells no
-// peer's user ID, so the owners and modes of a socket's directories are the access control.
+// process. Every directory and symbolic link on the way is looked at, as written. Node does not
+// give the user ID of a socket's peer, so the owners and modes of a socket's directories are the
+// access control.
 
 import {
   closeSync,
@@ -8,21 +9,19 @@ import {
   fstatSync,
   lstatSync,
   openSync,
-  readlinkSync,
   realpathSync,
   statSync,
   type Stats,
 } from 'node:fs';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute } from 'node:path';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
-import { userName } from '../user.js';
 import {
   foreignOwnerAdvice,
   foreignOwnerProblem,
   isTrustedOwner,
   sharedFolderAdvice,
 } from './file-owner.js';
-import { pathTrouble } from './path-trouble.js';
+import { unsafe, walk } from './path-walk.js';
 
 /** sockaddr_un holds 108 bytes with the NUL; Node cuts a longer path silently. */
 export const MAX_SOCKET_PATH_BYTES = 107;
@@ -30,8 +29,6 @@ export const MAX_SOCKET_PATH_BYTES = 107;
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 const WRITABLE = 'others can write it, and so replace what is in it';
-/** As many as the kernel follows (path_resolution(7)). */
-const MAX_LINKS = 40;
 
 /**
  * Checks where a socket is to be bound.
@@ -110,44 +107,6 @@ export function assertSignerSocket(path: string, userId: number): void {
 }
 
 /**
- * Looks at each step of a path as the kernel takes it: a directory, or a symbolic link and then its
- * target.
- */
-function walk(path: string, check: (step: string, stats: Stats) => void): Stats {
-  // Not resolve(): behind a symbolic link, `..` is the parent of the target.
-  const ahead = (isAbsolute(path) ? path : `${process.cwd()}/${path}`).split('/');
-  let at = '/';
-  let current = lstatSync(at);
-  let links = 0;
-  check(at, current);
-  while (ahead.length > 0) {
-    const name = ahead.shift() ?? '';
-    if (name === '' || name === '.') {
-      continue;
-    }
-    const step = name === '..' ? dirname(at) : join(at, name);
-    const stats = entryOf(step, path);
-    check(step, stats);
-    if (!stats.isSymbolicLink()) {
-      at = step;
-      current = stats;
-      continue;
-    }
-    links += 1;
-    if (links > MAX_LINKS) {
-      throw unsafe(path, 'too many symbolic links');
-    }
-    const target = readlinkSync(step);
-    if (isAbsolute(target)) {
-      at = '/';
-      current = lstatSync(at);
-    }
-    ahead.unshift(...target.split('/'));
-  }
-  return current;
-}
-
-/**
  * A link has no mode of its own; whoever owns it can only change it if they can write its
  * directory.
  */
@@ -165,19 +124,6 @@ function isWritableDirectory(stats: Stats): boolean {
   return stats.isDirectory() && (stats.mode & WRITABLE_BY_OTHERS) !== 0;
 }
 
-function entryOf(step: string, path: string): Stats {
-  try {
-    return lstatSync(step);
-  } catch (error) {
-    throw pathTrouble(
-      '',
-      path,
-      error,
-      `correct the path, or make the folder: install -d -m 0700 -o ${userName()} ${path}`,
-    );
-  }
-}
-
 /**
  * Opens a file that only root and `userId` may change, for reading: a regular one, in directories
  * that nobody else could put another one into. What is checked is what is read.
@@ -185,7 +131,7 @@ function entryOf(step: string, path: string): Stats {
  *   it cannot be opened.
  */
 export function openUnwritableByOthers(path: string, userId: number): number {
-  // Not blocking: a FIFO at the path must not hold us up.
+  // Not blocking: to open a FIFO without a writer would not return.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     assertUnwritableByOthers(path, fstatSync(fd), userId);
@@ -247,8 +193,4 @@ function assertOwner(path: string, stats: Stats, userId: number): void {
   if (!isTrustedOwner(stats, userId)) {
     throw unsafe(path, `it ${foreignOwnerProblem(stats)}`, foreignOwnerAdvice(stats));
   }
-}
-
-function unsafe(path: string, problem: string, hint?: string): AppError {
-  return new AppError('SYS_UNSAFE_PATH', `insecure permissions on ${path}: ${problem}`, { hint });
 }

@@ -1,5 +1,5 @@
-// The folder in which the daemon keeps what must survive it (systemd: StateDirectory=). Daemon and
-// commands. Made with mode 0700; refused where another user could change what is in it.
+// The folder in which a program keeps what must survive it (systemd: StateDirectory=). Any process.
+// Made with mode 0700; refused where another user could change what is in it.
 
 import { mkdirSync } from 'node:fs';
 import { pathTrouble } from './path-trouble.js';

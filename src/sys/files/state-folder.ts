@@ -1,7 +1,7 @@
-// A folder below the state directory, held open by its descriptor; files in it are reached through
-// that alone, so whoever renames folders on the way leads nobody elsewhere. Daemon and commands.
-// Calls that do not wait: it is looked at where no answer can be waited for. Root may work in the
-// folder of the daemon's user: beyond the first directory of that user no symbolic link is
+// A folder below the state directory, held open by its descriptor. Runs in clavigerd and its
+// commands. Files in it are reached through the descriptor alone, so that renaming folders on the
+// way leads nowhere else. The calls block, for use where nothing can be awaited. Root may work in
+// the folder of the daemon's user: beyond the first directory of that user no symbolic link is
 // followed, and what is made there is given to that user.
 
 import {
@@ -19,6 +19,7 @@ import {
 import { AppError, systemCodeOf } from '../../lib/errors.js';
 import { systemReason } from '../../lib/system-reason.js';
 import { isTrustedOwner } from './file-owner.js';
+import { unsafe } from './path-walk.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 /** open(2): a place to go on from, for which no right to read is wanted. Node does not name it. */
@@ -85,7 +86,7 @@ export function openStateFolder(path: string, options: OpenOptions): StateFolder
 class FolderWalk {
   readonly #path: string;
   readonly #options: OpenOptions;
-  /** The other user in whose folders root is. */
+  /** The user, not root, whose folder was entered while this runs as root. */
   #guestOf: number | undefined;
   #fd: number;
   /** Where that is, for people. */
@@ -241,8 +242,4 @@ function statsIfThere(path: string): Stats | undefined {
     }
     throw error;
   }
-}
-
-function unsafe(path: string, problem: string, hint?: string): AppError {
-  return new AppError('SYS_UNSAFE_PATH', `insecure permissions on ${path}: ${problem}`, { hint });
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
-import { reopenOnHangup } from '../../../../src/cli/daemon/reopen-logs.js';
+import { reopenOnSighup } from '../../../../src/cli/daemon/reopen-logs.js';
 import { AppError } from '../../../../src/lib/errors.js';
 
 /** A log that notes what is done to it. */
@@ -24,14 +24,14 @@ function makeLog(failure?: Error): {
   };
 }
 
-describe('reopenOnHangup', () => {
+describe('reopenOnSighup', () => {
   afterEach(() => {
     process.removeAllListeners('SIGHUP');
   });
 
   it('opens both logs anew at each signal', () => {
     const [log, audit] = [makeLog(), makeLog()];
-    reopenOnHangup(log)(audit);
+    reopenOnSighup(log)(audit);
     assert.deepEqual([log.done, audit.done], [[], []]);
     process.emit('SIGHUP');
     process.emit('SIGHUP');
@@ -41,7 +41,7 @@ describe('reopenOnHangup', () => {
 
   it('makes up for a signal that came while the audit log was being opened', () => {
     const [log, audit] = [makeLog(), makeLog()];
-    const reopenToo = reopenOnHangup(log);
+    const reopenToo = reopenOnSighup(log);
     process.emit('SIGHUP');
     assert.deepEqual([log.done, audit.done], [['reopen'], []]);
     reopenToo(audit);
@@ -51,7 +51,7 @@ describe('reopenOnHangup', () => {
   it('goes on when a log cannot be opened anew, and says so', () => {
     const log = makeLog(new AppError('SYS_FILE', 'log: gone'));
     const audit = makeLog();
-    reopenOnHangup(log)(audit);
+    reopenOnSighup(log)(audit);
     process.emit('SIGHUP');
     assert.deepEqual(log.done, ['reopen', 'log-reopen-failed {"reason":"log: gone"}']);
     assert.deepEqual(audit.done, ['reopen']);

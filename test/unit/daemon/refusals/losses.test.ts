@@ -26,11 +26,11 @@ describe('RefusalLosses', () => {
     for (const reason of ['full', 'late', 'full', 'full']) {
       losses.add(reason);
     }
-    losses.tell();
+    losses.note();
     await audit.append({ event: 'decision' });
     losses.add('late', 5);
-    losses.tell();
-    losses.tell();
+    losses.note();
+    losses.note();
     await audit.close();
     assert.deepEqual(
       readRecords(path).map(({ event, reason }) => [event, reason]),
