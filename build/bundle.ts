@@ -1,12 +1,14 @@
 // Run by `npm run build`, after the compiler: makes few files of many, so that the programs start
 // faster. Loading a module costs Node about half a millisecond, whatever is in it, and the daemon
 // starts twice in a row: itself, and then its token helper. Nothing is renamed or shortened: what
-// runs can be read.
+// runs can be read. Source maps lead `node --enable-source-maps` from there to the TypeScript;
+// `--release`, for the package, leaves them out, since it holds no TypeScript either.
 
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 
+const IS_RELEASE = process.argv.includes('--release');
 const COMPILED = 'dist/src';
 const BUNDLED = 'dist/bin';
 /** Each by the module it begins with, which refuses an old Node before the rest is loaded. */
@@ -40,6 +42,8 @@ async function bundle({ from, to }: (typeof PROGRAMS)[number]): Promise<Metafile
     external: NOT_BUNDLED,
     banner: { js: REQUIRE },
     metafile: true,
+    sourcemap: IS_RELEASE ? false : 'linked',
+    sourcesContent: false,
     logLevel: 'warning',
   });
   return metafile;

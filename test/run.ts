@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync, chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -25,7 +25,7 @@ interface TestCounts {
   skipped: number;
   output: string;
   filesWithTests: Set<string>;
-  /** By file, what its outermost suites and tests took. */
+  /** By test file, what its outermost suites and tests took. */
   milliseconds: Map<string, number>;
 }
 
@@ -98,7 +98,7 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
     if (event.details.type === 'suite' || event.name === event.file) {
       return;
     }
-    counts.filesWithTests.add(event.file ?? '');
+    counts.filesWithTests.add(sourceOf(event.file ?? ''));
     if (event.skip !== undefined || event.todo !== undefined) {
       counts.skipped += 1;
     } else {
@@ -107,7 +107,7 @@ async function runTestFiles(files: readonly string[]): Promise<TestCounts> {
   });
   stream.on('test:fail', (event) => {
     addTime(counts, event);
-    counts.filesWithTests.add(event.file ?? '');
+    counts.filesWithTests.add(sourceOf(event.file ?? ''));
     // A suite also fails with its tests, which are counted; one that fails by itself may have run
     // none of them.
     if (event.details.type !== 'suite' || !isOfSubtests(event.details.error)) {
@@ -131,8 +131,19 @@ interface TimedEvent {
 
 function addTime({ milliseconds }: TestCounts, { nesting, file, details }: TimedEvent): void {
   if (nesting === 0 && file !== undefined) {
-    milliseconds.set(file, (milliseconds.get(file) ?? 0) + details.duration_ms);
+    const source = sourceOf(file);
+    milliseconds.set(source, (milliseconds.get(source) ?? 0) + details.duration_ms);
   }
+}
+
+/**
+ * The TypeScript of a test file: where source maps are on, Node names that one itself.
+ * @param path of the one or the other, absolute or from the root
+ */
+function sourceOf(path: string): string {
+  return relative(process.cwd(), resolve(path))
+    .replace(/^dist\//, '')
+    .replace(/\.js$/, '.ts');
 }
 
 function isOfSubtests(error: Error): boolean {
@@ -147,7 +158,7 @@ function closingChecks(
 ): CheckResult[] {
   const left = [...endLeftProcesses(run.transcript), ...leftFiles(run.temporary)];
   const search = searchSecrets(run.transcript, counts.output);
-  const silent = files.filter((file) => !counts.filesWithTests.has(join(process.cwd(), file)));
+  const silent = files.map(sourceOf).filter((file) => !counts.filesWithTests.has(file));
   const results = [
     toCheck('nothing left behind', left),
     toCheck(
@@ -208,14 +219,12 @@ function reportTotal({ checks, files, counts, started }: Total): number {
   return failed === 0 ? 0 : 1;
 }
 
-/** `  12.3 s  integration/client/claviger-pebble.test`, the slowest first. */
+/** `  12.3 s  test/integration/client/claviger-pebble.test.ts`, the slowest first. */
 function slowestFiles(milliseconds: ReadonlyMap<string, number>): string[] {
-  const base = join(process.cwd(), 'dist', 'test');
   const slowest = [...milliseconds].sort(([, left], [, right]) => right - left);
-  return slowest.slice(0, SLOWEST_FILES).map(([file, duration]) => {
-    const name = relative(base, file).replace(/\.js$/, '');
-    return `${(duration / 1000).toFixed(1).padStart(6)} s  ${name}`;
-  });
+  return slowest
+    .slice(0, SLOWEST_FILES)
+    .map(([file, duration]) => `${(duration / 1000).toFixed(1).padStart(6)} s  ${file}`);
 }
 
 // A reader that goes away (`| head`) must not keep the run from cleaning up after itself.

@@ -3,6 +3,7 @@
 // dist/ from the other tests.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -80,8 +81,12 @@ describe('packed tarball', () => {
     ]) {
       assert.ok(names.includes(name), `${name} is in the tarball`);
     }
-    const unwanted = names.filter((name) => /\/test\/|\.test\.|[^d]\.ts$|tsbuildinfo/.test(name));
+    const unwanted = names.filter((name) =>
+      /\/test\/|\.test\.|[^d]\.ts$|\.map$|tsbuildinfo/.test(name),
+    );
     assert.deepEqual(unwanted, []);
+    const program = join(installed, 'lib/node_modules/claviger/dist/bin/cli/clavigerd.js');
+    assert.doesNotMatch(readFileSync(program, 'utf8'), /sourceMappingURL/);
   });
 
   for (const program of ['clavigerd', 'claviger']) {

@@ -51,7 +51,7 @@ describe('test runner', () => {
     const waiting =
       "test('one', async () => { await new Promise((done) => setTimeout(done, 160)); });";
     const { stdout } = await runTree(t, waiting);
-    const [, seconds] = /^ +(\d+\.\d) s {2}a\.test$/m.exec(stdout) ?? [];
+    const [, seconds] = /^ +(\d+\.\d) s {2}test\/a\.test\.ts$/m.exec(stdout) ?? [];
     assert.ok(Number(seconds) >= 0.1, stdout);
   });
 

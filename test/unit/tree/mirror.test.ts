@@ -10,7 +10,7 @@ import { ROOT } from '../../support/programs.js';
 const OF_THE_TREE = /^(architecture$|tree\/|docs\/)/;
 
 describe('a unit test', () => {
-  it('has the name of its unit: a file of src or test, or a folder of test', () => {
+  it('has the name of its unit: a file of src, test or build, or a folder of test', () => {
     const tests = readdirSync(join(ROOT, 'test/unit'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
       .map((name) => `test/unit/${name}`);
@@ -33,7 +33,7 @@ function hasUnit(path: string): boolean {
   const name = path.replace(/^test\/unit\/(.*?)(\.test)?\.ts$/, '$1');
   return (
     OF_THE_TREE.test(name) ||
-    [`src/${name}.ts`, `test/${name}.ts`, `test/${name}`].some((unit) =>
+    [`src/${name}.ts`, `test/${name}.ts`, `test/${name}`, `${name}.ts`].some((unit) =>
       existsSync(join(ROOT, unit)),
     )
   );
