@@ -202,10 +202,8 @@ function explainHole(end: Run, run: Run, { findings, unchained }: Results): void
       findings.push(finding('edited', last, message));
       unchained.push({ from: last.at, to: last.at });
     }
-    return;
-  }
-  // Lines there that are no records are findings already.
-  if (missing > unreadableBefore) {
+  } else if (missing > unreadableBefore) {
+    // Fewer missing records than lines that are no records: those lines are findings already.
     const which = rangeOf(end.to + 1, run.from - 1);
     findings.push(finding('removed', first, `${which} missing before record ${first.seq}`));
   }

@@ -79,14 +79,14 @@ class Reader {
     if (this.#elements > MAX_ELEMENTS || depth > MAX_DEPTH) {
       throw this.#malformed('too many elements');
     }
-    const [tag] = bytes;
-    if (tag === undefined) {
+    const [tag, lengthOctet] = bytes;
+    if (tag === undefined || lengthOctet === undefined) {
       throw this.#malformed('ends early');
     }
     if ((tag & NUMBER_MASK) === NUMBER_MASK) {
       throw this.#malformed('a tag of more than one byte');
     }
-    const { start, end } = this.#extent(bytes);
+    const { start, end } = this.#extent(bytes, lengthOctet);
     const content = bytes.subarray(start, end);
     const isConstructed = (tag & CONSTRUCTED) !== 0;
     const children = isConstructed ? this.#readAll(content, depth + 1) : [];
@@ -108,11 +108,7 @@ class Reader {
   }
 
   /** X.690 §10.1: the definite form, in as few octets as the length needs. */
-  #extent(bytes: Uint8Array): { readonly start: number; readonly end: number } {
-    const first = bytes[1];
-    if (first === undefined) {
-      throw this.#malformed('ends early');
-    }
+  #extent(bytes: Uint8Array, first: number): { readonly start: number; readonly end: number } {
     let start = 2;
     let length = first;
     if (first >= 0x80) {
