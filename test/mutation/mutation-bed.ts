@@ -73,9 +73,15 @@ export class MutationBed {
     const file = join('dist', test.replace(/\.ts$/, '.js'));
     const child = spawn(process.execPath, ['--max-old-space-size=1024', file], {
       cwd: this.#folder,
-      stdio: 'ignore',
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
     return await new Promise((settle, fail) => {
+      // The first failure is enough: the other tests of the file need not run.
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        if (/^ *not ok /m.test(text)) {
+          child.kill('SIGKILL');
+        }
+      });
       const clock = setTimeout(() => {
         child.kill('SIGKILL');
         settle('timeout');

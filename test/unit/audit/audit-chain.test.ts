@@ -7,6 +7,11 @@ import { NO_HASH, type ChainHead } from '../../../src/audit/chain-head.js';
 import { headOf, lineAfter, makeChain, verifyLines } from '../../support/audit/audit-chain.js';
 
 const CHAIN = makeChain(20);
+const OVERFLOW = {
+  kind: 'not-a-record',
+  file: 'a',
+  message: 'too many breaks; what follows was not looked at',
+} as const;
 
 /** `kind file:line` of each finding. */
 function breaksOf(files: Readonly<Record<string, readonly string[]>>, head?: ChainHead): string[] {
@@ -311,6 +316,22 @@ describe('truncated files', () => {
     assert.equal(breaksAfter(half, lineAfter(headOf(line(3)), halfGap))[0], truncated, 'unlinked');
   });
 
+  it('hide no record that is missing later', () => {
+    const whole = [...lines(9, 12), ...lines(14, 20)];
+    assert.deepEqual(breaksAfter(half, ...whole), [
+      'truncated a:9: the last line is incomplete',
+      'removed b:5: record 13 is missing before record 14',
+    ]);
+    const gap = lineAfter(headOf(line(8)), halfGap, 'file');
+    const next = lineAfter(headOf(gap), { event: 'stop' });
+    const later = lineAfter({ seq: 11, hash: hashOfLine('lost') }, { event: 'stop' });
+    assert.deepEqual(breaksAfter(half, gap, next, later), [
+      'removed b:3: record 11 is missing before record 12',
+      'note a:9',
+      'note b:1',
+    ]);
+  });
+
   it('are told by a whole record that lacks its newline alone, whatever follows', () => {
     const whole = line(9);
     const gap = { ...halfGap, bytes: whole.length, sha256: hashOfLine(whole) };
@@ -350,10 +371,130 @@ describe('lines that are no records', () => {
     const noise = Array.from({ length: 10_100 }, () => 'x');
     const { findings } = verifyLines({ a: noise });
     assert.equal(findings.length, 10_001);
-    assert.equal(findings.at(-1)?.message, 'too many breaks; what follows was not looked at');
-    const broken = Array.from({ length: 10_100 }, (_, at) => CHAIN[(at * 7) % 20] ?? '');
-    assert.ok(verifyLines({ a: broken }).findings.length > 0);
+    assert.deepEqual(findings.at(-1), { ...OVERFLOW, line: 10_001 });
+    assert.equal(verifyLines({ a: noise.slice(0, 10_000) }).findings.length, 10_000);
   });
+
+  it('stand for as many missing records as there are lines', () => {
+    const twoMissing = [...lines(1, 4), '{}', ...lines(7, 20)];
+    assert.deepEqual(breaksOf({ a: twoMissing }), ['not-a-record a:5', 'removed a:6']);
+    const twoLines = [...lines(1, 4), '{}', '{}', ...lines(7, 20)];
+    assert.deepEqual(breaksOf({ a: twoLines }), ['not-a-record a:5', 'not-a-record a:6']);
+  });
+});
+
+describe('a chain with too many breaks', () => {
+  // Neighbours that do not belong together: every record is a segment of its own.
+  const broken = Array.from({ length: 10_100 }, (_, at) => line(((at * 7) % 20) + 1));
+
+  it('is explained up to a number, and the rest is one finding', () => {
+    const verifier = new ChainVerifier();
+    verifier.beginFile('a');
+    broken.forEach((text) => verifier.push(Buffer.from(text)));
+    assert.deepEqual(verifier.finish().findings.at(-1), { ...OVERFLOW, line: 10_001 });
+    assert.deepEqual(verifier.unchained().at(-1), { from: 10_001, to: Infinity });
+  });
+
+  it('is explained whole up to that number', () => {
+    const { findings } = verifyLines({ a: broken.slice(0, 10_000) });
+    assert.ok(findings.every(({ message }) => message !== OVERFLOW.message));
+  });
+});
+
+describe('notes', () => {
+  it('are kept up to a number', () => {
+    const gaps: string[] = [];
+    for (let head = headOf(undefined); gaps.length < 10_001;) {
+      const gap = lineAfter(head, { event: 'gap', reason: 'x' });
+      gaps.push(gap);
+      head = { seq: head.seq + 1, hash: hashOfLine(gap) };
+    }
+    assert.equal(verifyLines({ a: gaps }).notes.length, 10_000);
+    assert.equal(verifyLines({ a: gaps.slice(0, 9_999) }).notes.length, 9_999);
+  });
+
+  it('say what is known of a gap without a reason', () => {
+    const gap = lineAfter(headOf(line(20)), { event: 'gap' });
+    assert.deepEqual(
+      verifyLines({ a: [...CHAIN, gap] }).notes.map(({ message }) => message),
+      ['record 21: the signer noted: a gap'],
+    );
+  });
+});
+
+describe('findings', () => {
+  it('come in the order of files and lines', () => {
+    assert.deepEqual(
+      breaksOf({ b: [...lines(1, 4), '', ...lines(5, 6)], a: ['', ...lines(7, 20)] }),
+      ['not-a-record b:5', 'not-a-record a:1'],
+    );
+  });
+
+  it('leave the head where the chain goes on after what was inserted', () => {
+    const forged = lineAfter(headOf(line(4)), { event: 'stop' });
+    const fork = verifyLines({ a: [...lines(1, 4), forged, ...lines(5, 20)] });
+    assert.deepEqual(fork.head, headOf(line(20)));
+    const overlap = verifyLines({ a: lines(1, 10), b: lines(5, 20) });
+    assert.deepEqual(overlap.head, headOf(line(20)));
+    assert.deepEqual(
+      overlap.findings.map(({ message }) => message),
+      ['records 5 to 10 are there twice'],
+    );
+    const shorter = verifyLines({ a: lines(1, 10), b: lines(5, 8) });
+    assert.deepEqual(shorter.head, headOf(line(10)));
+  });
+});
+
+describe('unchained', () => {
+  function unchainedOf(...given: readonly string[]): unknown {
+    const verifier = new ChainVerifier();
+    verifier.beginFile('a');
+    given.forEach((text) => verifier.push(Buffer.from(text)));
+    return verifier.unchained();
+  }
+
+  it('is empty for a good chain', () => {
+    assert.deepEqual(unchainedOf(...CHAIN), []);
+  });
+
+  for (const [name, given, expected] of [
+    [
+      'a forged record',
+      [...lines(1, 4), lineAfter(headOf(line(4)), { event: 'stop' }), ...lines(5, 20)],
+      [{ from: 5, to: 5 }],
+    ],
+    ['a copy', [...lines(1, 10), ...lines(3, 5), ...lines(11, 20)], [{ from: 11, to: 13 }]],
+    [
+      'an edited record',
+      [...lines(1, 4), edit(5, /"signed"/, '"denied"'), ...lines(6, 20)],
+      [{ from: 5, to: 5 }],
+    ],
+    [
+      'an edited number',
+      [...lines(1, 4), edit(5, /"seq":5/, '"seq":50'), ...lines(6, 20)],
+      // Its number shows it, and the hash in the next record.
+      [
+        { from: 5, to: 5 },
+        { from: 5, to: 5 },
+      ],
+    ],
+    ['an edited beginning', [edit(1, /"prev":"00/, '"prev":"11')], [{ from: 1, to: 1 }]],
+    [
+      'the shorter one of two overlapping parts',
+      [...lines(1, 10), ...lines(5, 20)],
+      [{ from: 5, to: 10 }],
+    ],
+    [
+      'the end of one that is a part of another',
+      [...lines(1, 10), ...lines(5, 8)],
+      [{ from: 11, to: 14 }],
+    ],
+    ['a moved record, which is of the chain', [...lines(1, 4), ...lines(6, 20), line(5)], []],
+  ] as const) {
+    it(`has ${name}`, () => {
+      assert.deepEqual(unchainedOf(...given), expected);
+    });
+  }
 });
 
 describe('whatever is done to a chain', () => {

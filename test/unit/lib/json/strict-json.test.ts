@@ -94,6 +94,8 @@ describe('parseStrictJson', () => {
   it('counts depth by what is open, not by what has been', () => {
     const many = `[${Array.from({ length: 40 }, () => '[[]],{"a":{}}').join(',')}]`;
     assert.equal(JSON.stringify(parse(many)), many);
+    const tooDeep = `[[],{},[],${'['.repeat(16)}${']'.repeat(16)}]`;
+    assert.throws(() => parse(tooDeep), { message: 'json: nested too deep' });
   });
 
   it('makes members of any name own members that can be changed', () => {
