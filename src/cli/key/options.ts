@@ -71,7 +71,7 @@ export function withNameOptions(command: Command): Command {
 }
 
 /** @throws InvalidArgumentError for a text that no token can hold */
-export function parseLabel(text: string): string {
+function parseLabel(text: string): string {
   const bytes = Buffer.byteLength(text, 'utf8');
   if (bytes === 0 || bytes > MAX_LABEL_BYTES || text.includes('\0')) {
     throw new InvalidArgumentError(`It has 1 to ${MAX_LABEL_BYTES} bytes, none of them NUL.`);

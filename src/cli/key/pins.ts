@@ -13,7 +13,7 @@ import type { Secret } from '../../lib/secret.js';
 const TYPED: ReadonlySet<string> = new Set(['prompt', 'pinentry']);
 
 /** The name of an option (`so-pin-source`) and its value; undefined means the terminal. */
-export interface PinOption {
+interface PinOption {
   readonly option: string;
   readonly source: string | undefined;
 }

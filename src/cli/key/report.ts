@@ -35,7 +35,7 @@ export interface KeyReport {
   readonly request?: string;
 }
 
-export interface TokenReport {
+interface TokenReport {
   readonly token: string;
   readonly serial: string;
   readonly manufacturer: string;

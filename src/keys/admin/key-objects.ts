@@ -24,7 +24,7 @@ import type { HelperClient } from '../helper/helper-client.js';
 const PROBE_BYTES = 32;
 
 /** A key to be imported. */
-export interface KeyImport extends KeyNames {
+interface KeyImport extends KeyNames {
   readonly privateKey: KeyObject;
   readonly track: Track;
 }
@@ -37,7 +37,7 @@ export interface DeletedKey {
   readonly certificates: number;
 }
 
-export interface Attestation {
+interface Attestation {
   readonly token: TokenInfo;
   readonly key: KeyInfo;
   readonly attestation: X509Certificate;

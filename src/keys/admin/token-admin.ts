@@ -82,7 +82,7 @@ async function matchingKeys(session: HelperClient, uri: Pkcs11Uri): Promise<KeyI
 }
 
 /** A key to be generated. */
-export interface KeyOrder extends NewKey {
+interface KeyOrder extends NewKey {
   /** For a blank token: it is initialised first, with these PINs and the label of the URI. */
   readonly firstPins?: FirstPins | undefined;
   /** Logs in as the security officer in place of the user; ykcs11 generates keys only then. */

@@ -19,7 +19,7 @@ export interface FirstPins {
   readonly pin: Secret;
 }
 
-export interface PinChange {
+interface PinChange {
   /**
    * `user`: with the present PIN; `so`: with the PIN of the security officer, when the user's is
    * locked.

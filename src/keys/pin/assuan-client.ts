@@ -14,7 +14,7 @@ const NEWLINE = 0x0a;
 const PERCENT = 0x25;
 
 /** The members of a child process that are needed. */
-export interface AssuanServer {
+interface AssuanServer {
   readonly stdin: Writable;
   readonly stdout: Readable;
   once(event: 'error', listener: (error: Error) => void): unknown;

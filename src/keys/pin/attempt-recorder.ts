@@ -21,7 +21,7 @@ import type { TokenPinSource } from './pin-keeper.js';
 import type { PinRefusal } from './pin-refusal.js';
 import { nameOfToken } from './token-name.js';
 
-export interface AttemptRecorderOptions {
+interface AttemptRecorderOptions {
   readonly source: Pick<TokenPinSource, 'name' | 'identify'>;
   readonly latches: Pick<PinLatchStore, 'stateDirectory' | 'role' | 'read'>;
   readonly log: KeyLog;

@@ -32,7 +32,7 @@ const MAX_LATCH_BYTES = 64 * 1024;
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
 /** What a latch file contains. One that is damaged forbids attempts as any latch may. */
-export type LatchContent = PinLatch | 'damaged';
+type LatchContent = PinLatch | 'damaged';
 
 /** An open folder of latches; the caller closes it. */
 export class LatchFolder {
@@ -81,8 +81,8 @@ export class LatchFolder {
       return fd === undefined ? undefined : 'damaged';
     }
     try {
-      const note = attempt(() => readAtMost(fd, MAX_LATCH_BYTES)); // what is larger is no latch
-      return (note === undefined ? undefined : parseLatch(note)) ?? 'damaged';
+      const content = attempt(() => readAtMost(fd, MAX_LATCH_BYTES)); // what is larger is no latch
+      return (content && parseLatch(content)) ?? 'damaged';
     } finally {
       closeSync(fd);
     }

@@ -22,7 +22,7 @@ export interface LockedLatch {
   remove(): void;
 }
 
-export interface LatchWait {
+interface LatchWait {
   /** Longest time that another process may hold the lock. */
   readonly waitMs: number;
   readonly signal: AbortSignal;

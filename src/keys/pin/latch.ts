@@ -13,7 +13,7 @@ import type { TokenInfo } from '../../token/messages.js';
 import { nameOfToken } from './token-name.js';
 
 /** Attempts in a row, each with a changed source, after which only `clavigerd pin clear` helps. */
-export const MAX_ATTEMPTS_IN_ROW = 2;
+const MAX_ATTEMPTS_IN_ROW = 2;
 
 const text = v.pipe(v.string(), v.maxLength(8192));
 const latchSchema = v.strictObject({

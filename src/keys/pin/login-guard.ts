@@ -32,7 +32,7 @@ export interface LoginGuardOptions {
 }
 
 /** Sends a PIN to the token once, and does not keep it. */
-export type SendPin = (pin: Secret) => Promise<void>;
+type SendPin = (pin: Secret) => Promise<void>;
 
 export class LoginGuard {
   readonly #options: LoginGuardOptions;

@@ -65,13 +65,10 @@ export function assertTypeWorks({ name, broken }: Pkcs11Module, type: GeneratedK
   }
 }
 
-/** The names of all profiles, without their aliases. */
-export function listModuleNames(): string[] {
-  return moduleProfiles().map(({ name }) => name);
-}
-
 function knownNames(): string {
-  return listModuleNames().join(', ');
+  return moduleProfiles()
+    .map(({ name }) => name)
+    .join(', ');
 }
 
 function profileOfName(wanted: string): ModuleProfile {

@@ -6,7 +6,7 @@ import { hasControlCharacter } from '../../lib/printable.js';
 
 export type UriPart = 'path' | 'query';
 
-export interface AttributeRule {
+interface AttributeRule {
   readonly part: UriPart;
   /**
    * True for texts of fixed length in PKCS#11. p11tool and TPM modules print them with their

@@ -5,10 +5,10 @@ import { chmodSync, chownSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import {
   assertTypeWorks,
-  listModuleNames,
   resolveModule,
   type Pkcs11Module,
 } from '../../../../src/keys/pkcs11/module-path.js';
+import { moduleProfiles } from '../../../../src/keys/pkcs11/module-profile.js';
 import { appErrorOf } from '../../../support/app-error.js';
 import { SOFTHSM_MODULE } from '../../../support/modules/softhsm.js';
 import { makeTempDir } from '../../../support/temp-dir.js';
@@ -105,7 +105,7 @@ describe('module', () => {
   });
 
   it('that is not installed says which package has it', async () => {
-    for (const name of listModuleNames()) {
+    for (const { name } of moduleProfiles()) {
       try {
         assert.match(resolve(undefined, name), /^\/usr\//);
       } catch {
