@@ -14,7 +14,7 @@ import { isUtf8 } from '../pin/pin-line.js';
 import type { Pkcs11Uri } from '../pkcs11/uri.js';
 import { tokenLoginGuard } from '../pin/token-pin.js';
 import { HelperProcess } from '../helper/helper-process.js';
-import { HelperClient } from '../helper/helper-client.js';
+import { HelperClient, type RequestChannel } from '../helper/helper-client.js';
 import type { GoodResult } from '../helper/pending-requests.js';
 
 /** Smartcards take minutes for an RSA-4096 key. */
@@ -44,10 +44,10 @@ export interface NewToken {
 /** The requests of `clavigerd key`; those that the daemon sends as well are in `session`. */
 export class AdminClient {
   readonly session: HelperClient;
-  readonly #helper: HelperProcess;
+  readonly #helper: RequestChannel;
   readonly #timeoutMs: number;
 
-  constructor(helper: HelperProcess, timeoutMs: number) {
+  constructor(helper: RequestChannel, timeoutMs: number) {
     this.#helper = helper;
     this.#timeoutMs = timeoutMs;
     this.session = new HelperClient(helper, timeoutMs);

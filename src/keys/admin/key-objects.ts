@@ -37,6 +37,9 @@ export interface DeletedKey {
   readonly certificates: number;
 }
 
+/** Throws when the key must stay. */
+type Confirm = (key: KeyInfo, token: TokenInfo) => Promise<void>;
+
 interface Attestation {
   readonly token: TokenInfo;
   readonly key: KeyInfo;
@@ -52,24 +55,32 @@ interface Attestation {
  */
 export function importTokenKey(
   uri: Pkcs11Uri,
+  wanted: KeyImport,
+  context: KeyContext,
+): Promise<TokenKey> {
+  algorithmOfKey(wanted.privateKey);
+  return withTokenAdmin(uri, context, (admin) => importKeyWith(admin, uri, wanted, context));
+}
+
+/** The same with a helper that runs already. */
+export async function importKeyWith(
+  admin: AdminClient,
+  uri: Pkcs11Uri,
   { privateKey, track, ...names }: KeyImport,
   context: KeyContext,
 ): Promise<TokenKey> {
-  algorithmOfKey(privateKey);
-  return withTokenAdmin(uri, context, async (admin) => {
-    const token = await openAndLogIn(admin.session, uri, 'write', context);
-    const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
-    try {
-      const key = await track(async () => {
-        const made = await admin.importKey(names, pkcs8);
-        await assertSigns(admin, names, privateKey);
-        return made;
-      });
-      return { token, key, jwk: jwkOfKey(privateKey), privateHalf: 'present' };
-    } finally {
-      pkcs8.fill(0);
-    }
-  });
+  const token = await openAndLogIn(admin.session, uri, 'write', context);
+  const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
+  try {
+    const key = await track(async () => {
+      const made = await admin.importKey(names, pkcs8);
+      await assertSigns(admin, names, privateKey);
+      return made;
+    });
+    return { token, key, jwk: jwkOfKey(privateKey), privateHalf: 'present' };
+  } finally {
+    pkcs8.fill(0);
+  }
 }
 
 /** Deletes the imported key again if its signature is wrong. */
@@ -95,21 +106,28 @@ async function assertSigns(
 
 /**
  * Deletes the one key that matches: private key, public key and certificates of its ID.
- * @param confirm throws when the key must stay.
  * @throws AppError TOKEN_*, KEY_*; what `confirm` throws
  */
 export function deleteTokenKey(
   uri: Pkcs11Uri,
-  confirm: (key: KeyInfo, token: TokenInfo) => Promise<void>,
+  confirm: Confirm,
   context: KeyContext,
 ): Promise<DeletedKey> {
-  return withTokenAdmin(uri, context, async (admin) => {
-    const token = await openAndLogIn(admin.session, uri, 'write', context);
-    const key = await findOne(admin.session, uri);
-    await confirm(key, token);
-    const { privateKeys, publicKeys, certificates } = await admin.deleteKey(key);
-    return { token, key, privateKeys, publicKeys, certificates };
-  });
+  return withTokenAdmin(uri, context, (admin) => deleteKeyWith(admin, uri, confirm, context));
+}
+
+/** The same with a helper that runs already. */
+export async function deleteKeyWith(
+  admin: AdminClient,
+  uri: Pkcs11Uri,
+  confirm: Confirm,
+  context: KeyContext,
+): Promise<DeletedKey> {
+  const token = await openAndLogIn(admin.session, uri, 'write', context);
+  const key = await findOne(admin.session, uri);
+  await confirm(key, token);
+  const { privateKeys, publicKeys, certificates } = await admin.deleteKey(key);
+  return { token, key, privateKeys, publicKeys, certificates };
 }
 
 /**
@@ -121,17 +139,25 @@ export function attestTokenKey(
   track: Track,
   context: KeyContext,
 ): Promise<Attestation> {
-  return withTokenAdmin(uri, context, async (admin) => {
-    const token = await openAndLogIn(admin.session, uri, 'read', context);
-    const key = await findOne(admin.session, uri);
-    const [first, second] = (await track(() => admin.attest(key))).map(parseCertificate);
-    const wanted = JSON.stringify(parsePublicJwk(key.jwk));
-    if (first === undefined || JSON.stringify(jwkOfKey(first.publicKey)) !== wanted) {
-      throw new AppError('TOKEN_FAILED', 'key: the attestation is of another key');
-    }
-    const issuer = second !== undefined && first.verify(second.publicKey) ? second : undefined;
-    return { token, key, attestation: first, issuer };
-  });
+  return withTokenAdmin(uri, context, (admin) => attestKeyWith(admin, uri, track, context));
+}
+
+/** The same with a helper that runs already. */
+export async function attestKeyWith(
+  admin: AdminClient,
+  uri: Pkcs11Uri,
+  track: Track,
+  context: KeyContext,
+): Promise<Attestation> {
+  const token = await openAndLogIn(admin.session, uri, 'read', context);
+  const key = await findOne(admin.session, uri);
+  const [first, second] = (await track(() => admin.attest(key))).map(parseCertificate);
+  const wanted = JSON.stringify(parsePublicJwk(key.jwk));
+  if (first === undefined || JSON.stringify(jwkOfKey(first.publicKey)) !== wanted) {
+    throw new AppError('TOKEN_FAILED', 'key: the attestation is of another key');
+  }
+  const issuer = second !== undefined && first.verify(second.publicKey) ? second : undefined;
+  return { token, key, attestation: first, issuer };
 }
 
 function parseCertificate(der: Buffer): X509Certificate {

@@ -115,18 +115,25 @@ export async function openAsOfficer(
  */
 export function changeTokenPin(
   uri: Pkcs11Uri,
+  change: PinChange,
+  context: KeyContext,
+): Promise<TokenInfo> {
+  return withTokenAdmin(uri, context, (admin) => changePinWith(admin, uri, change, context));
+}
+
+/** The same with a helper that runs already. */
+export async function changePinWith(
+  admin: AdminClient,
+  uri: Pkcs11Uri,
   { by, present, readNew }: PinChange,
   context: KeyContext,
 ): Promise<TokenInfo> {
-  return withTokenAdmin(uri, context, async (admin) => {
-    const token = await admin.session.openToken(uri.token, 'write');
-    const role = by === 'so' ? 'so' : 'user';
-    await withLoginGuard(loginGuard(present, role, forCommand(context)), async (guard) => {
-      const change = by === 'so' ? unblockPin : changePin;
-      await change({ admin, token, guard }, () => readNew(token));
-    });
-    return token;
+  const token = await admin.session.openToken(uri.token, 'write');
+  await withLoginGuard(loginGuard(present, by, forCommand(context)), async (guard) => {
+    const change = by === 'so' ? unblockPin : changePin;
+    await change({ admin, token, guard }, () => readNew(token));
   });
+  return token;
 }
 
 interface Change {

@@ -34,8 +34,8 @@ interface AskOptions {
 
 type ResultOf<K extends GoodResult['kind']> = Extract<GoodResult, { kind: K }>;
 
-/** What a client needs of the process. */
-type RequestChannel = Pick<HelperProcess, 'pid' | 'request' | 'close' | 'kill'>;
+/** The members of a helper process that a client uses. */
+export type RequestChannel = Pick<HelperProcess, 'pid' | 'request' | 'close' | 'kill'>;
 
 export class HelperClient {
   readonly #process: RequestChannel;
