@@ -63,7 +63,7 @@ export interface AccountKey {
   close(): Promise<void>;
 }
 
-/** A key in a token, which may be away, locked or out of order while the daemon runs. */
+/** A key in a token, which may be absent, locked or out of order while the daemon runs. */
 export interface TokenAccountKey extends AccountKey {
   /** False while every request is answered with an error at once. */
   readonly isAvailable: boolean;

@@ -1,7 +1,6 @@
-// Runs in the daemon: one account key that several tokens hold. The first that works signs; the
-// next one takes over when it is away, locked or out of order, and hands back once it is well
-// again. All must hold the same key: which is checked as each one becomes available, before it
-// signs.
+// Runs in clavigerd: one account key of which several tokens hold a replica. The first that works
+// signs; while it is absent, locked or out of order, the next one does. Does not trust the
+// configuration that all hold the same key: each is compared before it signs.
 
 import { jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
@@ -18,73 +17,75 @@ import type { KeyLog } from './key-context.js';
 import { KeyReplica, type KeySource } from './key-replica.js';
 import { mayPass } from './token-trouble.js';
 
-/**
- * How long a place is left alone after a failure, before it is looked at again beside the others.
- */
+/** How long a replica is not used after a failure, before it is tried again beside the others. */
 const PAUSE_MS = 10_000;
 /**
- * How long a start waits for the other places once one is open: what is wrong with them shows then.
+ * How long a start waits for the other replicas once one is open, so that an error of theirs is
+ * logged at the start.
  */
 const START_GRACE_MS = 5_000;
 
 export interface FailoverKeyOptions {
-  readonly places: readonly KeySource[];
+  readonly replicas: readonly KeySource[];
   readonly log: KeyLog;
   readonly timers: Timers;
 }
 
 /**
- * Opens a key at several places at once; one that works is enough, the others follow when they can.
- * @throws AppError KEY_MISMATCH when two places hold different keys; what opening threw where that
- *   is no trouble that may pass, or where no place can be opened
+ * Opens all replicas at once. One that works is enough; the others are used as soon as they open.
+ * @throws AppError KEY_MISMATCH when two replicas hold different keys; what opening threw, where
+ *   waiting does not help against it, or where no replica can be opened
  */
 export async function openFailoverKey(options: FailoverKeyOptions): Promise<AccountKey> {
-  const places = options.places.map((place) => new KeyReplica(place));
-  const opening = places.map((place) => openPlace(place, options));
+  const replicas = options.replicas.map((replica) => new KeyReplica(replica));
+  const opening = replicas.map((replica) => openReplica(replica, options));
   try {
     await Promise.race([
       Promise.all(opening),
       firstOf(opening).then(() => waitForOthers(options.timers)),
     ]);
-    const open = places.filter(({ key }) => key !== undefined);
+    const open = replicas.filter(({ key }) => key !== undefined);
     const reference = open[0]?.key;
     if (reference === undefined) {
-      throw places[0]?.failure ?? new AppError('TOKEN_ABSENT', 'account key: at no place');
+      throw replicas[0]?.failure ?? new AppError('TOKEN_ABSENT', 'account key: at no place');
     }
-    for (const place of open) {
-      assertSameKey(reference, place);
+    for (const replica of open) {
+      assertSameKey(reference, replica);
     }
-    const failover = new FailoverKey(reference, places, options);
-    for (const [at, place] of places.entries()) {
-      // One that was slower than the start.
-      void opening[at]?.then((isOpen) => (isOpen ? failover.look(place) : undefined), ignore);
+    const failover = new FailoverKey(reference, replicas, options);
+    for (const [at, replica] of replicas.entries()) {
+      // For a replica that opens later than the start.
+      void opening[at]?.then((isOpen) => (isOpen ? failover.tryAgain(replica) : undefined), ignore);
     }
     return failover;
   } catch (error) {
-    // One that is slow is closed when it comes.
-    for (const [at, place] of places.entries()) {
-      void opening[at]?.then(() => place.close(), ignore);
+    // Those that open later are closed then.
+    for (const [at, replica] of replicas.entries()) {
+      void opening[at]?.then(() => replica.close(), ignore);
     }
     throw error;
   }
 }
 
-/** True when it is open; false for a trouble that may pass. @throws any other trouble */
-async function openPlace(place: KeyReplica, { timers, log }: FailoverKeyOptions): Promise<boolean> {
+/** True when it is open; false for an error that may pass. @throws any other error */
+async function openReplica(
+  replica: KeyReplica,
+  { timers, log }: FailoverKeyOptions,
+): Promise<boolean> {
   try {
-    await place.wake();
+    await replica.wake();
     return true;
   } catch (error) {
     if (!mayPass(error)) {
       throw error;
     }
-    place.fail(error, timers.now());
-    log('error', `${place.description}: ${printable(messageOf(error))}`);
+    replica.fail(error, timers.now());
+    log('error', `${replica.description}: ${printable(messageOf(error))}`);
     return false;
   }
 }
 
-/** Settles when a place is open; never where none can be. */
+/** Resolves when a replica is open; pending forever where none opens. */
 function firstOf(opening: readonly Promise<boolean>[]): Promise<void> {
   return new Promise((resolve, reject) => {
     for (const opened of opening) {
@@ -104,19 +105,20 @@ function waitForOthers(timers: Timers): Promise<void> {
 }
 
 function ignore(): void {
-  // It has been told of already, or is of no interest any more.
+  // It has been logged or thrown already.
 }
 
-/** Checks an open place, once. @throws AppError KEY_MISMATCH */
-function assertSameKey(reference: AccountKey, place: KeyReplica): void {
-  if (place.key === undefined || place.holds === 'same') {
+/** Compares the key of an open replica, once. @throws AppError KEY_MISMATCH */
+function assertSameKey(reference: AccountKey, replica: KeyReplica): void {
+  if (replica.key === undefined || replica.holds === 'same') {
     return;
   }
-  place.holds = jwkThumbprint(reference.jwk) === jwkThumbprint(place.key.jwk) ? 'same' : 'foreign';
-  if (place.holds === 'foreign') {
+  replica.holds =
+    jwkThumbprint(reference.jwk) === jwkThumbprint(replica.key.jwk) ? 'same' : 'foreign';
+  if (replica.holds === 'foreign') {
     throw new AppError(
       'KEY_MISMATCH',
-      `privkey: ${printable(reference.description)} and ${printable(place.description)} hold different keys`,
+      `privkey: ${printable(reference.description)} and ${printable(replica.description)} hold different keys`,
       {
         hint: 'all keys of the list must be copies of one: `clavigerd key show` prints the thumbprint',
       },
@@ -130,33 +132,34 @@ class FailoverKey implements AccountKey {
   readonly publicKey: AccountKey['publicKey'];
   readonly description: string;
   readonly #reference: AccountKey;
-  readonly #places: readonly KeyReplica[];
+  readonly #replicas: readonly KeyReplica[];
   readonly #options: FailoverKeyOptions;
   #current: KeyReplica | undefined;
   #closed = false;
 
-  constructor(reference: AccountKey, places: readonly KeyReplica[], options: FailoverKeyOptions) {
+  constructor(reference: AccountKey, replicas: readonly KeyReplica[], options: FailoverKeyOptions) {
     this.#reference = reference;
-    this.#places = places;
+    this.#replicas = replicas;
     this.#options = options;
     this.algorithm = reference.algorithm;
     this.jwk = reference.jwk;
     this.publicKey = reference.publicKey;
-    this.description = places.map(({ description }) => description).join(', ');
+    this.description = replicas.map(({ description }) => description).join(', ');
   }
 
   async sign(input: Buffer, signContext?: SignContext): Promise<KeySignature> {
     this.#wakeOthers();
-    const usable = this.#places.filter((place) => place.isUsable);
-    // Where none is known to work, each is asked: it says best itself what is wrong with it.
-    const candidates = usable.length > 0 ? usable : this.#places.filter((place) => place.isKnown);
+    const usable = this.#replicas.filter((replica) => replica.isUsable);
+    // Where none is known to work, each is tried: its own error is the most precise one.
+    const candidates =
+      usable.length > 0 ? usable : this.#replicas.filter((replica) => replica.isKnown);
     let failure: Error | undefined;
-    for (const place of candidates) {
+    for (const replica of candidates) {
       try {
-        return await this.#signAt(place, input, signContext);
+        return await this.#signAt(replica, input, signContext);
       } catch (error) {
         failure ??= error instanceof Error ? error : new Error(messageOf(error));
-        if (!this.#moveOn(place, error)) {
+        if (!this.#moveOn(replica, error)) {
           throw error;
         }
       }
@@ -165,77 +168,77 @@ class FailoverKey implements AccountKey {
   }
 
   cancel(client: Client): void {
-    for (const { key } of this.#places) {
+    for (const { key } of this.#replicas) {
       key?.cancel(client);
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#places.map((place) => place.close()));
+    await Promise.all(this.#replicas.map((replica) => replica.close()));
   }
 
   async #signAt(
-    place: KeyReplica,
+    replica: KeyReplica,
     input: Buffer,
     signContext: SignContext | undefined,
   ): Promise<KeySignature> {
-    const key = place.key ?? this.#reference;
+    const key = replica.key ?? this.#reference;
     const signature = await key.sign(input, signContext);
-    place.failedAt = undefined;
-    if (this.#current !== place) {
-      this.#current = place;
-      this.#options.log('notice', `signing with ${place.description}`);
+    replica.failedAt = undefined;
+    if (this.#current !== replica) {
+      this.#current = replica;
+      this.#options.log('notice', `signing with ${replica.description}`);
     }
     return signature;
   }
 
-  /** True when another place may be asked. */
-  #moveOn(place: KeyReplica, error: unknown): boolean {
+  /** True when another replica may be tried. */
+  #moveOn(replica: KeyReplica, error: unknown): boolean {
     if (isAppError(error, 'KEY_CANCELLED')) {
       return false;
     }
-    if (place.failedAt === undefined) {
-      const told = printable(messageOf(error));
-      this.#options.log('warning', `${place.description}: ${told}; the next place is asked`);
+    if (replica.failedAt === undefined) {
+      const reason = printable(messageOf(error));
+      this.#options.log('warning', `${replica.description}: ${reason}; the next place is asked`);
     }
-    place.fail(error, this.#options.timers.now());
-    // Who sent it has waited for as long as one may, unless nobody has seen it yet.
+    replica.fail(error, this.#options.timers.now());
+    // The client has waited for the sign timeout already, unless the request was never sent.
     return error instanceof UnsentError || !isAppError(error, 'TOKEN_TIMEOUT');
   }
 
-  /** Has those that failed a while ago looked at, while others sign. */
+  /** Tries those again that failed a while ago, while others sign. */
   #wakeOthers(): void {
     const now = this.#options.timers.now();
-    for (const place of this.#places) {
-      const { failedAt, holds, isWaking } = place;
+    for (const replica of this.#replicas) {
+      const { failedAt, holds, isWaking } = replica;
       if (
         failedAt !== undefined &&
         now - failedAt >= PAUSE_MS &&
         holds !== 'foreign' &&
         !isWaking
       ) {
-        void this.look(place);
+        void this.tryAgain(replica);
       }
     }
   }
 
-  /** Looks whether a place works, and holds the one key. Never rejects. */
-  async look(place: KeyReplica): Promise<void> {
-    place.isWaking = true;
+  /** Wakes a replica and compares its key. Never rejects. */
+  async tryAgain(replica: KeyReplica): Promise<void> {
+    replica.isWaking = true;
     try {
-      await place.wake();
-      assertSameKey(this.#reference, place);
-      place.failedAt = undefined;
+      await replica.wake();
+      assertSameKey(this.#reference, replica);
+      replica.failedAt = undefined;
     } catch (error) {
       if (isAppError(error, 'KEY_MISMATCH')) {
         this.#options.log('error', `${error.message}; the second is not used`);
       }
-      place.fail(error, this.#options.timers.now());
+      replica.fail(error, this.#options.timers.now());
     }
-    place.isWaking = false;
+    replica.isWaking = false;
     if (this.#closed) {
-      await place.close();
+      await replica.close();
     }
   }
 }

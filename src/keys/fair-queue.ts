@@ -1,10 +1,10 @@
-// A queue that serves its clients in turn: accounts, within one its listeners, within one of those
-// its connections. Whoever asks for much waits for himself, and so does everybody on his listener;
-// others wait for one of his items. Pure.
+// A queue that serves its clients in turn: accounts take turns, within one account its listeners, and
+// within one listener its connections. A client with many items delays itself and its listener; each
+// other listener waits for one of its items at a time. Pure; runs in clavigerd.
 
 import type { Client } from './account-key.js';
 
-/** Accounts, listeners or connections that wait, the next one first; none is empty. */
+/** Accounts, listeners or connections with items, the next one first. None is empty. */
 type Ring<T> = Map<string, T>;
 
 export class FairQueue<T> {
@@ -26,8 +26,8 @@ export class FairQueue<T> {
   }
 
   /**
-   * Takes the first item of the connection whose turn it is; account, listener and connection are
-   * then the last.
+   * Takes the first item of the connection whose turn it is. Its account, its listener and itself
+   * become the last ones.
    */
   shift(): T | undefined {
     const [account] = this.#accounts;

@@ -1,6 +1,6 @@
-// Looks at what a key needs to be opened, and opens nothing: the module of a token, the file of a
-// key, the source of its PIN. For `clavigerd --check`, which must not spend a try of a PIN. Secrets
-// that are read are wiped at once.
+// Runs in `clavigerd --check`: checks what opening a key would need (the module of a token, the file of
+// a key, the source of its PIN) without opening it, for a check must not use up a try of a PIN.
+// Secrets that are read are wiped at once.
 
 import { accessSync, constants } from 'node:fs';
 import { isAbsolute } from 'node:path';
@@ -19,11 +19,11 @@ export type CheckedContext = Pick<
   'env' | 'pinSource' | 'pinentry' | 'gpg' | 'openpgpKey'
 >;
 
-/** Takes what could not be looked at, and why. */
+/** Receives what could not be checked, and why. */
 export type Note = (text: string) => void;
 
 /**
- * Checks one place of the setting `privkey`.
+ * Checks one value of the setting `privkey`.
  * @throws AppError as opening it would: KEY_*, TOKEN_MODULE, SYS_*
  */
 export async function checkKeyReplica(
@@ -79,7 +79,7 @@ async function checkOpenPgpSecret(context: CheckedContext, note: Note): Promise<
   }
 }
 
-/** That the source can give something; what it gives is tried by nobody. */
+/** Checks that the source yields a secret, which is not used. */
 async function checkPinSource(
   text: string | undefined,
   context: CheckedContext,

@@ -1,5 +1,6 @@
-// What the sources of account keys need from the process around them. Everything foreign comes in
-// as a parameter, so that only cli touches process.env and the terminal.
+// What account keys need from the process that opens them, clavigerd or a command: settings, log,
+// prompt, environment. All of it is passed in, so that only cli uses process.env and the terminal.
+// Types alone.
 
 import type { Secret } from '../lib/secret.js';
 import type { LogLevel } from '../sys/log.js';
@@ -14,7 +15,7 @@ export type SecretPrompt = (question: string) => Promise<Secret>;
 export interface KeyContext {
   /** `process.env` itself: a variable that holds a PIN is deleted from it once read. */
   readonly env: NodeJS.ProcessEnv;
-  /** Absent where nobody can be asked: no terminal. */
+  /** Absent where there is no terminal. */
   readonly prompt?: SecretPrompt | undefined;
   readonly log: KeyLog;
   /** Longest time one operation of a token may take; default `DEFAULT_SIGN_TIMEOUT_MS`. */
@@ -26,21 +27,23 @@ export interface KeyContext {
   /** Where a PIN or passphrase comes from, unless the key's URI says; default: the prompt. */
   readonly pinSource?: string | undefined;
   /**
-   * Where attempts with PINs are noted; asked when one is due, and without one none is made.
+   * The directory where login attempts are recorded; called before an attempt. Where it is absent,
+   * no attempt is made.
    * @throws AppError CONFIG_*
    */
   readonly stateDirectory?: (() => string) | undefined;
-  /** The logins of this process, for whoever stops it; default: nobody waits for them. */
+  /** The logins of this process, which its end waits for; default: it does not wait. */
   readonly attempts?: LoginAttempts | undefined;
   /**
-   * True opens a key of a token whose PIN is refused, where its public half shows without a login.
+   * True opens a key in a token that refuses the PIN, if the token shows the public half without a
+   * login.
    */
   readonly servesLocked?: boolean | undefined;
   /** Program and options for `pin-source=pinentry`; default `pinentry`. */
   readonly pinentry?: readonly [string, ...string[]] | undefined;
   /** Program and options of gpg, for `gpg:` keys; default `gpg --quiet`. */
   readonly gpg?: readonly [string, ...string[]] | undefined;
-  /** Longest time gpg may take, a person's answer to pinentry included; default 120 s. */
+  /** Longest time for gpg, with the time a person takes to answer pinentry; default 120 s. */
   readonly gpgTimeoutMs?: number | undefined;
   /** File with the OpenPGP secret key for `openpgp:` keys. */
   readonly openpgpKey?: string | undefined;

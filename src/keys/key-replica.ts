@@ -1,12 +1,12 @@
-// One of the places an account key is at, and what is known of it. Runs in the daemon, for
-// failover-key.ts.
+// Runs in clavigerd: one replica of an account key that several tokens or files hold, and its state
+// for failover-key.ts.
 
 import { AppError } from '../lib/errors.js';
 import { isTokenKey, type AccountKey } from './account-key.js';
 
-/** A setting that names the key at one place. */
+/** One value of the setting `privkey`. */
 export interface KeySource {
-  /** For the log, without a secret. */
+  /** For the log; holds no secret. */
   readonly description: string;
   readonly open: () => Promise<AccountKey>;
 }
@@ -15,11 +15,11 @@ export class KeyReplica {
   readonly description: string;
   readonly #open: () => Promise<AccountKey>;
   key: AccountKey | undefined;
-  /** By the clock, milliseconds; undefined while it works. */
+  /** When it failed, by the timers' clock, milliseconds; undefined while it works. */
   failedAt: number | undefined;
-  /** What was wrong then. */
+  /** The error of that failure. */
   failure: AppError | undefined;
-  /** Whether its key is the one all places must hold; a foreign one is never asked. */
+  /** Whether its key is the one that all replicas must hold; a foreign one never signs. */
   holds: 'unknown' | 'same' | 'foreign' = 'unknown';
   isWaking = false;
 
@@ -38,18 +38,18 @@ export class KeyReplica {
     return this.key;
   }
 
-  /** It does not work now. @param now by the clock, milliseconds */
+  /** Notes a failure. @param now by the timers' clock, milliseconds */
   fail(error: unknown, now: number): void {
     this.failedAt = now;
     this.failure = error instanceof AppError ? error : undefined;
   }
 
-  /** True when its key has been seen, and is the one. */
+  /** True when its key has been compared and is the same. */
   get isKnown(): boolean {
     return this.key !== undefined && this.holds === 'same';
   }
 
-  /** True when it may be asked to sign. */
+  /** True when it may sign. */
   get isUsable(): boolean {
     const { key } = this;
     const isThere = key !== undefined && (!isTokenKey(key) || key.isAvailable);

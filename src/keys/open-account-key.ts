@@ -1,5 +1,5 @@
-// From the `privkey` setting to an account key. Runs in the daemon, at start, before it listens.
-// Trusts the setting, which comes from the administrator and never from a client.
+// Runs in clavigerd and in `clavigerd key`: from the setting `privkey` to an account key. Trusts the
+// setting, which is the administrator's and never a client's.
 
 import { systemTimers } from '../lib/timers.js';
 import { AppError } from '../lib/errors.js';
@@ -13,7 +13,7 @@ import { formatPkcs11Uri, isPkcs11Uri, parsePkcs11Uri } from './pkcs11/uri.js';
 
 type Opener = (path: string, context: KeyContext) => Promise<AccountKey>;
 
-/** Keys that end up in this process; what follows the colon is a path. */
+/** Keys whose private half is loaded into this process; a path follows the colon. */
 const OPENERS: ReadonlyMap<string, Opener> = new Map([
   ['file:', openFileKey],
   ['gpg:', openGpgKey],
@@ -22,7 +22,7 @@ const OPENERS: ReadonlyMap<string, Opener> = new Map([
 
 /**
  * Opens the account key that `privkey` names: `pkcs11:` (RFC 7512), `file:PATH` (PEM), `gpg:PATH`
- * or `openpgp:PATH`. A token is logged in to here, so that a wrong PIN shows at start.
+ * or `openpgp:PATH`. Logs in to a token, so that a wrong PIN shows at the start.
  * @throws AppError KEY_*, TOKEN_*, SYS_* or JOSE_UNSUPPORTED_KEY
  */
 export async function openAccountKey(privkey: string, context: KeyContext): Promise<AccountKey> {
@@ -38,8 +38,8 @@ export async function openAccountKey(privkey: string, context: KeyContext): Prom
 }
 
 /**
- * Opens the account key at each place that `privkeys` names; with one, as `openAccountKey` does.
- * @throws AppError as `openAccountKey`; KEY_MISMATCH when the keys are not one
+ * Opens the account key that all of `privkeys` name; a single one as `openAccountKey` does.
+ * @throws AppError as `openAccountKey`; KEY_MISMATCH when they are different keys
  */
 export async function openAccountKeys(
   privkeys: readonly string[],
@@ -54,7 +54,7 @@ export async function openAccountKeys(
   }
   const { openFailoverKey } = await import('./failover-key.js');
   return openFailoverKey({
-    places: privkeys.map((privkey) => ({
+    replicas: privkeys.map((privkey) => ({
       description: describePrivkey(privkey),
       open: () => openAccountKey(privkey, context),
     })),
@@ -64,7 +64,7 @@ export async function openAccountKeys(
 }
 
 /**
- * The `privkey` setting as it may be shown, without a PIN. Nothing is opened.
+ * The setting `privkey` without a PIN, as it may be shown. Opens nothing.
  * @throws AppError KEY_UNSUPPORTED or KEY_URI
  */
 export function describePrivkey(privkey: string): string {
@@ -77,12 +77,12 @@ export function describePrivkey(privkey: string): string {
   return privkey;
 }
 
-/** Up to the first colon, that included; empty where there is none. */
+/** Up to and with the first colon; empty where there is none. */
 function schemeOf(privkey: string): string {
   return privkey.slice(0, privkey.indexOf(':') + 1);
 }
 
-/** Names the scheme at most: the rest may be anything, a secret pasted by mistake among it. */
+/** Repeats the scheme at most: the rest may be a secret that was pasted by mistake. */
 function unsupported(privkey: string): AppError {
   const scheme = /^[a-z][a-z0-9+.-]{0,15}:/i.exec(privkey)?.[0];
   const problem = scheme === undefined ? 'no kind is named' : `${scheme} is not supported`;

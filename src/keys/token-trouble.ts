@@ -1,4 +1,4 @@
-// Which troubles of a token may pass without a change of the configuration. Pure; daemon.
+// Which failures of a token may end without a change of the configuration. Pure; runs in clavigerd.
 
 import { isAppError } from '../lib/errors.js';
 import type { ErrorCode } from '../lib/error-codes.js';
@@ -14,7 +14,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOKEN_FAILED',
 ]);
 
-/** True for a token that is away, locked or out of order: the daemon waits for it. */
+/** True for a token that is absent, locked or out of order: clavigerd waits for it. */
 export function mayPass(error: unknown): boolean {
   return isAppError(error) && PASSING.has(error.code);
 }

@@ -1,5 +1,5 @@
-// Runs in the daemon: what was decrypted, by gpg or by openpgp.js, made an account key.
-// It must be exactly one private key in PEM; the bytes are wiped whatever comes of them.
+// Runs in clavigerd: makes an account key of bytes that gpg or openpgp.js decrypted. They must be
+// exactly one private key in PEM, and are wiped in any case.
 
 import { AppError } from '../../lib/errors.js';
 import type { AccountKey } from '../account-key.js';

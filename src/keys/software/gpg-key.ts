@@ -1,5 +1,6 @@
-// Runs in the daemon: an account key in a file that gpg decrypts, so that gpg-agent, pinentry and
-// OpenPGP cards work. The file is looked at first: gpg would also pass on what is not encrypted.
+// Runs in clavigerd: an account key in a file that gpg decrypts, so that gpg-agent, pinentry and
+// OpenPGP cards work. Does not trust the file: its form is checked first, for gpg would also output
+// a message that is not encrypted.
 
 import { isAbsolute } from 'node:path';
 import { AppError } from '../../lib/errors.js';
@@ -10,7 +11,7 @@ import { runGpg } from './gpg-process.js';
 import type { KeyContext } from '../key-context.js';
 import { hasByteOrderMark, parseEncryptedMessage } from './openpgp-message.js';
 
-/** lacme-accountd's. */
+/** The default of lacme-accountd. */
 const DEFAULT_COMMAND: readonly [string, string] = ['gpg', '--quiet'];
 const DEFAULT_TIMEOUT_MS = 120_000;
 

@@ -1,6 +1,6 @@
-// Runs gpg for the daemon, to decrypt one file. No shell; standard input and output of the daemon
-// stay untouched, for a client may be at them. What gpg writes is the account key: bounded, and
-// wiped.
+// Runs in clavigerd: starts gpg, which decrypts one file, without a shell. gpg gets neither standard
+// input nor standard output of clavigerd, which may be a client's connection. Its output is the
+// account key: it is read up to a limit, and wiped.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { AppError, messageOf } from '../../lib/errors.js';
@@ -11,7 +11,7 @@ import { gpgEnvironment } from '../pin/gpg-environment.js';
 import type { KeyLog } from '../key-context.js';
 import { WipedOutput } from '../pin/wiped-output.js';
 
-/** An account key is far smaller. */
+/** An account key has a few kilobytes. */
 const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_LINES = 20;
 const MAX_LINE_CHARACTERS = 300;
@@ -22,14 +22,14 @@ export interface GpgRun {
   readonly path: string;
   readonly env: NodeJS.ProcessEnv;
   readonly log: KeyLog;
-  /** Long enough for a person to answer pinentry. */
+  /** A person has to answer pinentry in this time. */
   readonly timeoutMs: number;
 }
 
 /**
- * Runs `COMMAND --decrypt --output - -- PATH`; gives what was decrypted, the caller's to wipe. What
- * gpg says goes to the log while it runs.
- * @throws AppError KEY_DECRYPT when gpg is missing, fails, says too much or takes too long
+ * Runs `COMMAND --decrypt --output - -- PATH` and returns its output, which the caller has to wipe.
+ * gpg's standard error goes to the log while it runs.
+ * @throws AppError KEY_DECRYPT when gpg is missing, fails, writes too much or takes too long
  */
 export async function runGpg(run: GpgRun): Promise<Buffer> {
   const [program, ...options] = run.command;
@@ -45,7 +45,7 @@ export async function runGpg(run: GpgRun): Promise<Buffer> {
   const kill = (): void => {
     child.kill('SIGKILL');
   };
-  // The daemon may be told to stop while a person is being asked.
+  // clavigerd may be stopped while pinentry waits for a person.
   process.once('exit', kill);
   try {
     const said = logLines(child, run.log);
@@ -57,7 +57,7 @@ export async function runGpg(run: GpgRun): Promise<Buffer> {
     return output.take();
   } finally {
     output.wipe();
-    // A program of its own that holds the pipes must not hold the daemon.
+    // A program that gpg started and that keeps the pipes open must not keep clavigerd running.
     child.stdout.destroy();
     child.stderr.destroy();
     kill();
@@ -65,7 +65,7 @@ export async function runGpg(run: GpgRun): Promise<Buffer> {
   }
 }
 
-/** Waits for the end; gives 0, or how it ended in words. */
+/** Waits for the end; returns 0, or a description of how it ended. */
 function endOf(child: ChildProcess, output: WipedOutput, run: GpgRun): Promise<0 | string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -87,7 +87,7 @@ function endOf(child: ChildProcess, output: WipedOutput, run: GpgRun): Promise<0
   });
 }
 
-/** Puts what gpg says on standard error into the log; gives the lines, more of which come later. */
+/** Logs gpg's standard error; returns the list of its lines, which grows while gpg runs. */
 function logLines(child: ChildProcess, log: KeyLog): readonly string[] {
   const lines: string[] = [];
   let pending = '';

@@ -1,5 +1,5 @@
-// Runs in the daemon: an account key in a file that openpgp.js decrypts in this process, for hosts
-// without gpg. The library is loaded here and only for such a key. One passphrase is tried, once.
+// Runs in clavigerd: an account key in a file that openpgp.js decrypts in this process, for hosts
+// without gpg. The library is imported here, and only for such a key. One passphrase is tried, once.
 
 import { isAbsolute } from 'node:path';
 import type * as OpenPgp from 'openpgp';
@@ -15,7 +15,7 @@ import { parsePinSource, readPin } from '../pin/pin-source.js';
 
 type Library = typeof OpenPgp;
 
-/** An account key is far smaller, whatever it was compressed to. */
+/** Limit of the decompressed message: an account key has a few kilobytes. */
 const MAX_PLAINTEXT_BYTES = 64 * 1024;
 const MAX_TOLD_CHARACTERS = 200;
 const KEY_HINT =
@@ -40,7 +40,7 @@ export async function openOpenPgpKey(path: string, context: KeyContext): Promise
   const openpgp = await import('openpgp');
   const binaryMessage = new Uint8Array(encrypted.binary);
   const message = await openpgp.readMessage({ binaryMessage }).catch((error: unknown) => {
-    throw failure(path, told(error));
+    throw failure(path, reasonOf(error));
   });
   const plaintext =
     keyPath === undefined || !encrypted.hasRecipient
@@ -60,8 +60,8 @@ async function decryptWithPassphrase(decryption: Decryption): Promise<Buffer> {
   const { path, context } = decryption;
   const passphrase = await askPassphrase(path, context);
   return await decrypt(decryption, { passwords: passphrase }, () => {
-    // The oldest messages do not tell a wrong passphrase from a damaged message, so none is told
-    // apart.
+    // In messages of the oldest kind a wrong passphrase looks like a damaged message, so that one
+    // error stands for both.
     return new AppError(
       'KEY_DECRYPT',
       `account key: ${path}: the passphrase is wrong, or the message damaged`,
@@ -79,7 +79,7 @@ async function decryptWithKey(decryption: Decryption, keyPath: string): Promise<
     throw failure(path, `encrypted to ${wanted}, which ${keyPath} does not hold`, KEY_HINT);
   }
   const decryptionKeys = await unlock(decryption, key, keyPath);
-  return await decrypt(decryption, { decryptionKeys }, (error) => failure(path, told(error)));
+  return await decrypt(decryption, { decryptionKeys }, (error) => failure(path, reasonOf(error)));
 }
 
 async function readSecretKey(openpgp: Library, keyPath: string): Promise<OpenPgp.PrivateKey> {
@@ -95,13 +95,13 @@ async function readSecretKey(openpgp: Library, keyPath: string): Promise<OpenPgp
     }
     return key;
   } catch (error) {
-    throw error instanceof AppError ? error : failure(keyPath, told(error), KEY_HINT);
+    throw error instanceof AppError ? error : failure(keyPath, reasonOf(error), KEY_HINT);
   } finally {
     bytes.fill(0);
   }
 }
 
-/** The key with its secret parts in the clear. */
+/** The key with its secret parts decrypted. */
 async function unlock(
   { openpgp, context }: Decryption,
   privateKey: OpenPgp.PrivateKey,
@@ -118,7 +118,7 @@ async function unlock(
       ? new AppError('KEY_DECRYPT', `OpenPGP key: ${keyPath}: the passphrase is wrong`, {
           hint: 'one attempt was made; correct the source, then start again',
         })
-      : failure(keyPath, told(error), KEY_HINT);
+      : failure(keyPath, reasonOf(error), KEY_HINT);
   }
 }
 
@@ -148,7 +148,7 @@ async function decrypt(
 }
 
 /**
- * openpgp.js takes a passphrase as a string, which cannot be wiped; it lives until it is collected.
+ * openpgp.js takes a passphrase as a string, which cannot be wiped; it exists until the garbage collector frees it.
  */
 async function askPassphrase(path: string, context: KeyContext): Promise<string> {
   const source = parsePinSource(context.pinSource ?? 'prompt');
@@ -168,8 +168,8 @@ function secretText(secret: Secret): string {
   }
 }
 
-/** What the library says, which speaks of packets and never of secrets. */
-function told(error: unknown): string {
+/** The library's message, which names packets and never secrets. */
+function reasonOf(error: unknown): string {
   return printable(messageOf(error), MAX_TOLD_CHARACTERS);
 }
 

@@ -1,7 +1,7 @@
-// The outer form of an OpenPGP message, checked before anything decrypts it. Pure; used in the
-// daemon. gpg also passes on what is only signed or not encrypted at all, and with the wrong
-// options what has no integrity protection: only a message that is encrypted and protected, with
-// nothing after it, goes on.
+// The outer form of an OpenPGP message, checked before it is decrypted. Pure; runs in clavigerd. gpg
+// would also output a message that is only signed or not encrypted, and with some options one
+// without integrity protection: only one encrypted and protected message, with nothing after it, is
+// accepted.
 
 import { AppError } from '../../lib/errors.js';
 
@@ -14,7 +14,7 @@ export interface EncryptedMessage {
   readonly hasRecipient: boolean;
 }
 
-/** Text may stand before and after it, as gpg takes it: a letter that the key came in. */
+/** Text may stand before and after the armor, as for gpg. */
 const ARMOR =
   /^-----BEGIN PGP MESSAGE-----[ \t]*\n(?:[^\n:]+:[^\n]*\n)*[ \t]*\n([A-Za-z0-9+/=\s]+?)-----END PGP MESSAGE-----[ \t]*$/m;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
@@ -36,8 +36,8 @@ const MAY_COME_FIRST: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Takes the armor off and reads the packets' headers.
- * @param name how errors call the file.
+ * Removes the armor and reads the headers of the packets.
+ * @param name of the file, for errors.
  * @throws AppError KEY_DECRYPT for anything but one encrypted message with integrity protection
  */
 export function parseEncryptedMessage(bytes: Buffer, name: string): EncryptedMessage {
@@ -65,7 +65,7 @@ export function parseEncryptedMessage(bytes: Buffer, name: string): EncryptedMes
   return { binary, hasPassphrase, hasRecipient };
 }
 
-/** Why the packet that ends the session keys is not what is wanted. */
+/** Why the packet after the session keys is refused. */
 function problemOf(tag: number): string | undefined {
   switch (tag) {
     case ENCRYPTED_AND_PROTECTED:
@@ -81,17 +81,14 @@ function problemOf(tag: number): string | undefined {
 }
 
 /**
- * The first bit of every packet is set, and of no character of armor (RFC 9580 §4.2). No packet
- * begins like the mark.
+ * The first bit of every packet is set (RFC 9580 §4.2), which is so for no character of armor, and
+ * no packet begins like a byte order mark.
  */
 function isBinary(bytes: Buffer): boolean {
   return ((bytes[0] ?? 0) & 0x80) !== 0 && !hasByteOrderMark(bytes);
 }
 
-/**
- * True for a text file as some editors write it: with a byte order mark, which gpg does not read
- * over.
- */
+/** True for a text file that begins with a byte order mark, which gpg does not skip. */
 export function hasByteOrderMark(bytes: Buffer): boolean {
   return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
 }
@@ -100,11 +97,11 @@ function withoutArmor(bytes: Buffer): Buffer | undefined {
   const start = hasByteOrderMark(bytes) ? BYTE_ORDER_MARK.length : 0;
   const text = bytes.toString('latin1', start).replaceAll('\r\n', '\n');
   const body = ARMOR.exec(text)?.[1];
-  // Of two armored blocks nobody knows which one a program takes.
+  // Programs differ in which of two armored blocks they take.
   if (body === undefined || text.split('-----BEGIN PGP ').length !== 2) {
     return undefined;
   }
-  // The checksum is no protection and may be missing (RFC 9580 §6.1): the packets have their own.
+  // The checksum protects nothing and may be absent (RFC 9580 §6.1); the packets are protected.
   return Buffer.from(body.replace(CHECKSUM, ''), 'base64');
 }
 
@@ -114,7 +111,7 @@ interface Packet {
   readonly end: number;
 }
 
-/** The packets' tags in their order; undefined when the bytes are not a row of whole packets. */
+/** The tags of the packets in their order; undefined when the bytes are not whole packets. */
 function packetTags(bytes: Buffer): number[] | undefined {
   const tags: number[] = [];
   for (let offset = 0; offset < bytes.length;) {
@@ -141,7 +138,7 @@ function readPacket(bytes: Buffer, offset: number): Packet | undefined {
   return end === undefined || end > bytes.length ? undefined : { tag, end };
 }
 
-/** RFC 9580 §4.2.1; partial lengths follow each other until a length that is none. */
+/** RFC 9580 §4.2.1; partial lengths follow each other, the last one is not partial. */
 function endOfNewPacket(bytes: Buffer, start: number): number | undefined {
   let offset = start;
   for (;;) {
@@ -162,7 +159,7 @@ function endOfNewPacket(bytes: Buffer, start: number): number | undefined {
   }
 }
 
-/** RFC 9580 §4.2.2; type 3 is a packet up to the end. */
+/** RFC 9580 §4.2.2; a packet of length type 3 extends to the end. */
 function endOfOldPacket(bytes: Buffer, start: number, lengthType: number): number | undefined {
   if (lengthType === 3) {
     return bytes.length;

@@ -1,14 +1,14 @@
-// Which cipher a PEM private key is encrypted with, by name, where this OpenSSL does not have it.
-// Pure; used in the daemon. OpenSSL 3 left the old ones out, and says "unsupported" as it does for
-// much else. Only what stands in the clear is read.
+// The name of the cipher that a PEM private key is encrypted with, where this OpenSSL lacks it. Pure;
+// runs in clavigerd. OpenSSL 3 removed the old ciphers, and reports only "unsupported". Reads the
+// parts of the key that are not encrypted.
 
 import { getCiphers } from 'node:crypto';
 import { AppError } from '../../lib/errors.js';
 
 interface OldCipher {
-  /** As openssl-pkcs8(1) and people call it. */
+  /** The name in openssl-pkcs8(1). */
   readonly name: string;
-  /** As OpenSSL's list of ciphers has it. */
+  /** The name in OpenSSL's list of ciphers. */
   readonly cipher: string;
 }
 
@@ -41,7 +41,7 @@ const MAX_NAME_BYTES = 40;
 const MAX_ALGORITHM_BYTES = 300;
 
 /**
- * Refuses a key whose cipher is not there, before anybody is asked for a passphrase.
+ * Refuses a key whose cipher OpenSSL lacks, before the passphrase is asked for.
  * @throws AppError KEY_FILE that names the cipher and how to encrypt the key anew
  */
 export function assertCipherIsThere(pem: Buffer, name: string): void {
@@ -51,10 +51,7 @@ export function assertCipherIsThere(pem: Buffer, name: string): void {
   }
 }
 
-/**
- * The error of a key whose cipher is not there. @param cipher undefined where it is not known by
- * name
- */
+/** The error of a key whose cipher OpenSSL lacks. @param cipher undefined where it has no name */
 export function missingCipher(name: string, cipher: string | undefined): AppError {
   const what = cipher ?? 'a cipher';
   return new AppError(
@@ -97,8 +94,7 @@ function algorithmOf(der: Buffer): Buffer {
 }
 
 /**
- * Every object identifier in it, however deep: of PBES2 the scheme, its key derivation and its
- * cipher.
+ * Every object identifier at any depth: for PBES2 the scheme, its key derivation and its cipher.
  */
 function identifiersIn(der: Buffer): string[] {
   const found: string[] = [];
@@ -117,7 +113,7 @@ function identifiersIn(der: Buffer): string[] {
   return found;
 }
 
-/** One element of DER; its contents are cut where the bytes end. Undefined where there is none. */
+/** One DER element, its contents cut where the bytes end; undefined where there is none. */
 function contentsAt(
   der: Buffer,
   at: number,

@@ -1,6 +1,6 @@
-// Private keys in PEM, from bytes to a KeyObject: PKCS #8, encrypted or not, PKCS #1, SEC 1. Pure.
-// Trusts nothing of the bytes, and makes no string of them, which could not be wiped: BEGIN lines
-// alone are read as text.
+// Private keys in PEM, from bytes to a KeyObject: PKCS #8, encrypted or not, PKCS #1, SEC 1. Pure;
+// runs in clavigerd. Does not trust the bytes, and makes no string of them, which could not be wiped:
+// only BEGIN lines are read as text.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { AppError, systemCodeOf } from '../../lib/errors.js';
@@ -15,14 +15,14 @@ const BEGIN = '-----BEGIN ';
 const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const MAX_BEGIN_LINE_BYTES = 100;
-const MAX_TOLD_LABELS = 5;
+const MAX_SHOWN_LABELS = 5;
 
 /**
- * Tells whether a passphrase is needed: for encrypted PKCS #8, and for the older encryption of PEM
+ * True when a passphrase is needed: for encrypted PKCS #8, and for the older encryption of PEM
  * itself (RFC 1421 §4.6.1.1).
- * @param name how errors call the file.
- * @throws AppError KEY_FILE for anything but exactly one private key, and for a cipher that is not
- *   there
+ * @param name of the file, for errors.
+ * @throws AppError KEY_FILE for anything but exactly one private key, and for a cipher that
+ *   OpenSSL lacks
  */
 export function isEncryptedPemKey(pem: Buffer, name: string): boolean {
   const labels = beginLabels(pem).filter((label) => label !== 'EC PARAMETERS');
@@ -31,7 +31,7 @@ export function isEncryptedPemKey(pem: Buffer, name: string): boolean {
     throw new AppError('KEY_FILE', `account key: ${name}: not a PEM file`, { hint: HINT });
   }
   if (labels.length > 1 || !label.endsWith('PRIVATE KEY') || label.startsWith('OPENSSH')) {
-    const what = labels.slice(0, MAX_TOLD_LABELS).join(', ').toLowerCase();
+    const what = labels.slice(0, MAX_SHOWN_LABELS).join(', ').toLowerCase();
     throw new AppError('KEY_FILE', `account key: ${name}: holds ${what}`, {
       hint: label.startsWith('OPENSSH') ? OPENSSH_HINT : HINT,
     });
@@ -44,15 +44,15 @@ export function isEncryptedPemKey(pem: Buffer, name: string): boolean {
 }
 
 /**
- * Makes the KeyObject; the bytes stay the caller's to wipe.
- * @throws AppError KEY_FILE for what is no private key; KEY_DECRYPT when the passphrase does not
- *   open it
+ * Makes the KeyObject. The caller has to wipe the bytes.
+ * @throws AppError KEY_FILE for what is no private key; KEY_DECRYPT when the passphrase is
+ *   wrong
  */
 export function parsePemKey(pem: Buffer, name: string, passphrase?: Buffer): KeyObject {
   try {
     return createPrivateKey({ key: pem, format: 'pem', ...(passphrase && { passphrase }) });
   } catch (error) {
-    // OpenSSL's words are kept out: they speak of DECODER routines, and of nothing that helps.
+    // OpenSSL's own message names DECODER routines, which help nobody.
     if (passphrase !== undefined && systemCodeOf(error) === 'ERR_OSSL_EVP_UNSUPPORTED') {
       throw missingCipher(name, undefined);
     }
@@ -70,15 +70,12 @@ export function parsePemKey(pem: Buffer, name: string, passphrase?: Buffer): Key
   }
 }
 
-/** OpenSSL reads over a byte order mark at the beginning, and over nothing else before BEGIN. */
+/** OpenSSL skips a byte order mark at the beginning, and nothing else before BEGIN. */
 function isBehindByteOrderMark(pem: Buffer, at: number): boolean {
   return at === BYTE_ORDER_MARK.length && pem.subarray(0, at).equals(BYTE_ORDER_MARK);
 }
 
-/**
- * What each BEGIN line says it begins; one that says nothing known counts too, so that none is
- * overlooked.
- */
+/** The label of each BEGIN line; a malformed one counts too, so that no key is overlooked. */
 function beginLabels(pem: Buffer): string[] {
   const labels: string[] = [];
   for (let at = pem.indexOf(BEGIN); at !== -1; at = pem.indexOf(BEGIN, at + BEGIN.length)) {

@@ -1,4 +1,4 @@
-// An account key held in the daemon's own process, whatever file it came from.
+// Runs in clavigerd: an account key whose private half is in this process, whatever file it is from.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { algorithmOfKey } from '../../jose/algorithms.js';

@@ -1,7 +1,7 @@
-// Runs in the daemon: signs with a key held in this process, on the thread that suits the load. A
-// lone client is answered sooner from this thread; many are answered sooner by the threads of
-// libuv's pool, which takes work in the order in which it comes: so it is handed no more than keeps
-// it busy, and clients take turns.
+// Runs in clavigerd: signs with a private key of this process, on the thread that suits the load. A
+// single request is fastest on this thread; many are faster on the threads of libuv's pool. The pool
+// works in the order of submission, so it is given only as many requests as keep it busy, and
+// clients take turns for these.
 
 import type { KeyObject } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
@@ -11,12 +11,9 @@ import { AppError } from '../../lib/errors.js';
 import type { Client, KeySignature, SignContext } from '../account-key.js';
 import { FairQueue } from '../fair-queue.js';
 
-/** How long the pool is used after requests came together. */
-const TOGETHER_MS = 100;
-/**
- * Of one key at once in the pool: one for each of its four threads, and one more for each to go on
- * with.
- */
+/** How long the pool is used after requests overlapped. */
+const OVERLAP_MS = 100;
+/** Requests of one key in the pool: for each of its four threads one, and one to continue with. */
 const MAX_IN_POOL = 8;
 
 interface Job {
@@ -31,7 +28,7 @@ export class SoftwareSigner {
   readonly #queue = new FairQueue<Job>();
   #inPool = 0;
   #callsOfTurn = 0;
-  #togetherUntil = 0;
+  #overlapUntil = 0;
 
   /** @param now a steady clock, milliseconds; default `performance.now` */
   constructor(
@@ -46,7 +43,7 @@ export class SoftwareSigner {
 
   /** Signs a JWS signing input. @throws AppError KEY_CANCELLED */
   async sign(input: Buffer, signContext?: SignContext): Promise<KeySignature> {
-    if (signContext === undefined || !this.#comeTogether()) {
+    if (signContext === undefined || !this.#overlap()) {
       const beganAt = this.#now();
       return newSignature(signWithKeySync(this.#algorithm, this.#privateKey, input), beganAt);
     }
@@ -68,7 +65,7 @@ export class SoftwareSigner {
     }
   }
 
-  /** Resolves when the pool has room, and this client's turn has come; the room is taken then. */
+  /** Resolves when the pool has room and it is this client's turn; the room is then taken. */
   #turnOf(client: Client): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = (): void => {
@@ -84,10 +81,10 @@ export class SoftwareSigner {
   }
 
   /**
-   * True while requests overlap: more than one in a turn of the event loop, or one while one is in
-   * hand.
+   * True while requests overlap: several in one turn of the event loop, or one while another is
+   * being signed.
    */
-  #comeTogether(): boolean {
+  #overlap(): boolean {
     if (this.#callsOfTurn === 0) {
       setImmediate(() => {
         this.#callsOfTurn = 0;
@@ -96,9 +93,9 @@ export class SoftwareSigner {
     this.#callsOfTurn += 1;
     const now = this.#now();
     if (this.#callsOfTurn > 1 || this.#inPool > 0) {
-      this.#togetherUntil = now + TOGETHER_MS;
+      this.#overlapUntil = now + OVERLAP_MS;
     }
-    return now < this.#togetherUntil;
+    return now < this.#overlapUntil;
   }
 }
 

@@ -1,5 +1,5 @@
 // One account key at several places: who signs, who takes over, who is never asked. The places are
-// keys of this process that fail as they are told to.
+// keys of this process that fail on command.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -109,7 +109,7 @@ function makeFixture(second = KEY): Fixture {
     messages,
     open: () =>
       openFailoverKey({
-        places: [one, two],
+        replicas: [one, two],
         timers,
         log: (level, message) => {
           messages.push(`${level} ${message}`);
@@ -180,7 +180,7 @@ describe('key at several places', () => {
     await appErrorOf(() => key.sign(INPUT), 'TOKEN_TIMEOUT');
   });
 
-  it('tells the first trouble when all fail, and asks all again at the next request', async () => {
+  it('throws the first error when all fail, and tries all again at the next request', async () => {
     const { one, two, open } = makeFixture();
     const key = await open();
     one.trouble = trouble('TOKEN_ABSENT');
