@@ -1,6 +1,6 @@
-// Runs in `clavigerd --check`: checks what opening a key would need (the module of a token, the file of
-// a key, the source of its PIN) without opening it, for a check must not use up a try of a PIN.
-// Secrets that are read are wiped at once.
+// Runs in `clavigerd --check`: checks what opening a key would need (the module of a token, the
+// file of a key, the source of its PIN) without opening it, for a check must not use up a try of a
+// PIN. Secrets that are read are wiped at once.
 
 import { accessSync, constants } from 'node:fs';
 import { isAbsolute } from 'node:path';

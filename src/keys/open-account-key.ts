@@ -1,5 +1,5 @@
-// Runs in clavigerd and in `clavigerd key`: from the setting `privkey` to an account key. Trusts the
-// setting, which is the administrator's and never a client's.
+// Runs in clavigerd and in `clavigerd key`: from the setting `privkey` to an account key. Trusts
+// the setting, which is the administrator's and never a client's.
 
 import { systemTimers } from '../lib/timers.js';
 import { AppError } from '../lib/errors.js';

@@ -1,5 +1,5 @@
-// Runs in clavigerd and in `clavigerd key`: an account key in a PKCS#11 token, as the signing service
-// uses it. Does not trust the token helper: its public key is parsed before it is used.
+// Runs in clavigerd and in `clavigerd key`: an account key in a PKCS#11 token, as the signing
+// service uses it. Does not trust the token helper: its public key is parsed before it is used.
 
 import { algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';

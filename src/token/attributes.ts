@@ -1,15 +1,15 @@
-// Runs in the token helper. Finds objects and reads their attributes, one attribute a call: a list
-// with one attribute the token does not show fails as a whole (PKCS#11 2.40 §5.7,
-// C_GetAttributeValue).
+// Runs in the token helper: finds objects and reads their attributes, one in each call, for a call
+// fails as a whole if the token does not show one of them (PKCS#11 2.40 §5.7, C_GetAttributeValue).
+// Does not trust the token: the number of objects is bounded, and every value is parsed.
 
 import { endianness } from 'node:os';
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
 import { callToken } from './pkcs11-failure.js';
 
-/** Handles are eight bytes each; objects are asked for in batches of this many. */
+/** Objects are asked for in batches of this many; a handle has eight bytes. */
 const FIND_BATCH = 64;
-/** A token with more objects than this is refused rather than listed in part. */
+/** A token with more objects is refused: part of a list could hide a second key of a name. */
 const MAX_OBJECTS = 4096;
 
 export interface Session {
@@ -21,7 +21,7 @@ export interface OpenToken extends Session {
   readonly slot: pkcs11js.Handle;
 }
 
-/** All objects that match, in the token's order. @throws AppError TOKEN_FAILED and kin */
+/** All objects that match, in the token's order. @throws AppError TOKEN_* */
 export function findObjects(session: Session, template: pkcs11js.Template): pkcs11js.Handle[] {
   const { lib, handle } = session;
   callToken('C_FindObjectsInit', () => {
@@ -49,7 +49,7 @@ export function findObjects(session: Session, template: pkcs11js.Template): pkcs
   return found;
 }
 
-/** One attribute's bytes; undefined when the token does not have it or does not show it. */
+/** The bytes of one attribute; undefined when the token lacks it or does not show it. */
 export function readAttribute(
   session: Session,
   object: pkcs11js.Handle,
@@ -82,8 +82,7 @@ export function readULong(
 }
 
 /**
- * A CK_ULONG of four or eight bytes, in the byte order of this machine; undefined of any other
- * size.
+ * A CK_ULONG of four or eight bytes, in the byte order of this machine; undefined for other sizes.
  */
 export function parseULong(bytes: Buffer, order: 'LE' | 'BE' = endianness()): number | undefined {
   switch (bytes.length) {

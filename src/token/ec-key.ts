@@ -1,6 +1,6 @@
-// Pure; runs in the token helper. CKA_EC_PARAMS and CKA_EC_POINT to a JWK, for Weierstrass and
-// Edwards curves. Distrusts both: they come from the token, and modules disagree about how to wrap
-// a point.
+// Pure; runs in the token helper: CKA_EC_PARAMS and CKA_EC_POINT to a JWK, for Weierstrass and
+// Edwards curves. Does not trust either: both come from the token, and modules encode points
+// differently.
 
 import { AppError } from '../lib/errors.js';
 import type { EcCurve } from '../jose/algorithms.js';
@@ -10,7 +10,7 @@ export type TokenCurve = EcCurve | OkpPublicJwk['crv'];
 
 interface CurveFacts {
   readonly curve: TokenCurve;
-  /** What CKA_EC_PARAMS holds, in DER; the first is what a key is made with. */
+  /** The values of CKA_EC_PARAMS, in DER; keys are generated with the first one. */
   readonly params: readonly Buffer[];
   /** Bytes of one coordinate; an Edwards point has one only. */
   readonly fieldBytes: number;
@@ -43,7 +43,7 @@ function curveName(name: string): Buffer {
   return Buffer.concat([Buffer.of(PRINTABLE_STRING, name.length), Buffer.from(name, 'latin1')]);
 }
 
-/** What CKA_EC_PARAMS has to hold for this curve. */
+/** CKA_EC_PARAMS for a new key on this curve. */
 export function paramsOfCurve(curve: TokenCurve): Buffer {
   const params = CURVES.find((candidate) => candidate.curve === curve)?.params[0];
   if (params === undefined) {
@@ -54,8 +54,7 @@ export function paramsOfCurve(curve: TokenCurve): Buffer {
 
 /**
  * The JWK of an EC or Edwards public key. CKA_EC_POINT is a DER string up to PKCS#11 2.40 and the
- * bare point in some 3.x modules; which of them it is shows in its length alone, as both may start
- * with 04.
+ * bare point in some 3.x modules. They differ reliably in length alone: both may start with 04.
  * @throws AppError TOKEN_KEY_UNSUPPORTED
  */
 export function ecJwkOf(params: Buffer, point: Buffer): EcPublicJwk | OkpPublicJwk {

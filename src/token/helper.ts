@@ -1,10 +1,9 @@
-// The token helper: the only process that loads a PKCS#11 module. Started by the daemon (or by
-// `clavigerd key`) with a socket as descriptor 3; it reads one request, does it, writes the reply.
-// It blocks on purpose: reading, calling the module and writing are synchronous, so that nothing
-// runs beside a native call. It trusts its parent, and ends when the parent's end of the socket
-// closes. One stuck in native code does not see that, and outlives a parent that was killed by
-// SIGKILL: systemd ends it with the service (KillMode=mixed); elsewhere somebody has to. A core
-// dump of this process would hold the PIN: the service sets LimitCORE=0.
+// The token helper: the only process that loads a PKCS#11 module. clavigerd or `clavigerd key`
+// starts it with a socket as descriptor 3; it reads a request, does it, writes the reply. All three
+// are synchronous, so that nothing else runs during a native call. It trusts its parent, talks to
+// nobody else, and ends when the parent closes the socket. Stuck in native code it does not notice
+// that, and outlives a parent killed by SIGKILL: systemd ends it with the service (KillMode=mixed),
+// elsewhere a person has to. Its core dump would contain the PIN: the service sets LimitCORE=0.
 
 import { readSync, writeSync } from 'node:fs';
 import { messageOf, systemCodeOf } from '../lib/errors.js';
@@ -18,20 +17,20 @@ const READ_BYTES = 64 * 1024;
 
 // Without a handler, SIGUSR1 makes Node open its debugger to every local user.
 process.on('SIGUSR1', () => undefined);
-// systemd sends SIGTERM to all of a service at once. The daemon ends its helpers in order: SoftHSM
-// writes the token's file anew at each login, and loses the token to an end in the middle of that.
+// systemd sends SIGTERM to all processes of a service; clavigerd then ends its helpers in order.
+// SoftHSM rewrites the file of the token at each login, and loses the token if it ends meanwhile.
 process.on('SIGTERM', () => undefined);
 process.on('SIGINT', () => undefined);
 
 try {
   await serve(new TokenServer());
 } catch (error) {
-  // On a line of its own, which the daemon tells from what the module prints.
+  // On a line of its own with a mark, so that it is not taken for output of the module.
   const trace = (error instanceof Error ? error.stack : undefined) ?? messageOf(error);
   writeSync(STDERR_FD, `\n${HELPER_LINE_MARK}${trace.replaceAll(/\s*\n\s*/g, ' ')}\n`);
   process.exit(1);
 }
-// Not a return from the event loop: what the module left running must not keep the process.
+// Not by an empty event loop: threads or handles of the module could keep the process running.
 process.exit(0);
 
 async function serve(server: TokenServer): Promise<void> {

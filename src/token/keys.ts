@@ -1,4 +1,4 @@
-// Runs in the token helper. Finds the signing key that is meant, and lists keys for people.
+// Runs in the token helper: finds the signing key that a selector names, and lists keys in errors.
 // Exactly one private key has to match: a signature by the wrong key is worse than none.
 
 import pkcs11js from 'pkcs11js';
@@ -44,9 +44,9 @@ const KEY_TYPE_NAMES: ReadonlyMap<number | undefined, string> = new Map([
 const MAX_KEYS_SHOWN = 8;
 
 /**
- * The one private key that matches label and ID.
+ * The only private key that matches label and ID.
  * @throws AppError TOKEN_KEY_NOT_FOUND, TOKEN_KEY_AMBIGUOUS, TOKEN_KEY_UNSUPPORTED; the hint lists
- *   what was seen.
+ *   the keys of the token.
  */
 export function selectPrivateKey(token: OpenToken, selector: KeySelector): PrivateKey {
   const found = findObjects(token, privateKeyTemplate(selector));
@@ -66,10 +66,7 @@ export function selectPrivateKey(token: OpenToken, selector: KeySelector): Priva
   return describeKey(token, handle);
 }
 
-/**
- * What there is instead: private keys, else public ones, which a login with another role leaves
- * visible.
- */
+/** The keys of the token: private ones, else public ones, which show without a user's login. */
 function describeAll(session: Session): string {
   const privateKeys = findObjects(session, privateKeyTemplate({}));
   if (privateKeys.length > 0) {
@@ -110,7 +107,7 @@ function describeKey(token: OpenToken, handle: pkcs11js.Handle): PrivateKey {
   };
 }
 
-/** RSA of a size no CA takes shows here, and a point that is not on its curve. */
+/** Refuses RSA keys of a size that no CA accepts, and points that are not on their curve. */
 function algorithmOf(jwk: PublicJwk, name: string): Algorithm {
   try {
     return algorithmOfKey(publicKeyOfJwk(jwk));

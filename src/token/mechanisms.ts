@@ -1,6 +1,5 @@
-// Runs in the token helper. Which mechanism a key signs with, and so who makes the hash: this
-// process where the token signs a ready-made one, else the token. Decided once for a key, by what
-// its token offers.
+// Runs in the token helper: chooses the mechanism that a key signs with, once for each key, among
+// those its token offers. With it goes who makes the hash, this process or the token.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
@@ -18,7 +17,7 @@ const EDDSA_PARAMS_BYTES = 24;
 
 export interface SigningMechanism {
   readonly mechanism: number;
-  /** What C_Sign gets: a DigestInfo or a hash made here, or the whole input. */
+  /** The data for C_Sign: a DigestInfo or a hash made here, or the whole input. */
   readonly takes: 'digest-info' | 'digest' | 'input';
 }
 
@@ -34,8 +33,8 @@ function ecdsa(mechanism: number, name: string): readonly Candidate[] {
 }
 
 /**
- * In order of preference: hashing here is what nearly every module can do, and what sends least to
- * a card.
+ * In order of preference: nearly every module accepts a hash that was made here, and it is the
+ * least data to send to a card.
  */
 const CANDIDATES: Readonly<Record<Algorithm, readonly Candidate[]>> = {
   RS256: [
@@ -50,7 +49,7 @@ const CANDIDATES: Readonly<Record<Algorithm, readonly Candidate[]>> = {
 
 /**
  * The first mechanism for an algorithm that the token offers. Pure.
- * @throws AppError TOKEN_KEY_UNSUPPORTED naming those it would take.
+ * @throws AppError TOKEN_KEY_UNSUPPORTED, with the mechanisms that would do.
  */
 export function decideMechanism(
   algorithm: Algorithm,
@@ -68,15 +67,15 @@ export function decideMechanism(
 }
 
 /**
- * CK_EDDSA_PARAMS for Ed448, which wants them (PKCS#11 3.0 §2.3.14): phFlag, ulContextDataLen and
- * pContextData, all zero, on a machine of 64 bits. Ed25519 without them is the plain one; other
- * keys have none.
+ * CK_EDDSA_PARAMS, which Ed448 requires (PKCS#11 3.0 §2.3.14): phFlag, ulContextDataLen and
+ * pContextData, all zero, on a 64-bit machine. Without them Ed25519 is pure Ed25519 (RFC 8032);
+ * other keys have none.
  */
 export function mechanismParameter(jwk: PublicJwk): Buffer | undefined {
   return jwk.kty === 'OKP' && jwk.crv === 'Ed448' ? Buffer.alloc(EDDSA_PARAMS_BYTES) : undefined;
 }
 
-/** What the token lists and lets sign, less what the key forbids (CKA_ALLOWED_MECHANISMS). */
+/** The signing mechanisms of the token, without those the key forbids (CKA_ALLOWED_MECHANISMS). */
 export function offeredForKey(
   token: OpenToken,
   key: pkcs11js.Handle,
@@ -89,7 +88,7 @@ export function offeredForKey(
     maySign(token, mechanism);
 }
 
-/** @throws AppError TOKEN_FAILED and kin */
+/** @throws AppError TOKEN_* */
 export function listMechanisms({ lib, slot }: OpenToken): ReadonlySet<number> {
   return new Set(callToken('C_GetMechanismList', () => lib.C_GetMechanismList(slot)));
 }
@@ -98,7 +97,7 @@ function maySign({ lib, slot }: OpenToken, mechanism: number): boolean {
   try {
     return (lib.C_GetMechanismInfo(slot, mechanism).flags & pkcs11js.CKF_SIGN) !== 0;
   } catch {
-    // A module that lists it and cannot describe it is believed.
+    // Some modules list a mechanism and fail to describe it; it is taken to work.
     return true;
   }
 }
@@ -112,7 +111,7 @@ function allowedMechanisms(
   key: pkcs11js.Handle,
 ): ReadonlySet<number> | undefined {
   const bytes = readAttribute(token, key, pkcs11js.CKA_ALLOWED_MECHANISMS);
-  // As long as any other CK_ULONG of this module.
+  // An array of CK_ULONG, in the size that this module uses for any CK_ULONG.
   const size = readAttribute(token, key, pkcs11js.CKA_KEY_TYPE)?.length ?? 0;
   if (bytes === undefined || bytes.length === 0 || size === 0 || bytes.length % size !== 0) {
     return undefined;

@@ -1,6 +1,6 @@
-// The messages between clavigerd and a token helper, one JSON object a frame. Pure. Both sides parse:
-// the helper because a malformed value could crash the module, clavigerd because the helper runs
-// native code that is not trusted.
+// The messages between clavigerd and a token helper, one JSON object a frame. Pure. Both sides
+// parse: the helper because a malformed value could crash the module, clavigerd because the helper
+// runs native code that is not trusted.
 
 import * as v from 'valibot';
 import { AppError } from '../lib/errors.js';

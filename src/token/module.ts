@@ -1,5 +1,5 @@
-// Runs in the token helper: loads a PKCS#11 module, initialises it and does so again. Every call into
-// the module is synchronous. The module is native code of somebody else: its return values are
+// Runs in the token helper: loads a PKCS#11 module, initialises it and does so again. Every call
+// into the module is synchronous. The module is native code of somebody else: its return values are
 // translated; what else it does to this process cannot be prevented here.
 
 import pkcs11js from 'pkcs11js';

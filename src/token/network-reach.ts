@@ -1,10 +1,10 @@
-// Runs in the token helper. Whether this process could reach an HSM over a network at all, for
-// hints alone: under the shipped unit it has none (PrivateNetwork=), and modules call that a fault
-// of their configuration.
+// Runs in the token helper: whether this process could reach an HSM over a network, for hints
+// alone. Under the shipped systemd unit it cannot (PrivateNetwork=), which modules report as an
+// error of their configuration.
 
 import { networkInterfaces } from 'node:os';
 
-/** What to do where there is no network but the loopback; nothing where there is one. */
+/** A hint where there is no network but the loopback; empty where there is one. */
 export function noNetworkHint(): string {
   return hasNetwork()
     ? ''

@@ -1,5 +1,5 @@
-// Runs in the token helper. Makes one kind of failure of the several that pkcs11js throws, and says
-// what each return value of PKCS#11 means for the daemon.
+// Runs in the token helper: translates the several kinds of errors that pkcs11js throws to one, and
+// PKCS#11 return values to the error codes that clavigerd decides by.
 
 import { AppError, messageOf } from '../lib/errors.js';
 import { TokenError, type TokenErrorCode } from './token-error.js';
@@ -29,11 +29,11 @@ const CODE_OF_NAME: ReadonlyMap<string, TokenErrorCode> = new Map([
 export interface Pkcs11Failure {
   /** The return value's name, `CKR_...`; undefined for an error that is none of PKCS#11. */
   readonly name: string | undefined;
-  /** Its number; undefined where the library did not keep it. */
+  /** Its number; undefined where pkcs11js has lost it. */
   readonly value: number | undefined;
 }
 
-/** What pkcs11js threw, whatever its form. */
+/** Parses an error of pkcs11js in any of its forms. */
 export function pkcs11FailureOf(error: unknown): Pkcs11Failure {
   const message = messageOf(error);
   const plain = PLAIN_FORM.exec(message);
@@ -59,7 +59,7 @@ function numericCodeOf(error: unknown): number | undefined {
 }
 
 /**
- * Calls PKCS#11 and translates what it throws.
+ * Calls PKCS#11 and translates errors.
  * @param what the PKCS#11 function, for the message.
  * @throws AppError TOKEN_*, as the return value says; TOKEN_FAILED for all others.
  */

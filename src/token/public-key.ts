@@ -1,5 +1,5 @@
-// Runs in the token helper. The public half of a key, from whichever object of the token shows it.
-// What it returns is checked again by the daemon, and every signature is verified with it.
+// Runs in the token helper: the public half of a key, from whichever object of the token shows it.
+// Does not trust the token; clavigerd parses the result again and verifies every signature with it.
 
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
@@ -21,10 +21,10 @@ const CKA_PUBLIC_KEY_INFO = 0x129;
 
 /**
  * The public key that belongs to a private key: the public object with the same CKA_ID (with the
- * same label, where the key has no ID), else the certificate so found, else the private object
+ * same label, where the key has no ID), else the certificate of the same, else the private object
  * itself, by its numbers or its CKA_PUBLIC_KEY_INFO. Of several with one ID, that of the same
  * label.
- * @throws AppError TOKEN_KEY_UNSUPPORTED when none of them shows a key we can use;
+ * @throws AppError TOKEN_KEY_UNSUPPORTED when none of them shows a key of a supported type;
  *   TOKEN_KEY_AMBIGUOUS when several keys could be meant.
  */
 export function publicJwkOfPrivateKey(session: Session, key: pkcs11js.Handle): PublicJwk {
@@ -71,7 +71,7 @@ function fromKeyInfo(session: Session, key: pkcs11js.Handle): PublicJwk | undefi
 
 type JwkReader = (object: pkcs11js.Handle) => PublicJwk | undefined;
 
-/** Nothing but a habit makes CKA_ID unique: what does not fit the private key is passed over. */
+/** CKA_ID is unique by convention alone: an object that does not fit the private key is skipped. */
 function companionOf(
   session: Session,
   key: pkcs11js.Handle,
@@ -93,7 +93,7 @@ function companionOf(
   return onlyOne((named.length === 0 ? found : named).map(({ jwk }) => jwk));
 }
 
-/** One of several that we cannot use is not the one that is looked for. */
+/** Where several objects match, one of an unsupported type is skipped. */
 function readable(object: pkcs11js.Handle, read: JwkReader): PublicJwk | undefined {
   try {
     return read(object);
@@ -133,7 +133,7 @@ function fits(session: Session, key: pkcs11js.Handle, jwk: PublicJwk): boolean {
   }
 }
 
-/** The public key an object of class public key, or some private keys, show in their attributes. */
+/** The public key in the attributes of a public key object, and of some private ones. */
 export function fromKeyObject(session: Session, object: pkcs11js.Handle): PublicJwk | undefined {
   switch (readULong(session, object, pkcs11js.CKA_KEY_TYPE)) {
     case pkcs11js.CKK_RSA: {

@@ -1,19 +1,19 @@
-// Runs in the token helper. The two calls of a signature that are worth a second try on the spot:
-// an operation left over from before, and a buffer the module finds too small. The daemon decides
-// on the rest.
+// Runs in the token helper: the calls of a signature, each tried a second time after one failure:
+// when an earlier operation is still active, and when the buffer is too small. clavigerd decides
+// about all other failures.
 
 import type pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
 import type { Session } from './attributes.js';
 import { callToken, pkcs11FailureOf } from './pkcs11-failure.js';
 
-/** Never zero: pkcs11js takes an empty buffer for a question about the length. RSA-8192 fits. */
+/** Never empty, which would ask pkcs11js for the length. RSA-8192 fits. */
 const output = Buffer.alloc(1024);
 const LARGER_OUTPUT_BYTES = 64 * 1024;
 
 /**
- * C_SignInit. An operation that is active already is burned by a C_Sign, whose result nobody gets,
- * and C_SignInit is tried once more: PKCS#11 2.40 has no other way to end it.
+ * C_SignInit. An operation that is active already is ended by a C_Sign whose result is dropped, and
+ * C_SignInit is tried once more: PKCS#11 2.40 has no other way to end it.
  * @throws AppError TOKEN_*
  */
 export function beginSignature(
@@ -28,7 +28,7 @@ export function beginSignature(
     begin();
   } catch (error) {
     if (pkcs11FailureOf(error).name === 'CKR_OPERATION_ACTIVE') {
-      burnOperation(lib, handle);
+      endOperation(lib, handle);
       callToken('C_SignInit', begin);
     } else {
       callToken('C_SignInit', () => {
@@ -62,10 +62,10 @@ export function finishSignature({ lib, handle }: Session, data: Buffer): Buffer 
   return Buffer.from(signature);
 }
 
-function burnOperation(lib: pkcs11js.PKCS11, handle: pkcs11js.Handle): void {
+function endOperation(lib: pkcs11js.PKCS11, handle: pkcs11js.Handle): void {
   try {
     lib.C_Sign(handle, Buffer.alloc(1), output);
   } catch {
-    // Any end will do.
+    // A failure ends the operation as well.
   }
 }

@@ -1,5 +1,5 @@
-// Runs in the token helper. One signature: the hash where it is made here, C_SignInit, a login
-// where the key wants one, C_Sign.
+// Runs in the token helper: one signature. Makes the hash where the mechanism takes one, and logs
+// in between C_SignInit and C_Sign where the key requires that.
 
 import { createHash } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
@@ -41,7 +41,7 @@ export function signInput(
   }
   beginSignature(session, { mechanism, ...(parameter && { parameter }) }, key.handle);
   if (key.alwaysAuthenticate && pin !== undefined) {
-    // Some modules end the user's login when a signature is tried without this one.
+    // Some modules log the user out when C_Sign is called without this login.
     callToken('C_Login', () => {
       lib.C_Login(handle, pkcs11js.CKU_CONTEXT_SPECIFIC, pin);
     });

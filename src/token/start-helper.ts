@@ -1,5 +1,5 @@
-// Where the token helper begins: an old Node is refused here, before the helper's modules ask it
-// for what it does not have.
+// The entry point of the token helper. Refuses an old version of Node before it imports modules
+// that need a newer one.
 
 import { readFileSync, writeSync } from 'node:fs';
 import { engineProblem } from '../lib/node-engine.js';

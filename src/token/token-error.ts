@@ -1,6 +1,6 @@
-// Failures of a token: as errors on both sides, and as what a reply of the token helper carries from
-// one to the other. Runs in the token helper, which formats them, and in clavigerd, which parses
-// them and does not trust them. Pure.
+// Failures of a token: as errors on both sides, and as what a reply of the token helper carries
+// from one to the other. Runs in the token helper, which formats them, and in clavigerd, which
+// parses them and does not trust them. Pure.
 
 import * as v from 'valibot';
 import { ERROR_CODES } from '../lib/error-codes.js';

@@ -1,6 +1,6 @@
-// Runs in the token helper: its state (module, session, key) and what each request does to it. Every
-// call into the module is synchronous; one request is done before the next is read. Trusts clavigerd,
-// whose requests are parsed all the same.
+// Runs in the token helper: its state (module, session, key) and what each request does to it.
+// Every call into the module is synchronous; one request is done before the next is read. Trusts
+// clavigerd, whose requests are parsed all the same.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';

@@ -1,5 +1,6 @@
-// Runs in the token helper. Tokens and selectors in the words of a pkcs11: URI, for explaining why
-// none or several match. Pure; texts of tokens are escaped.
+// Runs in the token helper: describes tokens and selectors with the attribute names of a pkcs11:
+// URI, for errors when none or several match. Pure. Does not trust texts of tokens, which are
+// escaped.
 
 import { printable } from '../lib/printable.js';
 import { formatTable } from '../lib/table.js';
@@ -9,7 +10,7 @@ const MAX_TOKENS_SHOWN = 8;
 /** CK_TOKEN_INFO has 32 bytes for a label. */
 const MAX_NAME = 40;
 
-/** In the words of the URI. */
+/** The attribute names of the URI. */
 const ATTRIBUTE_NAMES: Readonly<Record<keyof TokenSelector, string>> = {
   label: 'token',
   serial: 'serial',
@@ -22,7 +23,7 @@ const ATTRIBUTE_NAMES: Readonly<Record<keyof TokenSelector, string>> = {
   libraryDescription: 'library-description',
   libraryVersion: 'library-version',
 };
-/** Always in the table; the others when the selector names them. */
+/** Columns that are always shown; others are when the selector names them. */
 const USUAL_COLUMNS: ReadonlySet<string> = new Set([
   'label',
   'serial',
@@ -31,7 +32,7 @@ const USUAL_COLUMNS: ReadonlySet<string> = new Set([
   'slotId',
 ]);
 
-/** What a selector names, in the words of the URI. */
+/** The attributes of a selector: `token="acme" serial="1234"`. */
 export function describeSelector(selector: TokenSelector): string {
   const parts = SELECTED_ATTRIBUTES.filter((name) => selector[name] !== undefined).map(
     (name) => `${ATTRIBUTE_NAMES[name]}=${JSON.stringify(selector[name])}`,
@@ -39,7 +40,7 @@ export function describeSelector(selector: TokenSelector): string {
   return parts.length === 0 ? '(no token named)' : parts.join(' ');
 }
 
-/** `"acme" (serial 1234), ...`: what there is, within a line. */
+/** The tokens in one line: `"acme" (serial 1234), ...`. */
 export function nameTokens(tokens: readonly TokenInfo[]): string {
   const names = tokens
     .slice(0, MAX_TOKENS_SHOWN)
@@ -51,7 +52,7 @@ export function nameTokens(tokens: readonly TokenInfo[]): string {
   return [...names, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }
 
-/** What there is, line by line: the usual columns, and those that the selector names. */
+/** The tokens as a table: the usual columns, and those that the selector names. */
 export function tokenTable(tokens: readonly TokenInfo[], selector: TokenSelector): string {
   const columns = SELECTED_ATTRIBUTES.filter(
     (name) => USUAL_COLUMNS.has(name) || selector[name] !== undefined,

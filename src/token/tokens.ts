@@ -1,5 +1,6 @@
-// Runs in the token helper. Lists the tokens a module shows and finds the one that is meant. Slot
-// numbers change whenever a token is initialised or a reader replugged: labels and serials decide.
+// Runs in the token helper: lists the tokens of a module and finds the one that a selector names.
+// Slot numbers change when a token is initialised or a reader is plugged in again, so tokens are
+// named by label or serial number.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../lib/errors.js';
@@ -21,7 +22,7 @@ export interface Token {
   readonly info: TokenInfo;
 }
 
-/** What selectors may name besides the token itself. */
+/** Attributes of a selector that are not the token's own. */
 type Surroundings = Pick<
   TokenInfo,
   | 'slotDescription'
@@ -78,7 +79,7 @@ function readSlot(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): Surroundings {
   }
 }
 
-/** Undefined for a token that went away, or is broken: it must not hide the others. */
+/** Undefined for a token that was removed or is broken: the others are listed all the same. */
 function readTokenInfo(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): TokenInfo | undefined {
   let raw: pkcs11js.TokenInfo;
   try {
@@ -106,9 +107,9 @@ function readTokenInfo(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle): TokenInfo |
 }
 
 /**
- * The one initialised token that matches.
- * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the first line of the hint names what was
- *   seen, a table follows.
+ * The only initialised token that matches.
+ * @throws AppError TOKEN_NOT_FOUND or TOKEN_AMBIGUOUS; the first line of the hint names the
+ *   tokens, a table follows.
  * @param modulePath of the shared library, for the hint
  */
 export function selectToken(

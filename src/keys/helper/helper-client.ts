@@ -58,8 +58,7 @@ export class HelperClient {
   }
 
   /**
-   * C_Finalize and C_Initialize: everything known of the token is void. @throws AppError
-   * TOKEN_MODULE
+   * C_Finalize and C_Initialize: sessions and handles are void. @throws AppError TOKEN_MODULE
    */
   async reinitialise(): Promise<void> {
     await this.#ask({ op: 'reinitialise' }, 'done');
@@ -75,7 +74,7 @@ export class HelperClient {
   }
 
   /**
-   * Logs in: one attempt, and none where the token says that it is locked or has one try left.
+   * Logs in by one attempt, or by none where the PIN is locked or has one try left.
    * @param again true logs out first.
    * @throws AppError TOKEN_PIN_INCORRECT, TOKEN_PIN_LOCKED
    */
@@ -103,7 +102,7 @@ export class HelperClient {
     return Buffer.from(result.signature, 'base64');
   }
 
-  /** The keys of the open token: before a login, what is public. */
+  /** The keys of the open token: before a login, public ones alone. */
   async listKeys(): Promise<KeyInfo[]> {
     const keys: KeyInfo[] = [];
     for (;;) {
@@ -128,7 +127,7 @@ export class HelperClient {
     return this.#process.close(graceMs);
   }
 
-  /** Ends the helper by SIGKILL. Returns when it is gone. */
+  /** Ends the helper by SIGKILL. Returns when it has exited. */
   kill(): Promise<void> {
     this.#process.kill();
     return this.#process.close();

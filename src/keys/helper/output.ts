@@ -1,7 +1,7 @@
-// What PKCS#11 modules print, caught and put in the daemon's log. Runs in the daemon. Modules print
-// freely (tpm2-pkcs11 does at every start): bounded, escaped, never on our own stderr. Once a
-// module has a PIN it may print that (pkcs11-spy, traces of OpenSC), and C libraries buffer what
-// they print: from then on nothing of it is logged.
+// Runs in clavigerd and in `clavigerd key`: logs what PKCS#11 modules print, which some do at every
+// start (tpm2-pkcs11). Does not trust it: it is bounded and escaped. A module that has received a
+// PIN may print that (pkcs11-spy, traces of OpenSC), perhaps later, for C libraries buffer their
+// output: from then on nothing is logged.
 
 import { Socket } from 'node:net';
 import { printable } from '../../lib/printable.js';
@@ -12,15 +12,15 @@ const MAX_LINE_CHARACTERS = 500;
 /** Most lines one helper may add to the log in its life. */
 const MAX_LINES = 100;
 
-/** What a helper prints, on its way to the log. */
+/** The output of a helper, which is being logged. */
 export interface CapturedOutput {
-  /** To be called before a secret is sent: what the module prints from then on is thrown away. */
+  /** To be called before a secret is sent: output of the module is dropped from then on. */
   silence(): void;
 }
 
 /**
- * Logs both output streams of a helper line by line; reads on, silently, once the limit is passed.
- * Lines with the mark are the helper's own, hold no secret, and are logged to the end.
+ * Logs both output streams of a helper line by line; beyond the limit it reads on without logging.
+ * Lines with the mark are the helper's own, hold no secret, and are always logged.
  */
 export function captureOutput(
   streams: readonly (NodeJS.ReadableStream | null)[],

@@ -1,6 +1,6 @@
-// Runs in clavigerd and in `clavigerd key`: the requests that were sent to one token helper, in their
-// order, and the deadline of the one the helper works on. Does not trust the helper: a reply out of
-// order is an error, and no reply is waited for without an end.
+// Runs in clavigerd and in `clavigerd key`: the requests that were sent to one token helper, in
+// their order, and the deadline of the one the helper works on. Does not trust the helper: a reply
+// out of order is an error, and no reply is waited for without an end.
 
 import { AppError } from '../../lib/errors.js';
 import type { Timer, Timers } from '../../lib/timers.js';

@@ -1,7 +1,7 @@
-// What to do when a token fails: the ladder, and the rung each failure starts at. Pure; used in the
-// daemon. A rung does everything below it anew. What does not help is followed by the next rung,
-// never by the same: so trouble of any kind ends, in a fresh helper or in waiting. Return values:
-// PKCS#11 2.40 §5.1.
+// What to do when a token fails: a ladder of remedies, and the rung at which each failure starts.
+// Pure; runs in clavigerd. Each rung includes those below it. After a rung that did not help comes
+// the next one, never the same again: every failure ends with a new helper, or with a pause. Return
+// values: PKCS#11 2.40 §5.1.
 
 import type { ErrorCode } from '../../lib/error-codes.js';
 
@@ -18,11 +18,11 @@ export const LADDER = [
 export type Rung = (typeof LADDER)[number];
 
 /**
- * `request`: only this request fails, the token is well. `operator`: nothing helps but a person.
+ * `request`: this request alone fails, the token works. `operator`: a person has to do something.
  */
 export type Remedy = Rung | 'request' | 'operator';
 
-/** A failure as the table knows it. */
+/** What the table decides on. */
 export interface Failure {
   readonly code: ErrorCode;
   /** `CKR_...`, where a call into the module failed. */
@@ -30,7 +30,7 @@ export interface Failure {
 }
 
 /**
- * The table: where a return value starts on the ladder. What is not in it starts at `new-helper`.
+ * The rung at which a return value starts; one that is not in the table starts at `new-helper`.
  */
 export const REMEDY_OF_RETURN_VALUE: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['CKR_OBJECT_HANDLE_INVALID', 'find-key'],
@@ -39,10 +39,10 @@ export const REMEDY_OF_RETURN_VALUE: ReadonlyMap<string, Remedy> = new Map<strin
 
   ['CKR_SESSION_HANDLE_INVALID', 'new-session'],
   ['CKR_SESSION_CLOSED', 'new-session'],
-  // The helper has burned the operation and tried again already.
+  // The helper has ended the operation and tried again already.
   ['CKR_OPERATION_ACTIVE', 'new-session'],
   ['CKR_OPERATION_NOT_INITIALIZED', 'new-session'],
-  // Slots are numbered anew when a reader or a card comes back.
+  // Slots get other numbers when a reader or a card is plugged in again.
   ['CKR_SLOT_ID_INVALID', 'new-session'],
   ['CKR_DEVICE_REMOVED', 'new-session'],
   ['CKR_TOKEN_NOT_PRESENT', 'new-session'],
@@ -55,7 +55,7 @@ export const REMEDY_OF_RETURN_VALUE: ReadonlyMap<string, Remedy> = new Map<strin
   ['CKR_DEVICE_MEMORY', 'reinitialise'],
   ['CKR_GENERAL_ERROR', 'reinitialise'],
   ['CKR_FUNCTION_FAILED', 'reinitialise'],
-  // Sessions we lost count of end with C_Finalize; those of other programs have to be waited for.
+  // C_Finalize ends sessions of this process that were left open; other programs end theirs.
   ['CKR_SESSION_COUNT', 'reinitialise'],
   ['CKR_TOKEN_RESOURCE_EXCEEDED', 'reinitialise'],
 
@@ -66,7 +66,7 @@ export const REMEDY_OF_RETURN_VALUE: ReadonlyMap<string, Remedy> = new Map<strin
   // The helper has tried a larger buffer already.
   ['CKR_BUFFER_TOO_SMALL', 'new-helper'],
 
-  // A person at a PIN pad or at a touch button said no, or too late.
+  // A person cancelled at a PIN pad or a touch button, or was too late.
   ['CKR_FUNCTION_CANCELED', 'request'],
   ['CKR_FUNCTION_REJECTED', 'request'],
   ['CKR_DATA_INVALID', 'request'],
@@ -82,7 +82,7 @@ export const REMEDY_OF_RETURN_VALUE: ReadonlyMap<string, Remedy> = new Map<strin
   ['CKR_USER_ANOTHER_ALREADY_LOGGED_IN', 'operator'],
   ['CKR_USER_TOO_MANY_TYPES', 'operator'],
   ['CKR_USER_TYPE_INVALID', 'operator'],
-  // The key cannot do what it is for, today and tomorrow.
+  // The key cannot sign like this at all.
   ['CKR_KEY_FUNCTION_NOT_PERMITTED', 'operator'],
   ['CKR_KEY_TYPE_INCONSISTENT', 'operator'],
   ['CKR_KEY_SIZE_RANGE', 'operator'],
@@ -92,7 +92,7 @@ export const REMEDY_OF_RETURN_VALUE: ReadonlyMap<string, Remedy> = new Map<strin
   ['CKR_MECHANISM_PARAM_INVALID', 'operator'],
 ]);
 
-/** Failures that are no return value, or whose code says more than it. */
+/** For failures without a return value, and for those whose code is more specific. */
 const REMEDY_OF_CODE: Partial<Record<ErrorCode, Remedy>> = {
   TOKEN_PIN_INCORRECT: 'operator',
   TOKEN_PIN_LOCKED: 'operator',
@@ -103,12 +103,12 @@ const REMEDY_OF_CODE: Partial<Record<ErrorCode, Remedy>> = {
   TOKEN_AMBIGUOUS: 'operator',
   TOKEN_KEY_AMBIGUOUS: 'operator',
   TOKEN_KEY_UNSUPPORTED: 'operator',
-  // No such token or key: an older view of the slots or objects may be the reason.
+  // No such token or key: perhaps the session has an old list of slots or objects.
   TOKEN_NOT_FOUND: 'new-session',
   TOKEN_KEY_NOT_FOUND: 'new-session',
   TOKEN_MODULE: 'new-helper',
   TOKEN_HELPER: 'new-helper',
-  // The helper is dead already, and the request has had its time.
+  // The helper has been killed already, and the request has had its time.
   TOKEN_TIMEOUT: 'back-off',
 };
 
@@ -129,6 +129,6 @@ export function decideRecovery(failure: Failure, reached: Rung | undefined): Rem
 function remedyOf({ code, returnValue }: Failure): Remedy {
   const ofValue = returnValue === undefined ? undefined : REMEDY_OF_RETURN_VALUE.get(returnValue);
   const ofCode = REMEDY_OF_CODE[code];
-  // Where both speak, the more careful word counts: CKR_ARGUMENTS_BAD to a login is a refused PIN.
+  // The code decides where it asks for the operator: CKR_ARGUMENTS_BAD to a login refuses the PIN.
   return ofCode === 'operator' ? ofCode : (ofValue ?? ofCode ?? 'new-helper');
 }

@@ -1,5 +1,6 @@
 // Runs in clavigerd: an account key in a file that openpgp.js decrypts in this process, for hosts
-// without gpg. The library is imported here, and only for such a key. One passphrase is tried, once.
+// without gpg. The library is imported here, and only for such a key. One passphrase is tried,
+// once.
 
 import { isAbsolute } from 'node:path';
 import type * as OpenPgp from 'openpgp';
@@ -148,7 +149,8 @@ async function decrypt(
 }
 
 /**
- * openpgp.js takes a passphrase as a string, which cannot be wiped; it exists until the garbage collector frees it.
+ * openpgp.js takes a passphrase as a string, which cannot be wiped; it exists until the garbage
+ * collector frees it.
  */
 async function askPassphrase(path: string, context: KeyContext): Promise<string> {
   const source = parsePinSource(context.pinSource ?? 'prompt');

@@ -1,5 +1,6 @@
-// Runs in the token helper: the attestation of a key, where the module offers one. ykcs11 shows
-// attestations as certificates beside the key's own, and has the card make each when it is read.
+// Runs in the token helper, for `clavigerd key` alone: reads the attestation of a key, where the
+// module offers one. ykcs11 shows attestations as certificates, which the card makes when they are
+// read.
 
 import { X509Certificate } from 'node:crypto';
 import pkcs11js from 'pkcs11js';
@@ -12,8 +13,7 @@ import { findObjects, readAttribute, type Session } from '../attributes.js';
 const ATTESTATION_ARC = Buffer.from('060a2b0601040182c40a03', 'hex');
 
 /**
- * The attestation of a key, and the certificate in the token that issued it, if it is there; in
- * DER.
+ * The attestation of a key, and the certificate of its issuer if the token has it; in DER.
  * @throws AppError TOKEN_KEY_UNSUPPORTED when there is none
  */
 export function attestKey(session: Session, names: KeyNames): Buffer[] {
@@ -30,8 +30,7 @@ export function attestKey(session: Session, names: KeyNames): Buffer[] {
 }
 
 /**
- * Stops at the first that fits: behind it may be the attestations of other keys, each a card's work
- * of seconds.
+ * Stops at the first that fits: each further attestation takes the card seconds to make.
  */
 function findIssuer(session: Session, attestation: X509Certificate): X509Certificate | undefined {
   const all = findObjects(session, [{ type: pkcs11js.CKA_CLASS, value: pkcs11js.CKO_CERTIFICATE }]);

@@ -1,5 +1,6 @@
-// Runs in the token helper: deletes one key with what belongs to it, and nothing else. Exactly one
-// key must match; the private key goes first, so that a refusal leaves everything in place.
+// Runs in the token helper, for `clavigerd key delete`: deletes one key with its certificates, and
+// nothing else. Exactly one key must match. The private key is deleted first, so that everything is
+// left in place if the token refuses.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../../lib/errors.js';

@@ -1,5 +1,5 @@
-// Runs in the token helper, for `clavigerd key generate` only: makes a key pair in the token.
-// Loaded when such a request comes, with graphene-pk11; never for signing.
+// Runs in the token helper, for `clavigerd key generate` alone: makes a key pair in the token.
+// Imported for such a request only, with graphene-pk11; never for signing.
 
 import type { ITemplate } from 'graphene-pk11';
 import pkcs11js from 'pkcs11js';
@@ -11,7 +11,7 @@ import { listMechanisms } from '../mechanisms.js';
 import type { GeneratedAttribute, GeneratedKeyType, KeyInfo } from '../messages.js';
 import { callToken } from '../pkcs11-failure.js';
 
-/** Largest sizes below these are no bits: some modules count bytes. */
+/** A largest key size below these is in bytes, which some modules count instead of bits. */
 const LEAST_MAXIMUM = { rsa: 1024, curve: 160 };
 
 interface NewKey {
@@ -66,7 +66,7 @@ function refuseNotOffered(token: OpenToken, type: GeneratedKeyType, recipe: Pair
   });
 }
 
-/** Undefined where the module does not tell, or seems to count bytes. */
+/** Undefined where the module does not return it, or seems to count bytes. */
 function keySizes(
   { lib, slot }: OpenToken,
   mechanism: number,
@@ -129,7 +129,7 @@ export function refuseDuplicate(
   }
 }
 
-/** The template asked for it; this looks whether the token did it. */
+/** Checks that the token honoured the template. */
 export function refuseWeak(session: Session, key: pkcs11js.Handle): void {
   const sensitive = readFlag(session, key, pkcs11js.CKA_SENSITIVE);
   const extractable = readFlag(session, key, pkcs11js.CKA_EXTRACTABLE);

@@ -1,6 +1,6 @@
-// Runs in the token helper: puts a private key that exists outside into the token, where it then
-// stays. The key comes from a person's file by `clavigerd key import`; its bytes are wiped as far
-// as Node lets one: the numbers of its JWK are strings, which end with this process.
+// Runs in the token helper, for `clavigerd key import`: copies a private key from a file into the
+// token. Its bytes are wiped as far as Node allows: the numbers of its JWK are strings, which exist
+// until this process ends.
 
 import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import pkcs11js from 'pkcs11js';

@@ -1,5 +1,5 @@
-// Runs in the token helper, for people's commands only: lists keys, with graphene-pk11.
-// This file and graphene are loaded when such a command comes, never for signing (36 ms, 10 MiB).
+// Runs in the token helper, for `clavigerd key` and for a token that refuses the PIN: lists keys,
+// with graphene-pk11. Both are imported for such a request only, never for signing (36 ms, 10 MiB).
 
 import { ObjectClass, Module, Session as GrapheneSession, Slot, KeyType } from 'graphene-pk11';
 import pkcs11js from 'pkcs11js';
@@ -15,14 +15,14 @@ import {
 import type { KeyInfo } from '../messages.js';
 import { fromKeyObject, publicJwkOfPrivateKey } from '../public-key.js';
 
-/** graphene's view of a session that is open already. */
+/** A session that is open already, as graphene represents it. */
 export function grapheneSession({ lib, slot, handle }: OpenToken): GrapheneSession {
   return new GrapheneSession(handle, new Slot(slot, new Module(lib), lib), lib);
 }
 
 /**
- * All private keys the session sees, and public keys without one: before a login, that is all of
- * them.
+ * All private keys that the session shows, and the public keys without a private one: before a
+ * login, all public keys.
  */
 export function listKeys(token: OpenToken): KeyInfo[] {
   const handlesOf = (value: ObjectClass): pkcs11js.Handle[] =>
@@ -37,7 +37,7 @@ export function listKeys(token: OpenToken): KeyInfo[] {
   return keys;
 }
 
-/** A key as people are shown it; one that we cannot use has a type and nothing more. */
+/** A key as it is listed; one of an unsupported type has its type and no public key. */
 export function describeObject(
   session: Session,
   handle: pkcs11js.Handle,
@@ -47,7 +47,7 @@ export function describeObject(
   try {
     jwk = hasPrivate ? publicJwkOfPrivateKey(session, handle) : fromKeyObject(session, handle);
   } catch {
-    // A key we cannot use is still listed, with its type alone.
+    // A key of an unsupported type is still listed, with its type alone.
   }
   return {
     label: readLabel(session, handle),

@@ -1,4 +1,5 @@
-// Runs in the token helper, for `clavigerd key generate` only: what makes a key of each type.
+// Runs in the token helper, for `clavigerd key generate` alone: mechanism and template of each key
+// type.
 
 import { KeyType, type ITemplate } from 'graphene-pk11';
 import pkcs11js from 'pkcs11js';
@@ -10,12 +11,12 @@ export interface PairRecipe {
   readonly keyType: number;
   readonly mechanism: number;
   readonly mechanismName: string;
-  /** Size of the key as C_GetMechanismInfo counts it; undefined where modules do not agree how. */
+  /** Size of the key in C_GetMechanismInfo's unit; undefined where modules differ in that. */
   readonly bits: number | undefined;
   readonly shape: ITemplate;
 }
 
-/** F4, as every CA accepts it. */
+/** 65537 (F4), which every CA accepts. */
 const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
 
 /** For C_GenerateKeyPair. */

@@ -1,6 +1,6 @@
-// Runs in the token helper: changes the PIN of the user, or sets a new one with the PIN of the
-// security officer. One attempt each; new PINs are measured first, so that no try is used up for
-// one that cannot be.
+// Runs in the token helper, for `clavigerd key`: changes the PIN of the user, or sets a new one
+// with the PIN of the security officer. One attempt each; the length of a new PIN is checked first,
+// so that no try is used up for one that the token cannot accept.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../../lib/errors.js';
@@ -8,7 +8,7 @@ import type { OpenToken } from '../attributes.js';
 import { callToken, pkcs11FailureOf } from '../pkcs11-failure.js';
 import { TokenError } from '../token-error.js';
 
-/** Return values with which tokens refuse a new PIN, not the old one. */
+/** Return values for a new PIN that the token refuses, rather than the old one. */
 const NEW_PIN_REFUSALS: ReadonlySet<string | undefined> = new Set([
   'CKR_PIN_LEN_RANGE',
   'CKR_PIN_INVALID',
@@ -67,8 +67,7 @@ function setPin(what: string, call: () => void): void {
 }
 
 /**
- * Checks a PIN against what the token says of lengths; tokens that say nothing sensible are not
- * asked twice.
+ * Checks a PIN against the lengths that the token allows; senseless limits are ignored.
  * @throws AppError TOKEN_FAILED
  */
 export function assertPinLength(

@@ -1,5 +1,5 @@
-// Runs in the token helper, for `clavigerd key` only: which function does which administrative
-// request. Loaded when the first such request comes, never for signing.
+// Runs in the token helper, for `clavigerd key` alone: hands each administrative request to its
+// function. Imported for the first such request, never for signing.
 
 import type pkcs11js from 'pkcs11js';
 import { attestKey } from './attest.js';

@@ -1,5 +1,5 @@
-// Runs in the token helper: initialises a token that is blank. Never one that is not: that would
-// destroy every key in it, so the token is asked again right before.
+// Runs in the token helper, for `clavigerd key`: initialises a blank token. Never one that is
+// initialised already, whose keys would be destroyed: its state is read again immediately before.
 
 import pkcs11js from 'pkcs11js';
 import { AppError } from '../../lib/errors.js';
@@ -15,11 +15,11 @@ interface NewToken {
   readonly pin: string;
 }
 
-/** CK_TOKEN_INFO.label, PKCS#11 2.40 §3.2: blank padded. */
+/** CK_TOKEN_INFO.label, padded with blanks (PKCS#11 2.40 §3.2). */
 const LABEL_BYTES = 32;
 
 /**
- * C_InitToken and C_InitPIN; gives the token as it is then.
+ * C_InitToken and C_InitPIN; returns the token as it is then.
  * @throws AppError TOKEN_NOT_FOUND when the slot holds no token, or one that is initialised;
  *   TOKEN_FAILED
  */
@@ -73,7 +73,7 @@ function setUserPin(lib: pkcs11js.PKCS11, slot: pkcs11js.Handle, { soPin, pin }:
   callToken('C_InitPIN', () => {
     lib.C_InitPIN(session, pin);
   });
-  // A session of the security officer keeps others of the process from the user's login.
+  // While a session of the security officer is open, the user cannot log in (PKCS#11 2.40 §5.6).
   callToken('C_CloseSession', () => {
     lib.C_CloseSession(session);
   });
