@@ -1,7 +1,5 @@
 // Time as a parameter, so that tests own it. Pure.
 
-import { performance } from 'node:perf_hooks';
-
 export interface Clock {
   /** Milliseconds since 1970-01-01T00:00:00Z. */
   now(): number;
@@ -20,8 +18,4 @@ export interface Moment {
    * Milliseconds from the start of the process, which never go back: for what is due after a while.
    */
   readonly monotonicMs: number;
-}
-
-export function momentNow(): Moment {
-  return { wallMs: Date.now(), monotonicMs: performance.now() };
 }

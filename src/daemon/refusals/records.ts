@@ -3,12 +3,12 @@
 // reply to a refused request waits for its record and for the listener's rate limit; signatures
 // wait for neither.
 
-import { performance } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEntry } from '../../audit/audit-record.js';
 import type { AuditLog } from '../../audit/audit-log.js';
-import { momentNow } from '../../lib/clock.js';
+import { systemClock, type Moment } from '../../lib/clock.js';
+import { systemTimers, type Timer, type Timers } from '../../lib/timers.js';
 import type { Log, LogFields, LogLevel } from '../../sys/log.js';
+import { eventOf, fieldsOf, levelOf, sizeOf } from './log-lines.js';
 import { RateLimit } from './rate-limit.js';
 import { RefusalJoins, kindOf, type Refused } from './joins.js';
 import { RefusalLosses } from './losses.js';
@@ -17,8 +17,6 @@ import type { RefusalRegister } from './register.js';
 /** Together with the burst and the size of one record, less than 64 KB in any second. */
 const RECORD_BYTES_PER_SECOND = 32 * 1024;
 const RECORD_BYTES_AT_ONCE = 8 * 1024;
-/** What number, time and hash add to an entry. */
-const FRAME_BYTES = 160;
 /** Refusals of a listener that are answered without delay, and then so many a second. */
 const REFUSALS_AT_ONCE = 256;
 const REFUSALS_PER_SECOND = 256;
@@ -46,9 +44,16 @@ export class RefusalRecords {
   readonly #firsts = new Map<string, Promise<boolean>>();
   #waiting: Waiting[] = [];
   readonly #losses: RefusalLosses;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timers: Timers;
+  #timer: Timer | undefined;
 
-  constructor(log: Log, audit: AuditLog | undefined, register: RefusalRegister) {
+  constructor(
+    log: Log,
+    audit: AuditLog | undefined,
+    register: RefusalRegister,
+    timers: Timers = systemTimers,
+  ) {
+    this.#timers = timers;
     this.#log = log;
     this.#audit = audit;
     this.#register = register;
@@ -64,7 +69,7 @@ export class RefusalRecords {
    *   reply must not reveal it. Never rejects.
    */
   add(refused: Refused, level: LogLevel, hint?: string): Promise<boolean> {
-    this.#pace.take(1, performance.now());
+    this.#pace.take(1, this.#timers.now());
     return this.#paced(this.#record(refused, level, hint));
   }
 
@@ -74,9 +79,11 @@ export class RefusalRecords {
    */
   async #paced(recorded: Promise<boolean>): Promise<boolean> {
     const isRecorded = await recorded;
-    const delay = Math.min(this.#pace.waitMs(performance.now()), MAX_DELAY_MS);
+    const delay = Math.min(this.#pace.waitMs(this.#timers.now()), MAX_DELAY_MS);
     if (delay > 0) {
-      await sleep(delay, undefined, { ref: false });
+      await new Promise<void>((resolve) => {
+        this.#timers.after(delay, resolve, false);
+      });
     }
     return isRecorded;
   }
@@ -89,7 +96,7 @@ export class RefusalRecords {
     }
     this.#losses.note();
     const kind = kindOf(refused.entry);
-    if (!this.#joins.take(refused, momentNow())) {
+    if (!this.#joins.take(refused, this.#moment())) {
       this.#schedule();
       return this.#firsts.get(kind) ?? Promise.resolve(true);
     }
@@ -134,9 +141,9 @@ export class RefusalRecords {
 
   /** Writes what is due, and what waits, as far as the rate allows. */
   #pump(): void {
-    const now = performance.now();
+    const now = this.#timers.now();
     while (this.#bytes.waitMs(now) === 0) {
-      const due = this.#joins.takeDue(momentNow());
+      const due = this.#joins.takeDue(this.#moment());
       if (due !== undefined) {
         this.#bytes.take(sizeOf(due), now);
         this.#writeJoined(due);
@@ -153,17 +160,26 @@ export class RefusalRecords {
   }
 
   #schedule(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
+    this.#timer = undefined;
     const { nextDue } = this.#joins;
     const hasWaiting = this.#waiting.length > 0;
     if (nextDue === undefined && !hasWaiting) {
       return;
     }
-    const untilDue = hasWaiting ? 0 : (nextDue ?? 0) - performance.now();
-    const wait = Math.max(untilDue, this.#bytes.waitMs(performance.now()), MIN_TIMER_MS);
-    this.#timer = setTimeout(() => {
-      this.#pump();
-    }, wait).unref();
+    const untilDue = hasWaiting ? 0 : (nextDue ?? 0) - this.#timers.now();
+    const wait = Math.max(untilDue, this.#bytes.waitMs(this.#timers.now()), MIN_TIMER_MS);
+    this.#timer = this.#timers.after(
+      wait,
+      () => {
+        this.#pump();
+      },
+      false,
+    );
+  }
+
+  #moment(): Moment {
+    return { wallMs: systemClock.now(), monotonicMs: this.#timers.now() };
   }
 
   /** Writes all at once, beyond the rate if need be. */
@@ -207,39 +223,4 @@ export class RefusalRecords {
       return false; // the audit log reports its outage, and then the gap
     }
   }
-}
-
-function sizeOf(entry: AuditEntry): number {
-  return JSON.stringify(entry).length + FRAME_BYTES;
-}
-
-function eventOf({ verdict }: AuditEntry): string {
-  return verdict === 'failed' || verdict === 'cancelled' ? verdict : 'refused';
-}
-
-function levelOf({ verdict }: AuditEntry): LogLevel {
-  if (verdict === 'failed') {
-    return 'error';
-  }
-  return verdict === 'cancelled' ? 'info' : 'warning';
-}
-
-function fieldsOf(entry: AuditEntry): LogFields {
-  const { verdict, connection, operation, url, identifiers, unread, rule, code, reason } = entry;
-  const hasRule = verdict === 'denied' || verdict === 'rate-limited';
-  return {
-    conn: connection,
-    listener: connection === undefined ? entry.listener : undefined,
-    op: verdict === 'malformed' ? undefined : (operation ?? 'unknown'),
-    url,
-    names: identifiers?.join(','),
-    'name-count': entry['name-count'],
-    unread,
-    code,
-    rule: hasRule ? rule : undefined,
-    reason,
-    count: entry.count,
-    'first-time': entry['first-time'],
-    'last-time': entry['last-time'],
-  };
 }
