@@ -21,7 +21,7 @@ import { readAtMost } from '../sys/files/bounded-file.js';
 import { openUnwritableByOthers } from '../sys/files/safe-path.js';
 import { effectiveUserId } from '../sys/user.js';
 import type { CountLog } from './counts.js';
-import { formatCounts, formatJournal, parseJournal, type Journal } from './lines.js';
+import { formatCounts, formatJournal, parseJournal, type Journal } from './journal-lines.js';
 
 /** Fifty times what a busy signer has; the bounds of BudgetCounts keep a journal below it. */
 const MAX_JOURNAL_BYTES = 256 * 1024 * 1024;

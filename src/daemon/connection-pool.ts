@@ -28,7 +28,7 @@ export class ConnectionPool {
   /** Serves a client; one too many is disconnected without an answer. */
   add(stream: Duplex): void {
     if (this.#connections.size >= this.#options.maxConnections) {
-      this.#options.settings.lines.busy(`${this.#connections.size} connections are open`);
+      this.#options.settings.connectionLog.busy(`${this.#connections.size} connections are open`);
       stream.on('error', () => undefined); // the peer may reset what we close
       stream.destroy();
       return;

@@ -9,11 +9,11 @@ import type { Timers } from '../lib/timers.js';
 import type { Notice } from '../protocol/notice.js';
 import { ServerSession, type SessionEvent } from '../protocol/server-session.js';
 import { ConnectionClocks, type ClockSettings } from './connection-clocks.js';
-import type { ConnectionLines } from './connection-lines.js';
+import type { ConnectionLog } from './connection-log.js';
 import type { RequestPlaces } from './request-places.js';
 import { RequestsInHand } from './requests-in-hand.js';
 import type { LineService } from './signing-service.js';
-import type { TurnScheduler, Worker } from './turn-scheduler.js';
+import type { TurnScheduler, TurnTaker } from './turn-scheduler.js';
 
 /** Bytes that are read from the stream at once; at most its high-water mark. */
 export const READ_BYTES = 4096;
@@ -28,7 +28,7 @@ export interface ConnectionSettings {
   readonly service: LineService;
   readonly places: RequestPlaces;
   readonly scheduler: TurnScheduler;
-  readonly lines: ConnectionLines;
+  readonly connectionLog: ConnectionLog;
   readonly clocks: ClockSettings;
   readonly timers: Timers;
 }
@@ -40,7 +40,7 @@ export interface ConnectionOptions extends ConnectionSettings {
   readonly onClosed: () => void;
 }
 
-export class Connection implements Worker {
+export class Connection implements TurnTaker {
   readonly client: Client;
   readonly #options: ConnectionOptions;
   readonly #session: ServerSession;
@@ -51,7 +51,7 @@ export class Connection implements Worker {
   #closed = false;
 
   constructor(options: ConnectionOptions) {
-    const { client, stream, lines, timers } = options;
+    const { client, stream, connectionLog, timers } = options;
     this.client = client;
     this.#options = options;
     this.#session = new ServerSession((event) => {
@@ -74,7 +74,7 @@ export class Connection implements Worker {
     this.#inHand = this.#newInHand(options);
     this.#listen(stream);
     stream.write(options.greeting);
-    this.#hasOwnLine = lines.connected(client.connection);
+    this.#hasOwnLine = connectionLog.connected(client.connection);
   }
 
   /** Takes no more requests; closes when those in hand are answered. */
@@ -153,7 +153,7 @@ export class Connection implements Worker {
       this.#wakeIfReady();
     });
     stream.on('error', (error) => {
-      this.#options.lines.failed(this.client.connection, error.message);
+      this.#options.connectionLog.failed(this.client.connection, error.message);
     });
     stream.on('close', () => {
       this.#end('client vanished');
@@ -243,6 +243,6 @@ export class Connection implements Worker {
     this.#clocks.stop();
     this.#inHand.leavePlaces();
     this.#options.service.cancel(this.client);
-    this.#options.lines.closed(this.client.connection, reason, this.#hasOwnLine);
+    this.#options.connectionLog.closed(this.client.connection, reason, this.#hasOwnLine);
   }
 }

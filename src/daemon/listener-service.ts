@@ -15,7 +15,7 @@ import type { PassedSocket } from '../sys/systemd.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import { BudgetGate } from './budget-gate.js';
 import type { BudgetLedger } from '../budgets/ledger.js';
-import { ConnectionLines } from './connection-lines.js';
+import { ConnectionLog } from './connection-log.js';
 import { ConnectionPool } from './connection-pool.js';
 import { DecisionRecord } from './decision-record.js';
 import { PendingClients } from './pending-clients.js';
@@ -53,7 +53,7 @@ export interface ListenerServiceOptions {
 export class ListenerService {
   readonly #options: ListenerServiceOptions;
   readonly #timers: Timers;
-  readonly #lines: ConnectionLines;
+  readonly #connectionLog: ConnectionLog;
   readonly #pending: PendingClients;
   readonly #listeners: Listener[] = [];
   /** Paths of sockets, names of passed ones. */
@@ -64,17 +64,17 @@ export class ListenerService {
   constructor(options: ListenerServiceOptions) {
     this.#options = options;
     this.#timers = options.timers ?? systemTimers;
-    this.#lines = new ConnectionLines({
+    this.#connectionLog = new ConnectionLog({
       log: options.log,
       listener: this.#shownName,
       timers: this.#timers,
     });
     options.refusals.add(() => {
-      this.#lines.flush();
+      this.#connectionLog.flush();
     });
     this.#pending = new PendingClients({
       keys: options.keys,
-      lines: this.#lines,
+      connectionLog: this.#connectionLog,
       maxWaiting: options.listen.maxConnections,
       openPool: (key) => this.#openPool(key),
     });
@@ -157,7 +157,7 @@ export class ListenerService {
     }
     this.#listeners.push(listener);
     listener.server.on('error', (error) => {
-      this.#lines.acceptFailed(error.message);
+      this.#connectionLog.acceptFailed(error.message);
     });
   }
 
@@ -194,7 +194,7 @@ export class ListenerService {
     return new ConnectionPool({
       settings: {
         ...{ greeting, service, places, scheduler, clocks },
-        lines: this.#lines,
+        connectionLog: this.#connectionLog,
         timers: this.#timers,
       },
       maxConnections,

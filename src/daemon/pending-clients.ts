@@ -5,13 +5,13 @@
 import type { Duplex } from 'node:stream';
 import type { AccountKey } from '../keys/account-key.js';
 import { hintLineOf, messageOf } from '../lib/errors.js';
-import type { ConnectionLines } from './connection-lines.js';
+import type { ConnectionLog } from './connection-log.js';
 import type { ConnectionPool } from './connection-pool.js';
 import type { LazyKey } from './lazy-key.js';
 
 export interface PendingClientsOptions {
   readonly keys: LazyKey;
-  readonly lines: ConnectionLines;
+  readonly connectionLog: ConnectionLog;
   /** Clients that may wait; one more is disconnected. */
   readonly maxWaiting: number;
   /** Called once, when the key is known. */
@@ -76,7 +76,7 @@ export class PendingClients {
 
   #turnAway(stream: Duplex, reason: string, hint?: string): void {
     if (!this.#finished) {
-      this.#options.lines.notGreeted(reason, hint);
+      this.#options.connectionLog.notGreeted(reason, hint);
     }
     stream.destroy();
   }

@@ -14,7 +14,7 @@ import { MAX_LINE_BYTES } from '../protocol/limits.js';
 import type { Refusal } from '../protocol/refusal.js';
 import type { BudgetGate } from './budget-gate.js';
 import type { DecidedRequest, DecisionRecord } from './decision-record.js';
-import { refusalOf } from './refusal-table.js';
+import { refusalOf } from './refusal-of-error.js';
 
 export interface SigningServiceOptions {
   readonly key: AccountKey;

@@ -10,7 +10,7 @@ import { FairQueue } from '../keys/fair-queue.js';
 const TURN_MS = 2;
 
 /** Something that may have a request to work on. */
-export interface Worker {
+export interface TurnTaker {
   readonly client: Client;
   /**
    * Works on one request at most, and never throws. True when there is another that it can work on.
@@ -27,15 +27,15 @@ export interface TurnSchedulerOptions {
 
 export class TurnScheduler {
   readonly #options: TurnSchedulerOptions;
-  readonly #ready = new FairQueue<Worker>();
-  readonly #known = new Set<Worker>();
+  readonly #ready = new FairQueue<TurnTaker>();
+  readonly #known = new Set<TurnTaker>();
 
   constructor(options: TurnSchedulerOptions) {
     this.#options = options;
   }
 
   /** Queues a worker that has a request; one that is queued already keeps its one turn. */
-  wake(worker: Worker): void {
+  wake(worker: TurnTaker): void {
     if (this.#known.has(worker)) {
       return;
     }

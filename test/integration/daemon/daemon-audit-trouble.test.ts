@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseJournal } from '../../../src/budgets/lines.js';
+import { parseJournal } from '../../../src/budgets/journal-lines.js';
 import {
   connectAskingClient,
   hashOf,

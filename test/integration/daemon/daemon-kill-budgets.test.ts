@@ -7,7 +7,7 @@ import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseJournal } from '../../../src/budgets/lines.js';
+import { parseJournal } from '../../../src/budgets/journal-lines.js';
 import { hashOf, Load, type Answer } from '../../support/daemon/asking-client.js';
 import { readRecords } from '../../support/audit/audit-chain.js';
 import { runClavigerd } from '../../support/daemon/clavigerd.js';

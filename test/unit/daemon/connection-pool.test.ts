@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConnectionLines } from '../../../src/daemon/connection-lines.js';
+import { ConnectionLog } from '../../../src/daemon/connection-log.js';
 import { ConnectionPool } from '../../../src/daemon/connection-pool.js';
 import { RequestPlaces } from '../../../src/daemon/request-places.js';
 import { TurnScheduler } from '../../../src/daemon/turn-scheduler.js';
@@ -21,7 +21,7 @@ function makeBed({ maxConnections = 10, isOneOfMany = false } = {}) {
       service,
       places: new RequestPlaces({ requests: 10, bytes: 1e6 }),
       scheduler: new TurnScheduler({ now: () => timers.now(), defer: setImmediate }),
-      lines: new ConnectionLines({ log, listener: undefined, timers }),
+      connectionLog: new ConnectionLog({ log, listener: undefined, timers }),
       clocks: CLOCKS,
       timers,
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConnectionLines } from '../../../src/daemon/connection-lines.js';
+import { ConnectionLog } from '../../../src/daemon/connection-log.js';
 import { Connection, READ_BYTES } from '../../../src/daemon/connection.js';
 import { RequestPlaces } from '../../../src/daemon/request-places.js';
 import { TurnScheduler } from '../../../src/daemon/turn-scheduler.js';
@@ -28,7 +28,7 @@ function makeBed({ requests = 100, clocks = CLOCKS } = {}) {
     service,
     places: new RequestPlaces({ requests, bytes: 1024 * 1024 }),
     scheduler: new TurnScheduler({ now: () => timers.now(), defer: setImmediate }),
-    lines: new ConnectionLines({ log, listener: undefined, timers }),
+    connectionLog: new ConnectionLog({ log, listener: undefined, timers }),
     clocks,
     timers,
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConnectionLines } from '../../../src/daemon/connection-lines.js';
+import { ConnectionLog } from '../../../src/daemon/connection-log.js';
 import { ConnectionPool } from '../../../src/daemon/connection-pool.js';
 import { LazyKey } from '../../../src/daemon/lazy-key.js';
 import { PendingClients } from '../../../src/daemon/pending-clients.js';
@@ -20,7 +20,7 @@ const CLOCKS = { lineTimeoutMs: 1e6, idleTimeoutMs: 1e6, placeTimeoutMs: 1e6, li
 function makeBed(maxWaiting = 10) {
   const timers = new ManualTimers();
   const { log, lines } = newLogLines();
-  const connectionLines = new ConnectionLines({ log, listener: undefined, timers });
+  const connectionLog = new ConnectionLog({ log, listener: undefined, timers });
   const attempts: { resolve: (key: AccountKey) => void; reject: (error: Error) => void }[] = [];
   let pools = 0;
   const pending = new PendingClients({
@@ -31,7 +31,7 @@ function makeBed(maxWaiting = 10) {
         }),
       timers,
     ),
-    lines: connectionLines,
+    connectionLog,
     maxWaiting,
     openPool: () => {
       pools += 1;
@@ -41,7 +41,7 @@ function makeBed(maxWaiting = 10) {
           service: new SigningDouble(),
           places: new RequestPlaces({ requests: 10, bytes: 1e6 }),
           scheduler: new TurnScheduler({ now: () => timers.now(), defer: setImmediate }),
-          lines: connectionLines,
+          connectionLog,
           clocks: CLOCKS,
           timers,
         },

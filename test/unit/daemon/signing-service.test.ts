@@ -5,7 +5,7 @@ import type { AccountKey } from '../../../src/keys/account-key.js';
 import { ERROR_CODES, type ErrorCode } from '../../../src/lib/error-codes.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { REFUSAL_CODES } from '../../../src/protocol/refusal.js';
-import { refusalOf } from '../../../src/daemon/refusal-table.js';
+import { refusalOf } from '../../../src/daemon/refusal-of-error.js';
 import { BudgetGate } from '../../../src/daemon/budget-gate.js';
 import { DecisionRecord, type DecidedRequest } from '../../../src/daemon/decision-record.js';
 import { SigningService, type SigningOutcome } from '../../../src/daemon/signing-service.js';

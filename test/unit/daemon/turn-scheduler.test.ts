@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TurnScheduler, type Worker } from '../../../src/daemon/turn-scheduler.js';
+import { TurnScheduler, type TurnTaker } from '../../../src/daemon/turn-scheduler.js';
 import { clientOf } from '../../support/daemon/clients.js';
 
 const TURN_MS = 2;
@@ -20,7 +20,7 @@ function makeBed() {
   return {
     scheduler,
     /** One that has so many requests, each of which costs so many milliseconds. */
-    worker(path: string, requests: number, costMs: number): Worker {
+    worker(path: string, requests: number, costMs: number): TurnTaker {
       let left = requests;
       return {
         client: clientOf(path),

@@ -26,7 +26,7 @@ interface Joined {
   lastTime: number;
 }
 
-export interface ConnectionLinesOptions {
+export interface ConnectionLogOptions {
   readonly log: Log;
   /** The listener's name, where there is more than one. */
   readonly listener: string | undefined;
@@ -34,7 +34,7 @@ export interface ConnectionLinesOptions {
   readonly clock?: Clock;
 }
 
-export class ConnectionLines {
+export class ConnectionLog {
   readonly #log: Log;
   readonly #listener: string | undefined;
   readonly #timers: Timers;
@@ -43,7 +43,7 @@ export class ConnectionLines {
   readonly #joined = new Map<ConnectionEvent, Joined>();
   #timer: Timer | undefined;
 
-  constructor(options: ConnectionLinesOptions) {
+  constructor(options: ConnectionLogOptions) {
     this.#log = options.log;
     this.#listener = options.listener;
     this.#timers = options.timers ?? systemTimers;

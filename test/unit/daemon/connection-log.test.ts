@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConnectionLines } from '../../../src/daemon/connection-lines.js';
+import { ConnectionLog } from '../../../src/daemon/connection-log.js';
 import { newLogLines } from '../../support/daemon/log-lines.js';
 import { ManualTimers } from '../../support/manual-timers.js';
 
@@ -11,18 +11,18 @@ function makeBed(listener?: string) {
   const begun = timers.now();
   const { log, lines } = newLogLines({ debug: true });
   const clock = { now: () => START + timers.now() - begun };
-  return { timers, log: lines, lines: new ConnectionLines({ log, listener, timers, clock }) };
+  return { timers, log: lines, connectionLog: new ConnectionLog({ log, listener, timers, clock }) };
 }
 
-describe('ConnectionLines', () => {
+describe('ConnectionLog', () => {
   it('writes each event of few clients on a line of its own', () => {
-    const { lines, log } = makeBed();
-    assert.equal(lines.connected('1'), true);
-    lines.closed('1', 'client closed', true);
-    lines.failed('1', 'read ECONNRESET');
-    lines.busy('4 connections are open');
-    lines.notGreeted('no token', 'plug it in');
-    lines.acceptFailed('EMFILE');
+    const { connectionLog, log } = makeBed();
+    assert.equal(connectionLog.connected('1'), true);
+    connectionLog.closed('1', 'client closed', true);
+    connectionLog.failed('1', 'read ECONNRESET');
+    connectionLog.busy('4 connections are open');
+    connectionLog.notGreeted('no token', 'plug it in');
+    connectionLog.acceptFailed('EMFILE');
     assert.deepEqual(log, [
       'connected conn=1',
       'closed conn=1 reason="client closed"',
@@ -34,13 +34,13 @@ describe('ConnectionLines', () => {
   });
 
   it('joins what comes beyond 64 lines of an event into one every ten seconds', async () => {
-    const { lines, log, timers } = makeBed('web');
+    const { connectionLog, log, timers } = makeBed('web');
     for (let at = 0; at < 70; at += 1) {
-      assert.equal(lines.connected(`web/${at}`), at < 64);
+      assert.equal(connectionLog.connected(`web/${at}`), at < 64);
     }
     await timers.advance(3000);
-    lines.closed('web/64', 'idle for too long', false);
-    lines.closed('web/65', 'client closed', false);
+    connectionLog.closed('web/64', 'idle for too long', false);
+    connectionLog.closed('web/65', 'client closed', false);
     assert.equal(log.length, 64);
     await timers.advance(6999);
     assert.equal(log.length, 64);
@@ -53,26 +53,26 @@ describe('ConnectionLines', () => {
   });
 
   it('writes single lines again as time passes, two a second, for each event by itself', async () => {
-    const { lines, log, timers } = makeBed();
+    const { connectionLog, log, timers } = makeBed();
     for (let at = 0; at < 65; at += 1) {
-      lines.busy('full');
+      connectionLog.busy('full');
     }
-    lines.acceptFailed('EMFILE');
+    connectionLog.acceptFailed('EMFILE');
     assert.equal(log.length, 65, 'the 65th is joined, another event is not');
     await timers.advance(1000);
-    lines.busy('full');
-    lines.busy('full');
-    lines.busy('full');
+    connectionLog.busy('full');
+    connectionLog.busy('full');
+    connectionLog.busy('full');
     assert.equal(log.length, 67);
   });
 
   it('writes all that is joined when it is flushed, once', async () => {
-    const { lines, log, timers } = makeBed();
+    const { connectionLog, log, timers } = makeBed();
     for (let at = 0; at < 66; at += 1) {
-      lines.busy('full');
+      connectionLog.busy('full');
     }
     await timers.advance(2000);
-    lines.flush();
+    connectionLog.flush();
     assert.match(log[64] ?? '', /^refused code=busy reason=full count=2 first-time=\S+05\.000Z /);
     await timers.advance(20_000);
     assert.equal(log.length, 65);

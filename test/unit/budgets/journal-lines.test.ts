@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { AppError } from '../../../src/lib/errors.js';
 import type { CountLog } from '../../../src/budgets/counts.js';
-import { formatCounts, formatJournal, parseJournal } from '../../../src/budgets/lines.js';
+import { formatCounts, formatJournal, parseJournal } from '../../../src/budgets/journal-lines.js';
 import { appErrorOf } from '../../support/app-error.js';
 
 const OLD: CountLog = { key: 'default/web//new-order/60s', windowMs: 60_000, times: [900, 950] };
