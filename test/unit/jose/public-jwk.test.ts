@@ -67,6 +67,30 @@ describe('public JWK', () => {
   }
 });
 
+describe('the reason why a JWK is refused', () => {
+  const ec = jwkOfKey(makeKey('ES256').publicKey);
+  const okp = jwkOfKey(makeKeyPair('ed25519').publicKey);
+  for (const [value, message] of [
+    ['x', 'jwk: not an object'],
+    [null, 'jwk: not an object'],
+    [[], 'jwk: not an object'],
+    [{}, 'jwk: kty is none of RSA, EC and OKP'],
+    [{ ...ec, crv: 'P-192' }, 'jwk: crv is not P-256, P-384 or P-521'],
+    [{ ...ec, crv: 'Ed25519' }, 'jwk: crv is not P-256, P-384 or P-521'],
+    [{ ...ec, d: 'x' }, 'jwk: unexpected member "d"'],
+    [{ ...ec, x: '' }, 'jwk: x is not base64url'],
+    [{ ...ec, y: 5 }, 'jwk: y is not base64url'],
+    [{ ...okp, crv: 'X25519' }, 'jwk: crv is not Ed25519 or Ed448'],
+    [{ ...okp, d: 'x' }, 'jwk: unexpected member "d"'],
+    [{ kty: 'RSA', n: 'AA==', e: 'AQAB' }, 'jwk: n is not base64url'],
+    [{ kty: 'RSA', n: 'AAAA', e: 'AQAB', d: 'x' }, 'jwk: unexpected member "d"'],
+  ] as const) {
+    it(`is that of ${JSON.stringify(value)}`, () => {
+      assert.throws(() => parsePublicJwk(value), { code: 'JOSE_JWK', message });
+    });
+  }
+});
+
 describe('Ed448', () => {
   it('has a JWK and a thumbprint', async () => {
     const { publicKey } = makeKeyPair('ed448');

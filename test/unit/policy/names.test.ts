@@ -29,6 +29,14 @@ describe('readName', () => {
     });
   }
 
+  it('takes a name of 253 characters, with a final dot or not, and none longer', () => {
+    const longest = `${'a'.repeat(61)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(63)}`;
+    assert.equal(longest.length, 253);
+    assert.equal(read('dns', longest), `dns:${longest}`);
+    assert.equal(read('dns', `${longest}.`), `dns:${longest}`);
+    assert.equal(read('dns', `a${longest}`), 'it is too long');
+  });
+
   it('takes two spellings of an address for one', () => {
     assert.equal(read('ip', '2001:db8:0:0::7'), read('ip', '2001:0DB8::7'));
   });

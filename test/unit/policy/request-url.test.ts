@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkUrl, originOf } from '../../../src/policy/request-url.js';
+import { checkUrl, originOf, parseServer } from '../../../src/policy/request-url.js';
 
 describe('checkUrl', () => {
   for (const url of [
@@ -70,4 +70,24 @@ describe('originOf', () => {
     assert.equal(originOf('https://CA.example:443/x'), 'https://ca.example');
     assert.equal(originOf('nonsense'), undefined);
   });
+});
+
+describe('parseServer', () => {
+  it('gives the origin', () => {
+    assert.equal(parseServer('https://CA.example'), 'https://ca.example');
+    assert.equal(parseServer('https://ca.example:14000/'), 'https://ca.example:14000');
+    assert.equal(parseServer('http://127.0.0.1:8080'), 'http://127.0.0.1:8080');
+  });
+
+  for (const text of [
+    ...['', 'ca.example', 'http://ca.example', 'https://ca.example/x', 'https://ca.example?x'],
+    ...['https://ca.example/a//b', 'https://ca.example//', 'https://a@ca.example'],
+  ]) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parseServer(text), {
+        code: 'POLICY_INVALID',
+        message: `server: "${text}" is not an origin such as https://ca.example:14000`,
+      });
+    });
+  }
 });
