@@ -82,8 +82,8 @@ const WRONG_LENGTH: Explanation = {
   hint: `most tokens count no try for it, yet ${NOT_AGAIN} until the PIN source changes`,
 };
 
+/** By return value; any other, CKR_PIN_INCORRECT among them, means that the PIN is wrong. */
 const EXPLANATIONS: ReadonlyMap<string, Explanation> = new Map<string, Explanation>([
-  ['CKR_PIN_INCORRECT', WRONG],
   ['CKR_PIN_LEN_RANGE', WRONG_LENGTH],
   // ykcs11 says so of a PIN whose length it does not like.
   ['CKR_ARGUMENTS_BAD', WRONG_LENGTH],

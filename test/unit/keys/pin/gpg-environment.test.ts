@@ -23,6 +23,19 @@ describe('environment of gpg', () => {
     assert.deepEqual(gpgEnvironment(env, '/dev/pts/2'), { ...env, PATH });
   });
 
+  it('has each variable that finds the person, the keys and the card', () => {
+    const names = [
+      ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'TMPDIR', 'TZ', 'LANG', 'LANGUAGE'],
+      ...['TERM', 'COLORTERM', 'GPG_TTY', 'INSIDE_EMACS', 'DISPLAY', 'WAYLAND_DISPLAY'],
+      ...['XAUTHORITY', 'DBUS_SESSION_BUS_ADDRESS', 'SSH_TTY', 'SSH_CONNECTION', 'GNUPGHOME'],
+      ...['PCSCLITE_CSOCK_NAME', 'LC_ALL', 'XDG_SESSION_ID', 'GPG_AGENT_INFO', 'PINENTRY_X'],
+    ];
+    const env = Object.fromEntries(names.map((name) => [name, 'x']));
+    assert.deepEqual(gpgEnvironment(env, undefined), { ...env, PATH });
+    const longer = Object.fromEntries(names.slice(0, 20).map((name) => [`${name}_X`, 'x']));
+    assert.deepEqual(gpgEnvironment(longer, undefined), { PATH });
+  });
+
   it('names the terminal of the daemon where GPG_TTY does not', () => {
     assert.deepEqual(gpgEnvironment({ HOME: '/' }, '/dev/pts/2'), {
       PATH,

@@ -8,6 +8,7 @@ import {
   linkSync,
   mkdirSync,
   readdirSync,
+  readlinkSync,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -64,6 +65,24 @@ describe('a folder of latches', () => {
     const error = await appErrorOf(() => LatchFolder.open(state, true), 'SYS_FILE');
     assert.match(error.message, /^PIN latch: /);
     assert.match(error.hint ?? '', /without a note of the attempt no PIN is tried/);
+  });
+});
+
+describe('a folder that is closed', () => {
+  it('has no descriptor any more', async (t) => {
+    const state = await makeTempDir(t);
+    const openPaths = (): string[] =>
+      readdirSync('/proc/self/fd').flatMap((fd) => {
+        try {
+          return [readlinkSync(`/proc/self/fd/${fd}`)];
+        } catch {
+          return []; // that of the listing
+        }
+      });
+    const folder = LatchFolder.open(state, true);
+    assert.ok(openPaths().some((path) => path.endsWith('/pin-latches')));
+    folder.close();
+    assert.ok(!openPaths().some((path) => path.startsWith(state)));
   });
 });
 

@@ -152,6 +152,20 @@ describe('login guard', () => {
     assert.equal(stored.latch.token.serial, TOKEN.serial);
   });
 
+  it('explains a wrong PIN with what to do here, and leaves other refusals as they are', async (t) => {
+    const { guard, setPin, token } = await makeFixture(t);
+    setPin(WRONG);
+    const wrong = await appErrorOf(
+      () => guard().login(TOKEN, token.attempt),
+      'TOKEN_PIN_INCORRECT',
+    );
+    assert.match(wrong.hint ?? '', /^one attempt was made and no other will be: correct file:/);
+    setPin(`${WRONG}!`);
+    token.trouble = new TokenError('TOKEN_PIN_LOCKED', 'locked', { hint: 'unlock it' });
+    const locked = await appErrorOf(() => guard().login(TOKEN, token.attempt), 'TOKEN_PIN_LOCKED');
+    assert.equal(locked, token.trouble);
+  });
+
   it('writes nothing down that is made of the PIN', async (t) => {
     const { guard, setPin, token, state, messages } = await makeFixture(t);
     setPin(WRONG);

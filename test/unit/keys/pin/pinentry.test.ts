@@ -91,6 +91,33 @@ describe('PIN from pinentry', () => {
     assert.match((await appErrorOf(missing, 'KEY_PIN')).message, /cannot be started: .*ENOENT/);
   });
 
+  it('is asked for on a dumb terminal where its type is not known, in the language there is', async (t) => {
+    const folder = await makeTempDir(t);
+    const [script, transcript] = [join(folder, 'pinentry.mjs'), join(folder, 'transcript')];
+    writeFileSync(script, PINENTRY);
+    const command = [process.execPath, script, transcript, '4711'] as const;
+    await askPinentry(command, 'PIN', { ...env, GPG_TTY: '/dev/pts/99', LC_CTYPE: '', LANG: 'C' });
+    const options = (): string[] => readFileSync(transcript, 'utf8').split('\n').slice(0, 3);
+    assert.deepEqual(options(), [
+      'OPTION ttyname=/dev/pts/99',
+      'OPTION ttytype=dumb',
+      'SETTITLE clavigerd',
+    ]);
+    writeFileSync(transcript, '');
+    const languages = { LC_ALL: 'a', LC_CTYPE: 'b', LANG: 'c' };
+    await askPinentry(command, 'PIN', { ...env, ...languages, GPG_TTY: '' });
+    assert.deepEqual(options(), ['OPTION ttytype=dumb', 'OPTION lc-ctype=a', 'SETTITLE clavigerd']);
+  });
+
+  it('is asked by the program pinentry unless another is named', async () => {
+    const context = { env: { GPG_TTY: '/nowhere/tty' } };
+    const error = await appErrorOf(
+      () => readPin(parsePinSource('pinentry'), 'PIN', context),
+      'KEY_PIN',
+    );
+    assert.match(error.message, /^PIN: pinentry: /);
+  });
+
   it('that is empty is refused', async (t) => {
     const folder = await makeTempDir(t);
     const script = join(folder, 'pinentry.mjs');

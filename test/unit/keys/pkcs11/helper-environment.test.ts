@@ -20,6 +20,14 @@ describe('environment of a token helper', () => {
     assert.deepEqual(helperEnvironment(env), { ...env, PATH });
   });
 
+  it('has what every module may read: the folders of the user, language and time zone', () => {
+    const names = ['HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'XDG_CONFIG_HOME', 'XDG_RUNTIME_DIR'];
+    const env = Object.fromEntries(names.map((name) => [name, 'x']));
+    assert.deepEqual(helperEnvironment(env), { ...env, PATH });
+    const longer = Object.fromEntries(names.map((name) => [`${name}_X`, 'x']));
+    assert.deepEqual(helperEnvironment(longer), { PATH });
+  });
+
   it('has PKCS11SPY only with a file for what the spy sees', () => {
     const spied = { PKCS11SPY: '/m.so', PKCS11SPY_OUTPUT: '/spy.txt' };
     assert.deepEqual(helperEnvironment(spied), { ...spied, PATH });

@@ -38,6 +38,8 @@ describe('module', () => {
     assert.ok(library('libykcs11.so').quirks.generateOmits?.includes('sign'));
     assert.equal(library('libcloudhsm_pkcs11.so').quirks.readWriteSessions, true);
     assert.equal(library('libsofthsm2.so').helpers, 2);
+    assert.equal(library('libsofthsm2.so.1.2').name, 'softhsm2');
+    assert.equal(library('libsofthsm2').name, undefined);
     assert.equal(library('opensc-pkcs11.so').name, 'opensc');
     assert.deepEqual(library('other.so'), {
       path: `${folder}/other.so`,
@@ -70,7 +72,8 @@ describe('module', () => {
       resolveModule({ moduleName: 'nss-softokn', modulePath: undefined }, env).quirks.parameters;
     assert.equal(parameters({ SSL_DIR: '/srv/nss' }), "configdir='sql:/srv/nss' flags=noRootInit");
     assert.match(parameters({}) ?? '', /'sql:\/etc\/pki\/nssdb'/);
-    for (const bad of ["/a' flags=x", '/a"', '/a\\', '/a\n']) {
+    assert.ok(parameters({ SSL_DIR: 'a'.repeat(1024) })?.includes('a'.repeat(1024)));
+    for (const bad of ["/a' flags=x", '/a"', '/a\\', '/a\n', 'a'.repeat(1025)]) {
       const error = await appErrorOf(() => parameters({ SSL_DIR: bad }), 'TOKEN_MODULE');
       assert.match(error.message, /SSL_DIR/);
     }

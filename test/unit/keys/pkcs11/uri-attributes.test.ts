@@ -17,6 +17,7 @@ describe('the attributes of a URI', () => {
     const rules = [...ATTRIBUTE_RULES];
     const query = rules.filter(([, { part }]) => part === 'query').map(([name]) => name);
     assert.deepEqual(query, ['module-path', 'module-name', 'pin-source', 'pin-value']);
+    assert.ok(rules.every(([name, { part }]) => part === 'path' || query.includes(name)));
     const padded = rules.filter(([, { isPadded }]) => isPadded === true).map(([name]) => name);
     assert.deepEqual(padded, [
       ...['token', 'serial', 'manufacturer', 'model', 'slot-description', 'slot-manufacturer'],

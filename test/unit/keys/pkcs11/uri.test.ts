@@ -145,6 +145,16 @@ describe('pkcs11 URI', () => {
     });
   }
 
+  it('is refused with the attributes that there are', async () => {
+    const path = await appErrorOf(() => parsePkcs11Uri('pkcs11:x=1'), 'KEY_URI');
+    assert.match(path.hint ?? '', /^path attributes are token, serial, .*, object, id, type$/);
+    const query = await appErrorOf(() => parsePkcs11Uri('pkcs11:?x=1'), 'KEY_URI');
+    assert.equal(
+      query.hint,
+      'query attributes are module-path, module-name, pin-source, pin-value',
+    );
+  });
+
   it('never shows its PIN', async () => {
     const uri = parsePkcs11Uri('pkcs11:token=a?pin-value=geheim%21&module-path=/x.so');
     assert.equal(
