@@ -28,6 +28,12 @@ describe('environment of a token helper', () => {
     assert.deepEqual(helperEnvironment(longer), { PATH });
   });
 
+  it('has what a profile names by its prefix, and not what only resembles it', () => {
+    const env = { TPM2_PKCS11_STORE: 'x', OCK_: 'x', YKCS11_DBG: 'x' };
+    assert.deepEqual(helperEnvironment(env), { ...env, PATH });
+    assert.deepEqual(helperEnvironment({ TPM2_PKCS11: 'x', OCKX: 'x', XOCK_: 'x' }), { PATH });
+  });
+
   it('has PKCS11SPY only with a file for what the spy sees', () => {
     const spied = { PKCS11SPY: '/m.so', PKCS11SPY_OUTPUT: '/spy.txt' };
     assert.deepEqual(helperEnvironment(spied), { ...spied, PATH });
