@@ -1,4 +1,5 @@
-// What the ACME core needs of the account key's holder: never the key itself.
+// What the ACME core needs of the program that holds the account key, never the key itself. Runs in
+// claviger.
 
 import type { PublicJwk } from '../jose/public-jwk.js';
 
@@ -7,14 +8,14 @@ export interface AccountSigner {
   readonly algorithm: string;
   /** RFC 7638 thumbprint of the account key, for key authorizations (RFC 8555 §8.1). */
   readonly thumbprint: string;
-  /** Undefined when the signer gives out the key ID only. */
+  /** Undefined for a signer in key-ID-only mode. */
   readonly jwk: PublicJwk | undefined;
   /** The account URL, when the signer announced it. */
   readonly keyId: string | undefined;
 
   /**
-   * Signs `protectedPart.payloadPart` (both base64url, the payload may be empty) and gives the
-   * signature in base64url.
+   * Signs `protectedPart.payloadPart`, both base64url; the payload may be empty.
+   * @returns the signature in base64url
    */
   sign(protectedPart: string, payloadPart: string): Promise<string>;
 }

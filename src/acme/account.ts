@@ -1,5 +1,5 @@
-// The account of the signer's key, RFC 8555 §7.3: found, registered or read. Runs in claviger. A key
-// is registered only where the caller has the user's consent for it.
+// The account of the signer's key, RFC 8555 §7.3: found, registered or read. Runs in claviger. A
+// key is registered only where the caller has the user's consent for it.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';

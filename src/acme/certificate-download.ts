@@ -21,8 +21,8 @@ interface Download {
 /**
  * Fetches the chain the server prefers, and then, as the caller asks for more, each alternate one
  * (`Link: rel="alternate"`).
- * @throws AppError ACME_* when the first cannot be fetched; an alternate that cannot is reported and
- *   skipped
+ * @throws AppError ACME_* when the first cannot be fetched; an alternate that cannot is reported
+ *   and skipped
  */
 export async function* downloadChains(
   session: AccountSession,

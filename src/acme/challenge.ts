@@ -1,12 +1,13 @@
-// The http-01 challenge, RFC 8555 §8.1 and §8.3: choosing it, and not trusting its token. Pure.
+// The http-01 challenge, RFC 8555 §8.1 and §8.3: chosen from those that are offered. Pure; runs in
+// claviger. The token is not trusted: it becomes a path and a file name.
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
 import type { Authorization, Challenge } from './objects.js';
 import { parseServerUrl } from './transport/server-url.js';
 
-// §8.3: at least 128 bits of entropy, which are 22 characters; nothing but the base64url alphabet.
-// The token becomes a path and a file name: its alphabet and length are what keeps that harmless.
+// §8.3: at least 128 bits of entropy, which are 22 characters, and only the base64url alphabet.
+// Alphabet and length keep a path and a file name made of it harmless.
 const TOKEN = /^[A-Za-z0-9_-]{22,200}$/;
 
 export const CHALLENGE_PATH = '/.well-known/acme-challenge/';
@@ -14,7 +15,7 @@ export const CHALLENGE_PATH = '/.well-known/acme-challenge/';
 export interface Http01Challenge {
   readonly url: URL;
   readonly token: string;
-  /** False when the server works on it already, from an order before: it is not told again. */
+  /** False when the server is checking it already, for an earlier order: it is not asked again. */
   readonly isPending: boolean;
 }
 
@@ -23,12 +24,12 @@ export function isChallengeToken(token: string): boolean {
   return TOKEN.test(token);
 }
 
-/** What the web server of the name must answer, RFC 8555 §8.1. */
+/** The body of the web server's answer, RFC 8555 §8.1. */
 export function keyAuthorization(token: string, thumbprint: string): string {
   return `${token}.${thumbprint}`;
 }
 
-/** The name that an authorization is for, to be shown. */
+/** The name that an authorization is for, for messages. */
 export function nameOf({ identifier }: Authorization): string {
   return identifier === null || identifier === undefined
     ? 'a name'

@@ -1,4 +1,4 @@
-// Tells what answers at a directory's URL when that is no directory. Pure; runs in the client.
+// Explains an answer at a directory's URL that is no directory. Pure; runs in claviger.
 
 import { AppError } from '../lib/errors.js';
 import type { HttpResponse } from './transport/http.js';
@@ -9,7 +9,7 @@ const DIRECTORY_HINT =
 const BEGINNING_BYTES = 200;
 
 /**
- * A web server that answers everything with a page is the most likely mistake.
+ * Refuses a web page: a host without ACME that answers every URL is the most likely mistake.
  * @throws AppError ACME_INVALID
  */
 export function assertNoWebPage(url: URL, { headers, body }: HttpResponse): void {
@@ -24,7 +24,7 @@ export function assertNoWebPage(url: URL, { headers, body }: HttpResponse): void
   }
 }
 
-/** What to look at when there is nothing at a directory's URL, or nothing that is for us. */
+/** The hint where an error status shows that the URL is not the one of a directory. */
 export function directoryHintFor(status: number): string | undefined {
   return status >= 400 && status < 500 && status !== 429 ? DIRECTORY_HINT : undefined;
 }

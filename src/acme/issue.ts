@@ -1,5 +1,5 @@
-// One issuance from account to certificate, RFC 8555 §7.4, against injected ports. Runs in claviger.
-// It uses no file and no key: the caller makes the CSR, and verifies the chains.
+// One issuance from account to certificate, RFC 8555 §7.4, against injected ports. Runs in
+// claviger. It uses no file and no key: the caller makes the CSR, and verifies the chains.
 
 import { AppError, isAppError, messageOf } from '../lib/errors.js';
 import { openAccount } from './account.js';
@@ -111,7 +111,9 @@ function isFinalized({ status }: PlacedOrder): boolean {
   return status === 'processing' || status === 'valid';
 }
 
-/** Proves all names; one that fails does not stop the others, so that one run shows all failures. */
+/**
+ * Proves all names; one that fails does not stop the others, so that one run shows all failures.
+ */
 async function proveAll(
   session: AccountSession,
   { authorizations }: PlacedOrder,

@@ -1,6 +1,6 @@
-// The resources of RFC 8555 §7.1 as the client reads them. Pure. Unknown members are ignored, and
-// null is taken for absent everywhere, as servers write it; what a step does not need may be
-// missing. Unknown states are refused: acting on a state nobody knows is a guess.
+// The resources of RFC 8555 §7.1 as claviger reads them. Pure. Unknown members are ignored, and
+// null counts as absent, since servers write it; what a step does not need may be missing. Unknown
+// states are refused: any reaction to them would be a guess.
 
 import * as v from 'valibot';
 import { problemSchema } from './problem.js';
@@ -12,12 +12,10 @@ const MAX_CONTACTS = 100;
 
 const identifierSchema = v.object({ type: v.string(), value: v.string() });
 
-/**
- * RFC 8555 §7.1.2. An answer that does not speak of the state comes from an account that is valid.
- */
+/** RFC 8555 §7.1.2. An answer without a status is about a valid account. */
 export const accountSchema = v.object({
   status: v.nullish(v.picklist(['valid', 'deactivated', 'revoked']), 'valid'),
-  /** Undefined when the answer does not tell. */
+  /** Undefined when the answer does not have it. */
   contact: v.pipe(
     v.nullish(v.pipe(v.array(v.string()), v.maxLength(MAX_CONTACTS))),
     v.transform((list) => list ?? undefined),
@@ -26,7 +24,7 @@ export const accountSchema = v.object({
   orders: v.nullish(v.string()),
 });
 
-/** Why something failed: told as far as it can be read. */
+/** Why something failed, as far as it can be read. */
 const reason = v.fallback(v.nullish(problemSchema), undefined);
 
 /** RFC 8555 §7.1.3 */
@@ -44,7 +42,7 @@ export const orderListSchema = v.object({
   orders: v.nullish(v.pipe(v.array(v.string()), v.maxLength(MAX_IDENTIFIERS)), []),
 });
 
-/** RFC 8555 §8; challenges of unknown types are read too, and left alone. */
+/** RFC 8555 §8; challenges of unknown types are read too, and not used. */
 const challengeSchema = v.object({
   type: v.nullish(v.string(), 'unknown'),
   status: v.nullish(v.string()),

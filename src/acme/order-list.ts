@@ -1,5 +1,5 @@
-// The account's list of orders, RFC 8555 §7.1.2.1: searched for an order whose answer was lost. Runs
-// in claviger. Many servers have no such list; without it the order is placed again.
+// The account's list of orders, RFC 8555 §7.1.2.1: searched for an order whose answer was lost.
+// Runs in claviger. Many servers have no such list; without it the order is placed again.
 
 import { isSameIdentifierSet } from './identifier.js';
 import type { ServerIdentifier } from '../x509/identifier.js';

@@ -1,5 +1,5 @@
-// An order, RFC 8555 §7.4: placed, read and waited for. Runs in claviger. The server is not trusted:
-// an order for other names than were asked for is refused.
+// An order, RFC 8555 §7.4: placed, read and waited for. Runs in claviger. The server is not
+// trusted: an order for other names than were asked for is refused.
 
 import { AppError } from '../lib/errors.js';
 import { isSameIdentifierSet } from './identifier.js';
@@ -37,8 +37,8 @@ export interface OrderAnswer {
 }
 
 /**
- * Places an order for exactly these identifiers. Where an answer is lost, the order is looked for in
- * the account's list of orders, if the server has one; otherwise the request is repeated a few
+ * Places an order for exactly these identifiers. Where an answer is lost, the order is looked for
+ * in the account's list of orders, if the server has one; otherwise the request is repeated a few
  * times: an order that nobody uses expires, and authorities return the same one again.
  * @throws AppError ACME_INVALID when the server's order is for other names
  */

@@ -1,5 +1,5 @@
-// Asking again until something is done: two early looks, then Retry-After honoured, backoff
-// otherwise, one deadline. Pure but for the injected timing; runs in the client.
+// Polls a resource until it is done: two early requests, then pauses as Retry-After asks, or
+// growing ones without it, until one deadline. Pure but for the injected timing; runs in claviger.
 
 import { AppError } from '../lib/errors.js';
 import type { WaitContext } from './transport/retries.js';
@@ -8,17 +8,17 @@ const FIRST_DELAY_MS = 20;
 const BACKOFF_FACTOR = 1.6;
 const MAX_DELAY_MS = 5_000;
 /**
- * Authorities ask for seconds, and need some 20 to 50 ms: nobody tells them how long they will
- * take. So the first two looks come early, whatever they ask for, and all others as they wish.
+ * The pauses before the first two requests, whatever Retry-After says: authorities ask for seconds,
+ * and often need 20 to 50 ms. All later pauses are as they ask.
  */
 const EARLY_LOOKS_MS = [20, 330] as const;
-/** Whoever waits longer than this wants to know for what. */
+/** A wait longer than this is reported. */
 const SILENT_WAIT_MS = 5_000;
 
 export interface PollResult<T> {
   readonly value: T;
   readonly isDone: boolean;
-  /** What the server asked for, in milliseconds; undefined when it did not. */
+  /** What the server asks to wait, in milliseconds; undefined when it does not. */
   readonly retryAfterMs: number | undefined;
 }
 
@@ -26,21 +26,21 @@ export interface PollOptions<T> {
   /** What is waited for, as the subject of the time-out message. */
   readonly what: string;
   readonly context: WaitContext;
-  /** A result already at hand, so that the first wait can honour its Retry-After. */
+  /** A result already at hand, whose Retry-After counts for the first pause. */
   readonly first?: PollResult<T>;
   fetch(): Promise<PollResult<T>>;
 }
 
 /**
- * Fetches until the result is done. A server that asks to come back after the deadline is looked at
- * until then.
+ * Fetches until the result is done. Where the server asks to come back after the deadline, polling
+ * goes on until the deadline in pauses of our own.
  * @throws AppError ACME_TIMEOUT when the deadline passes
  */
 export async function poll<T>(options: PollOptions<T>): Promise<T> {
   const { timing, deadlineMs } = options.context;
   let delayMs = FIRST_DELAY_MS;
   let waitedMs = 0;
-  let isTold = false;
+  let isReported = false;
   let result = options.first ?? (await options.fetch());
   for (let looks = 0; !result.isDone; looks += 1) {
     const leftMs = deadlineMs - timing.now();
@@ -49,8 +49,8 @@ export async function poll<T>(options: PollOptions<T>): Promise<T> {
     }
     const waitMs = waitBefore(looks, result.retryAfterMs, delayMs, leftMs);
     waitedMs += waitMs;
-    if (!isTold && waitedMs >= SILENT_WAIT_MS) {
-      isTold = true;
+    if (!isReported && waitedMs >= SILENT_WAIT_MS) {
+      isReported = true;
       options.context.report(`${options.what}: waiting for the server${askedFor(result)}`);
     }
     await timing.sleep(waitMs);
@@ -61,8 +61,8 @@ export async function poll<T>(options: PollOptions<T>): Promise<T> {
 }
 
 /**
- * @param delayMs our own pause, which is the least: Retry-After: 0 is no wish to be asked without
- *   one
+ * @param delayMs our own pause, below which no Retry-After goes: `Retry-After: 0` must not make us
+ *   poll without a pause
  */
 function waitBefore(
   looks: number,
@@ -76,7 +76,7 @@ function waitBefore(
     return Math.min(early, leftMs / 2);
   }
   const waitMs = askedMs > leftMs ? delayMs : askedMs;
-  // The last looks come closer together, so that what is done just before the end is seen.
+  // The last pauses get shorter, so that a result just before the deadline is seen.
   return Math.min(waitMs, Math.max(leftMs / 2, FIRST_DELAY_MS));
 }
 

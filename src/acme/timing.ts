@@ -1,11 +1,12 @@
-// Time for the ACME core: a clock that can also wait. Injected, so that tests own it.
+// Time for the ACME core: a clock and a wait, injected so that tests need no real time. Runs in
+// claviger.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.js';
 import { systemClock } from '../lib/clock.js';
 
 export interface Timing extends Clock {
-  /** Waits that many milliseconds; throws the reason when the work is aborted meanwhile. */
+  /** Waits that many milliseconds; throws the signal's reason when it is aborted meanwhile. */
   sleep(ms: number): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
-// Continues an order that an earlier run did not finish. Runs in claviger. What was remembered of it
-// is a hint and not trusted: the server's answer decides whether the order can be used, and a new
-// one is placed where it cannot.
+// Continues an order that an earlier run did not finish. Runs in claviger. What was remembered of
+// it is a hint and not trusted: the server's answer decides whether the order can be used, and a
+// new one is placed where it cannot.
 
 import { decodeBase64Url } from '../lib/base64url.js';
 import { isAppError } from '../lib/errors.js';

@@ -1,5 +1,5 @@
-// The `claviger` program: reads the command line and runs one command of the client's master.
-// Everything below gets process.argv, process.env and the exit code from here.
+// The claviger program: parses the command line and runs one command. Only cli/ reads process.argv
+// and process.env and sets the exit code; all else gets them as parameters.
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { REVOCATION_REASONS } from '../acme/revocation.js';
@@ -20,7 +20,7 @@ import {
   reportFailure,
   withLostOutput,
 } from './terminal/failure.js';
-import { tellStderr } from './terminal/standard-error.js';
+import { printStderr } from './terminal/standard-error.js';
 import { printText } from './terminal/standard-output.js';
 import { packageVersion } from './terminal/version.js';
 
@@ -72,8 +72,8 @@ function addCommonOptions(command: Command): Command {
       '--state-directory <directory>',
       `where to remember unfinished orders (default: ${DEFAULT_CLIENT_STATE_DIRECTORY})`,
     )
-    .option('-q, --quiet', 'tell errors and warnings only')
-    .option('--debug', 'tell each request, its status, its time, and what is tried again')
+    .option('-q, --quiet', 'print errors and warnings only')
+    .option('--debug', 'print each request, its status, its time, and what is tried again')
     .helpOption('-h, --help', 'print this help and exit')
     .allowExcessArguments(false);
 }
@@ -173,7 +173,7 @@ function newProgram(settle: Settle): Command {
     .showHelpAfterError('(claviger --help shows what is possible)')
     .configureOutput({
       writeOut: printText,
-      writeErr: tellStderr,
+      writeErr: printStderr,
       outputError: (text, write) => {
         write(text.replace(/^error: /, 'claviger: error: '));
       },

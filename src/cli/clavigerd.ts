@@ -1,5 +1,5 @@
-// The `clavigerd` program: reads the command line and runs the daemon or a key command. Everything
-// below gets process.argv, process.env and the exit code from here.
+// The clavigerd program: parses the command line and runs the daemon or a command. Only cli/ reads
+// process.argv and process.env and sets the exit code; all else gets them as parameters.
 
 import { Command, CommanderError, Option } from 'commander';
 import { DEFAULT_CONFIG_PATH } from '../config/daemon/config.js';
@@ -10,7 +10,7 @@ import { serve, type ServeOptions } from './daemon/serve.js';
 import { AppError } from '../lib/errors.js';
 import { nearestName } from '../lib/nearest-name.js';
 import { keepMemoryOutOfCoreFiles } from '../sys/core-dump.js';
-import { tellStderr, writeStderr } from './terminal/standard-error.js';
+import { printStderr, writeStderr } from './terminal/standard-error.js';
 import { printText } from './terminal/standard-output.js';
 import { packageVersion } from './terminal/version.js';
 
@@ -51,24 +51,24 @@ function newProgram(setExitCode: (code: number) => void): Command {
     .addOption(
       new Option('--stdio', 'serve one client on standard input and output').conflicts('socket'),
     )
-    .option('-q, --quiet', 'tell only signatures, refusals and trouble')
+    .option('-q, --quiet', 'print only signatures, refusals and trouble')
     .option('--log-priorities', 'begin each line on standard error with <N>, its syslog priority')
-    .option('--debug', 'tell more: connections, times of requests, what tokens say')
+    .option('--debug', 'print more: connections, times of requests, messages of tokens')
     .option('--check', 'print the effective configuration, without secrets, and exit')
     .version(packageVersion(), '--version', 'print the version and exit')
     .helpOption('-h, --help', 'print this help and exit')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', HELP)
-    .allowExcessArguments(true) // told as what they are, below
+    .allowExcessArguments(true) // refused below as unknown commands
     .showHelpAfterError('(clavigerd --help shows what is possible)')
     .configureOutput({
       writeOut: printText,
-      writeErr: tellStderr,
+      writeErr: printStderr,
       outputError: (text, write) => {
         write(text.replace(/^error: /, 'clavigerd: error: '));
       },
     })
-    // What stands behind a command is the command's: --config, which both take, among it.
+    // Options behind a command belong to the command, also --config, which both have.
     .enablePositionalOptions()
     .exitOverride()
     .action(async (options: ServeOptions, command: Command) => {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Where `claviger` begins: an old Node is refused here. It could not even load the program, whose
-// modules ask it for what it does not have, so these are imported after the question.
+// The entry point of claviger: refuses an old Node. The program is imported after the check, since
+// its modules use what an old Node does not have.
 
 import { readFileSync } from 'node:fs';
 import { engineProblem } from '../lib/node-engine.js';

@@ -1,5 +1,5 @@
-// The signer and the CA opened for a command, and closed whatever happens. Runs in the client's
-// master.
+// Opens the signer and the ACME session for a command, and closes them in any case. Runs in
+// claviger.
 
 import { setMaxListeners } from 'node:events';
 import type { Stats } from 'node:fs';
@@ -8,7 +8,7 @@ import { systemTiming } from '../acme/timing.js';
 import { TracedHttp } from '../acme/transport/traced-http.js';
 import type { ClavigerConfig } from '../config/client/config.js';
 import { systemClock } from '../lib/clock.js';
-import { AppError, isAppError, messageOf, systemCodeOf } from '../lib/errors.js';
+import { AppError, isAppError, messageOf, rephrase, systemCodeOf } from '../lib/errors.js';
 import { pathTrouble } from '../sys/files/path-trouble.js';
 import { assertUnwritableByOthers } from '../sys/files/safe-path.js';
 import { effectiveUserId } from '../sys/user.js';
@@ -27,11 +27,11 @@ export interface ClientContext {
   readonly signal: AbortSignal;
   /** What is remembered from one run to the next. */
   readonly state: ClientState;
-  /** One line on what is being done or waited for; silent with --quiet. */
+  /** One line on what is being done or waited for; not printed with --quiet. */
   report(line: string): void;
   /** One line on a request and its answer, for --debug. No secret is ever in it. */
   trace(line: string): void;
-  /** One line on what somebody should look at; told with --quiet too. */
+  /** One line on something that needs attention; printed with --quiet too. */
   warn(line: string): void;
 }
 
@@ -75,12 +75,12 @@ export async function withSession<T>(
   }, timeoutMs);
   const deadlineMs = systemClock.now() + timeoutMs;
   const signal = AbortSignal.any([context.signal, late.signal]);
-  setMaxListeners(0, signal); // every name of the order waits with it
+  setMaxListeners(0, signal); // each name of the order listens on it
   try {
     return await openAndUse({ context, signer, signal, deadlineMs }, use);
   } finally {
     clearTimeout(timer);
-    // Of what was begun at the same time, whatever is still under way ends too.
+    // Ends what was begun at the same time and is still under way.
     late.abort(new AppError('ACME_CONNECTION', `${server.host}: no longer needed`));
   }
 }
@@ -104,7 +104,7 @@ async function openAndUse<T>(
   };
   // The signer and the CA are connected at the same time.
   const signer = shared.open(signal);
-  signer.catch(() => undefined); // whoever awaits it gets the error
+  signer.catch(() => undefined); // awaited in openSession, where the error is thrown
   const userAgent = `claviger/${context.version} node/${process.versions.node}`;
   const http = new TracedHttp({ authorities, userAgent, signal }, (line) => {
     context.trace(line);
@@ -134,7 +134,7 @@ export async function readBundle(path: string): Promise<string> {
     text = (await readBoundedFile(path, MAX_BUNDLE_BYTES, check)).toString('latin1');
   } catch (error) {
     if (isAppError(error)) {
-      throw new AppError(error.code, `CA file: ${error.message}`, { hint: error.hint });
+      throw rephrase(error, { message: `CA file: ${error.message}` });
     }
     throw systemCodeOf(error) === undefined
       ? new AppError('CLIENT_CERTIFICATE', `CA file ${path}: ${messageOf(error)}`)

@@ -151,7 +151,9 @@ async function obtainChain(
   }
 }
 
-/** The order that this run has placed, or will send a new request to; remembered for the next run. */
+/**
+ * The order that this run has placed, or will send a new request to; remembered for the next run.
+ */
 class OpenedOrder {
   readonly #work: Work;
   /** Resolves when order and key are stored; until then no request is sent. */

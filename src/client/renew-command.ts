@@ -21,7 +21,9 @@ export interface RenewOptions {
   /** Only the sections that have one of these names; none for all. */
   readonly names: readonly string[];
   readonly isForced: boolean;
-  /** Called for each certificate that failed; its message begins with the certificate's first name. */
+  /**
+   * Called for each certificate that failed; its message begins with the certificate's first name.
+   */
   onFailure(error: Error): void;
 }
 

@@ -1,6 +1,6 @@
-// Reads the values of single settings, for clavigerd.toml and claviger.toml and for the options that
-// stand in their place. Pure. A wrong value goes to the list of problems with the place where it is
-// written, and reading goes on: the user sees every problem at once.
+// Reads the values of single settings, for clavigerd.toml and claviger.toml and for the options
+// that stand in their place. Pure. A wrong value goes to the list of problems with the place where
+// it is written, and reading goes on: the user sees every problem at once.
 
 import { assertProgramName, splitCommand } from '../lib/command-words.js';
 import { AppError, messageOf } from '../lib/errors.js';

@@ -1,5 +1,6 @@
 // Strict base64url, RFC 4648 §5 without padding, as RFC 7515 §2 wants it. Pure.
-// Only the canonical spelling of a byte string is accepted, so that one signature has one input.
+// Only the canonical encoding of a byte string is accepted, so that a signature has one possible
+// input.
 
 import { AppError } from './errors.js';
 
@@ -9,7 +10,7 @@ export function encodeBase64Url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
 }
 
-/** True when `text` is the one canonical, unpadded base64url spelling of some bytes. */
+/** True when `text` is the canonical, unpadded base64url encoding of some bytes. */
 export function isBase64Url(text: string): boolean {
   return ALPHABET.test(text) && Buffer.from(text, 'base64url').toString('base64url') === text;
 }

@@ -1,4 +1,4 @@
-// Time as a parameter, so that tests own it. Pure.
+// Time as a parameter, so that tests can set it. Used by both programs.
 
 export interface Clock {
   /** Milliseconds since 1970-01-01T00:00:00Z. */
@@ -10,12 +10,12 @@ export const systemClock: Clock = { now: () => Date.now() };
 /** One moment by both clocks. */
 export interface Moment {
   /**
-   * Milliseconds since 1970-01-01T00:00:00Z, as shown to people: it jumps when somebody sets the
-   * time.
+   * Milliseconds since 1970-01-01T00:00:00Z, as shown to people: it jumps when the system's time is
+   * set.
    */
   readonly wallMs: number;
   /**
-   * Milliseconds from the start of the process, which never go back: for what is due after a while.
+   * Milliseconds since the start of the process, which never go back: for measuring intervals.
    */
   readonly monotonicMs: number;
 }

@@ -59,8 +59,7 @@ export function assertProgramName([program]: readonly [string, ...string[]]): vo
 }
 
 /**
- * A word as a shell takes it, for commands that people are told to run: a token may call itself
- * what it likes.
+ * A word quoted for a shell, for commands in hints: the label of a token may hold any character.
  */
 export function quoteWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

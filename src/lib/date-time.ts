@@ -1,6 +1,6 @@
-// Dates and times as RFC 3339 §5.6 writes them, to milliseconds since 1970. Pure; used by clavigerd,
-// its commands and claviger. Strict: what Date.parse would repair (the 30th of February, a date
-// without a zone) is no date here.
+// Dates and times as RFC 3339 §5.6 writes them, to milliseconds since 1970. Pure; used by
+// clavigerd, its commands and claviger. Strict: what Date.parse would repair (the 30th of February,
+// a date without a zone) is no date here.
 
 /** In capitals, and without leap seconds, which Date does not know. */
 const DATE_TIME =

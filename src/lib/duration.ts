@@ -1,5 +1,5 @@
-// Lengths of time as policies write them: `90d`, `1h`, `30m`, `10s`. Pure; daemon and clavigerd
-// policy. One number and one unit: a second spelling of the same length would only hide a mistake.
+// Lengths of time as policies and options have them: `90d`, `1h`, `30m`, `10s`. Pure; runs in
+// clavigerd and its commands. One number and one unit: anything longer would only hide mistakes.
 
 const UNIT_MS: ReadonlyMap<string, number> = new Map([
   ['d', 86_400_000],
@@ -15,12 +15,12 @@ const UNIT_NAMES: ReadonlyMap<string, string> = new Map([
   ['s', 'second'],
 ]);
 
-/** Longer than any certificate, and far from where dates end. */
+/** Longer than any certificate is valid, and far below the range of dates. */
 const MAX_DURATION_MS = 3660 * 86_400_000;
 
 /**
- * Milliseconds of a text such as `90d`; undefined for anything else, nothing and more than ten
- * years.
+ * Milliseconds of a text such as `90d`; undefined for anything else, for zero, and for more than
+ * ten years.
  */
 export function parseDuration(text: string): number | undefined {
   const [, digits, unit] = /^([1-9][0-9]{0,8})([dhms])$/.exec(text) ?? [];

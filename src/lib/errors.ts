@@ -1,5 +1,5 @@
-// The one error type with a meaning for people and programs. Pure; used by every process.
-// Messages must never hold a secret: PINs, passphrases and private keys stay in `Secret`.
+// The error type that has a message for people and a code for programs. Pure; used by every
+// process. Messages must never hold a secret: PINs, passphrases and private keys stay in `Secret`.
 
 import { ERROR_CODES, type ErrorCode } from './error-codes.js';
 
@@ -56,8 +56,8 @@ export function rephrase(
 }
 
 /**
- * The first line of an error's hint: for a log, where an event is a line. A table may follow in the
- * hint itself.
+ * The first line of an error's hint, for a log, where an event is one line. The hint may go on with
+ * a table.
  */
 export function hintLineOf(error: unknown): string | undefined {
   return isAppError(error) ? error.hint?.split('\n', 1)[0] : undefined;

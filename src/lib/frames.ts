@@ -1,5 +1,5 @@
 // Length-prefixed frames between a process and its own child: four bytes big-endian length, then
-// the body. Pure; both ends use it. A length over the limit ends the conversation: nothing is
+// the body. Pure; both ends use it. A length over the limit is a permanent error: no frame is
 // skipped.
 
 import { AppError } from './errors.js';

@@ -1,7 +1,7 @@
-// Bytes to CR LF lines, with a limit. Pure; used by the daemon on client bytes and by the client on
-// signer bytes. It never repairs: LF alone, CR alone, NUL or an over-long line is an error, for
-// good. It keeps bytes, not lines: a line is cut when it is asked for, so that a flood of short
-// lines is not a flood of objects.
+// Splits bytes into CR LF lines, with a limit. Pure; clavigerd uses it on the bytes of clients,
+// claviger on those of the signer. It never repairs: a lone LF or CR, a NUL or an over-long line is
+// a permanent error. It stores bytes, not lines: a line is cut when the caller takes it, so that
+// many short lines do not become many objects.
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -12,7 +12,7 @@ const LINE_ENDING_BYTES = 2;
 export type LineError = 'line-too-long' | 'bare-line-ending' | 'control-character';
 
 export type Cut =
-  /** @prop line shares memory with what was pushed: whoever keeps it copies it */
+  /** @prop line shares memory with the pushed chunk: copy it to keep it */
   | { readonly line: Buffer; readonly error?: undefined }
   | { readonly line?: undefined; readonly error: LineError };
 
@@ -26,7 +26,7 @@ export class LineSplitter {
   #start = 0;
   #end = 0;
   #scanned = 0;
-  /** True where `#bytes` is memory of our own, and may be written to. */
+  /** True when `#bytes` was allocated here, and may be written to. */
   #isOwn = true;
   /** Where the line that begins at `#start` has its LF, once that was found. */
   #lineFeed = NONE;
@@ -70,7 +70,7 @@ export class LineSplitter {
     this.#end += chunk.length;
   }
 
-  /** The next line, or for good the error that it is; undefined while there is no whole line. */
+  /** The next line, or the error, which then stays; undefined while there is no whole line. */
   next(): Cut | undefined {
     const bytes = this.nextBytes;
     if (this.#error !== undefined) {
@@ -129,7 +129,7 @@ export class LineSplitter {
   }
 
   /**
-   * Half a line may wait for long: it is kept in memory of its own, not in the chunk it came with.
+   * Copies an unfinished line out of its chunk: it may stay for long, and would keep the chunk.
    */
   #leaveChunk(): void {
     if (this.pendingBytes === 0) {

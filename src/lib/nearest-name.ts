@@ -1,9 +1,6 @@
 // The known name that a mistyped one most likely means. Pure; for error messages alone.
 
-/**
- * One that begins with the other, `certificate` for `cert`, is taken for it where nothing is
- * nearer.
- */
+/** A name that begins with the other one, `certificate` for `cert`, counts as this near. */
 const SHORTEST_PREFIX = 3;
 const PREFIX_DISTANCE = 2.5;
 

@@ -1,5 +1,5 @@
-// Whether this Node is one that package.json names. Pure; all programs ask it before they load
-// anything else, so it uses nothing that an old Node does not have.
+// Compares the version of Node with the one package.json requires. Pure; the entry points call it
+// before anything else is loaded, so it uses nothing that an old Node does not have.
 
 const ENGINE = /"node": *">=(\d+)\.(\d+)"/;
 

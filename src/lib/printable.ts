@@ -1,5 +1,5 @@
-// Foreign text made safe to show: on a terminal, in a log line, in an error message. Pure.
-// A server, a signer or a file may send escape sequences, line breaks or text that runs backwards.
+// Makes untrusted text safe to show on a terminal, in a log line, in an error message. Pure. A
+// server, a signer or a file may hold escape sequences, line breaks or bidirectional controls.
 
 /** Characters one piece of foreign text may take in a message. */
 export const MAX_PRINTABLE_LENGTH = 1000;
@@ -9,7 +9,7 @@ export const MAX_PRINTABLE_LENGTH = 1000;
  * of a pair.
  */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu;
-/** Most text is of these alone, and needs no look at each character. */
+/** Most text has only these characters, and needs no replacement. */
 const SAFE_LINES = /^[ -~\n]*$/;
 
 /** `text` with every control and formatting character written as `\u001b`, cut to a length. */
@@ -19,8 +19,8 @@ export function printable(text: string, maxLength = MAX_PRINTABLE_LENGTH): strin
 }
 
 /**
- * The same for a whole output, whose line ends stay: the last look at what leaves for a terminal. A
- * text that is JSON stays the same JSON, as such characters stand in its strings alone.
+ * The same for whole lines, whose line ends stay: applied to everything that is written to a
+ * terminal. JSON keeps its meaning, as such characters occur in its strings alone.
  */
 export function printableLines(text: string): string {
   return SAFE_LINES.test(text)

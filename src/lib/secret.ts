@@ -1,5 +1,5 @@
-// A PIN or passphrase that cannot be printed by accident. Pure.
-// Holds bytes it can wipe; `use` is the one way to read them, for the time of one call.
+// A PIN or passphrase that cannot be printed by accident. Pure; runs in every process. It holds
+// bytes that can be wiped; only `use` gives access to them, for the time of one call.
 
 import { inspect } from 'node:util';
 
@@ -9,7 +9,7 @@ const REDACTED = '[redacted]';
 export class Secret {
   readonly #bytes: Buffer;
 
-  /** Takes the buffer over: the caller must not keep or change it. */
+  /** @param bytes owned by the secret from now on: the caller must not keep or change them */
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
   }
@@ -22,14 +22,13 @@ export class Secret {
     return this.#bytes.length;
   }
 
-  /** Gives the bytes to `read`, which must not keep them. */
+  /** Calls `read` with the bytes, which it must not keep. */
   use<T>(read: (bytes: Buffer) => T): T {
     return read(this.#bytes);
   }
 
   /**
-   * Overwrites the bytes. Strings made of them meanwhile are out of reach: JavaScript cannot wipe
-   * those.
+   * Overwrites the bytes. Strings that were made of them cannot be wiped in JavaScript.
    */
   wipe(): void {
     this.#bytes.fill(0);

@@ -1,4 +1,4 @@
-// What the operating system says is wrong, in words for people. Pure.
+// The operating system's description of an error, without code and call. Pure.
 
 import { messageOf } from './errors.js';
 

@@ -1,5 +1,5 @@
-// A steady clock and its timers as a parameter, so that tests own them. Runs in every process; keeps
-// no state of its own.
+// A steady clock and its timers as a parameter, so that tests own them. Runs in every process;
+// keeps no state of its own.
 
 import { performance } from 'node:perf_hooks';
 

@@ -1,8 +1,8 @@
-// What makes a URL fit for talking to a server: https, or http on loopback. Pure.
+// URLs that a server may be reached at: https, or http on loopback. Pure.
 
 const MAX_URL_LENGTH = 2048;
 
-/** A URL, or in words why it is not to be used. */
+/** A URL, or why it is not to be used, as the end of a sentence. */
 export type WebUrl = { readonly url: URL } | { readonly problem: string };
 
 /**

@@ -1,21 +1,20 @@
-// What can go wrong with a connection, and what that means for the request on it. Runs in the
-// client. Pure. Whether a request is to be repeated depends on two things that only this place
-// knows: whether the server can have seen it, and whether the trouble is of a kind that passes.
+// Errors of a connection, and what they mean for the request on it. Pure; runs in claviger. Whether
+// a request is repeated depends on two facts that are known here alone: whether the server can have
+// received it, and whether the same request may succeed later.
 
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 
-/** The connection broke, or the server closed an idle one just as it was used again. */
+/** The connection broke, or the server closed an idle one just as it was reused. */
 const BROKEN_CODES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
-/** Nobody was reached: a restart, a network or a name server that hiccups. */
+/**
+ * The server was not reached: it restarts, or the network or a name server fails for the moment.
+ */
 const UNREACHED_CODES: ReadonlySet<string> = new Set([
   ...['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN'],
   ...['EADDRNOTAVAIL', 'EAI_AGAIN', 'ENOTFOUND', 'ETIMEDOUT'],
 ]);
-/**
- * RFC 8446 §6.2 internal_error: the peer failed, not the protocol; a balancer without a server
- * behind it sends it.
- */
+/** RFC 8446 §6.2 internal_error; a load balancer without a server behind it sends it. */
 const TLS_INTERNAL_ERROR = /ALERT_INTERNAL_ERROR$/;
 
 export interface TroubleFacts {
@@ -49,9 +48,7 @@ export function tooLarge(url: URL): AppError {
   return new AppError('ACME_INVALID', `${url.host}: the answer is too large`);
 }
 
-/**
- * The error of a connection that failed. @param isSent whether it had been established, with TLS
- */
+/** @param isSent whether the connection had been established, with TLS */
 export function connectionError(url: URL, error: unknown, isSent: boolean): AppError {
   const code = codeOf(error);
   if (code === 'HPE_HEADER_OVERFLOW') {
@@ -67,9 +64,7 @@ export function connectionError(url: URL, error: unknown, isSent: boolean): AppE
   });
 }
 
-/**
- * Node tries several addresses and then throws an AggregateError, of which each part has a code.
- */
+/** After several addresses Node throws an AggregateError, whose parts have the codes. */
 function codeOf(error: unknown): string {
   const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
   return systemCodeOf(error) ?? systemCodeOf(first) ?? '';

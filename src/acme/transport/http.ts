@@ -1,6 +1,6 @@
-// HTTPS to the ACME server: the only file of the client core that opens a connection. Runs in the
-// client. It trusts nothing it reads: sizes and times are bounded, redirects are refused (RFC 8555
-// has none, and a signed request must not travel on), the certificate is always verified.
+// HTTPS to the ACME server: the only file of acme/ that opens a connection. Runs in claviger. What
+// it reads is not trusted: sizes and times are bounded, redirects are refused (RFC 8555 has none,
+// and a signed request must not reach another server), and the certificate is always verified.
 
 import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
@@ -11,16 +11,13 @@ import { connectionError, timedOut, tooLarge } from './http-trouble.js';
 /** Bytes of any JSON answer. A directory or an order of 100 names stays far below. */
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** One request and its whole answer. */
+/** For one request and its whole answer. */
 const REQUEST_TIMEOUT_MS = 30_000;
-/** A connection with its TLS handshake. */
+/** For a connection with its TLS handshake. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/**
- * One address of several; Node's own 250 ms are not enough for a server on the other side of the
- * world.
- */
+/** For one address of several. Node's default of 250 ms is too short for a distant server. */
 const ADDRESS_TIMEOUT_MS = 2_500;
-/** Connections to one server; further requests wait for one of them. */
+/** Connections to one server; further requests wait until one is free. */
 const MAX_CONNECTIONS = 8;
 
 export interface HttpRequest {
@@ -44,7 +41,7 @@ export interface HttpOptions {
   /** PEM of the authorities for the HTTPS connection, in place of Node's own list. */
   readonly authorities: string | undefined;
   readonly userAgent: string;
-  /** Aborts everything under way; its reason is what callers then see. */
+  /** Aborts all requests; its reason is then thrown to their callers. */
   readonly signal: AbortSignal;
 }
 

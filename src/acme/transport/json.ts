@@ -1,5 +1,5 @@
-// Server answers from bytes to typed values, through a schema. Pure; runs in the client.
-// Unknown members are dropped, as RFC 8555 §7.1 asks for; known ones must have their right type.
+// Answers of the server from bytes to typed values, through a schema. Pure; runs in claviger.
+// Unknown members are dropped, as RFC 8555 §7.1 requires; known ones must have the right type.
 
 import * as v from 'valibot';
 import { AppError } from '../../lib/errors.js';

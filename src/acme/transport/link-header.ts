@@ -1,8 +1,8 @@
-// The Link header, RFC 8288, as far as ACME uses it: the targets of one relation. Pure; runs in the
-// client. Foreign text: what is no link is passed over, and what is one is checked as any other URL
-// of the server.
+// The Link header, RFC 8288, as far as ACME uses it: the targets of one relation. Pure; runs in
+// claviger. It is untrusted text: what is no link is skipped, and callers check each target as any
+// other URL of the server.
 
-/** Links of one answer that are looked at. */
+/** Links of one answer that are read. */
 const MAX_LINKS = 32;
 /** `<target>` and its parameters, up to the comma that ends them; a quoted text may hold commas. */
 const LINK = /<([^<>]{1,2048})>((?:[^",<]|"(?:[^"\\]|\\.){0,500}"){0,500})(?:,|$)/g;

@@ -1,33 +1,33 @@
-// The one rule on repeating a request, whatever its method. Runs in the client. A server that does
-// not answer, answers that it is in trouble, or does not know yet what it has just handed out is
-// asked again, after growing pauses, for as long as the whole operation may take. What may have
-// been acted on is repeated only if that does no harm; whoever sent it asks what became of it
-// otherwise.
+// The one rule on repeating a request, whatever its method. Runs in claviger. A request is
+// repeated, after growing pauses, when the server does not answer, answers with an error of its
+// own, or does not know yet a URL that it has just handed out, until the deadline of the whole
+// operation. A request that the server may have acted on is repeated only if that does no harm;
+// otherwise its sender finds out what became of it.
 
 import { messageOf } from '../../lib/errors.js';
 import { HttpTrouble } from './http-trouble.js';
 import { isProblem, ServerProblem } from '../problem.js';
 import type { Timing } from '../timing.js';
 
-/** With every seventh nonce rejected, eight tries fail once in four million requests. */
+/** If every seventh nonce is rejected, eight attempts fail once in six million requests. */
 const MAX_NONCE_ATTEMPTS = 8;
 const FIRST_PAUSE_MS = 100;
 const PAUSE_FACTOR = 2.5;
 const MAX_PAUSE_MS = 30_000;
 /**
- * A server that nobody has heard of yet in this run is likely named wrong: the user is told soon.
+ * A server that has never answered in this run is probably misspelt: the user should see it soon.
  */
 const UNHEARD_PATIENCE_MS = 15_000;
 /** How long a replica may lag behind the one that answered first. */
 const LAG_PATIENCE_MS = 30_000;
-/** A change that the server turned down for the moment; each try counts towards its limits. */
+/** For a change that the server refuses for the moment: each attempt counts towards its limits. */
 const MAX_CHANGE_ATTEMPTS = 6;
-/** Pauses shorter than this are not told. */
+/** Shorter pauses are not reported. */
 const SILENT_PAUSE_MS = 1_000;
 
-/** The server turned the request down, and has not acted on it. */
+/** The server refused the request for the moment, and has not acted on it. */
 const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 503]);
-/** Request timeout, too early (RFC 8470), and what is wrong behind or in the server. */
+/** Request timeout, too early (RFC 8470), and errors in or behind the server. */
 const TROUBLE_STATUSES: ReadonlySet<number> = new Set([408, 425, 500, 502, 504]);
 
 /** What waiting for a server needs. */
@@ -35,7 +35,7 @@ export interface WaitContext {
   readonly timing: Timing;
   /** Milliseconds since 1970 when the whole operation must be done. */
   readonly deadlineMs: number;
-  /** Tells the user what is waited for, one line. */
+  /** Takes one line for the user on what is being waited for. */
   report(line: string): void;
 }
 
@@ -50,14 +50,14 @@ export interface RequestNature {
   readonly mayLag?: boolean;
 }
 
-/** True when nobody can say whether the server acted on a request that is not to be repeated. */
+/** True when the server may have acted on a request, and may not. */
 export function isUndecided(error: unknown): boolean {
   return error instanceof HttpTrouble
     ? error.isSent && error.isPassing
     : error instanceof ServerProblem && isTroubleStatus(error.status);
 }
 
-/** The tries of one request. */
+/** The attempts at one request. */
 export class Retries {
   readonly #context: WaitContext;
   readonly #nature: RequestNature;
@@ -79,7 +79,7 @@ export class Retries {
     if (isProblem(failure, 'badNonce')) {
       this.#nonceAttempts += 1;
       if (this.#nonceAttempts < MAX_NONCE_ATTEMPTS) {
-        return; // its answer brought a fresh nonce
+        return; // its answer has a new nonce, RFC 8555 §6.5
       }
       throw failure;
     }
@@ -93,7 +93,7 @@ export class Retries {
       throw failure;
     }
     this.#pauseMs = Math.min(this.#pauseMs * PAUSE_FACTOR, MAX_PAUSE_MS);
-    this.#tell(failure, asked, pauseMs);
+    this.#report(failure, asked, pauseMs);
     await timing.sleep(pauseMs);
   }
 
@@ -117,7 +117,7 @@ export class Retries {
     return isRepeatable && isTroubleStatus(failure.status) ? Infinity : 0;
   }
 
-  #tell(failure: unknown, asked: number | undefined, pauseMs: number): void {
+  #report(failure: unknown, asked: number | undefined, pauseMs: number): void {
     const seconds = Math.ceil(pauseMs / 1000);
     if (asked !== undefined && asked > 0) {
       this.#context.report(`the server is busy and asks to wait ${seconds} s`);
@@ -128,10 +128,7 @@ export class Retries {
   }
 }
 
-/**
- * What a proxy or the server itself says when it could not do it; the numbers beyond are those of
- * proxies.
- */
+/** Errors of the server itself or of a proxy before it; those from 520 on are proxies' own. */
 function isTroubleStatus(status: number): boolean {
   return TROUBLE_STATUSES.has(status) || status >= 520;
 }

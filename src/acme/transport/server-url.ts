@@ -1,5 +1,5 @@
-// URLs a server hands out, before anybody connects to them or signs them. Pure.
-// Runs in the client. The CA is not trusted: it may name any URL, so it gets https only.
+// Checks URLs from the server before they are requested or signed. Pure; runs in claviger. The CA
+// is not trusted: it may name any URL, so only https is accepted.
 
 import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
@@ -8,8 +8,8 @@ import { readWebUrl } from '../../lib/web-url.js';
 const MAX_SHOWN_LENGTH = 500;
 
 /**
- * A URL from the server itself. http is taken only when the directory came that way, and on
- * loopback: a server cannot talk the client down to clear text.
+ * A URL from the server. http is accepted on loopback only, and only when the directory came over
+ * http: a server cannot make the client use clear text.
  * @param what the member it came in, for the message
  * @throws AppError ACME_INVALID
  */

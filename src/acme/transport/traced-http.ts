@@ -1,5 +1,5 @@
-// Tells each request to the ACME server, its status and its time, for --debug. Runs in the client.
-// Requests are told by method and URL alone: what is signed, and its signature, stay out.
+// Traces each request to the ACME server, its status and its time, for --debug. Runs in claviger.
+// Of a request the line has method and URL alone: what is signed, and the signature, stay out.
 
 import { messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
@@ -19,22 +19,22 @@ export class TracedHttp extends AcmeHttp {
 
   override async request(request: HttpRequest): Promise<HttpResponse> {
     const started = performance.now();
-    const tell = (outcome: string): void => {
+    const trace = (outcome: string): void => {
       const ms = Math.round(performance.now() - started);
       this.#trace(`${request.method} ${request.url.href}: ${outcome}, ${ms} ms`);
     };
     try {
       const response = await super.request(request);
-      tell(outcomeOf(response));
+      trace(outcomeOf(response));
       return response;
     } catch (error) {
-      tell(`failed: ${messageOf(error)}`);
+      trace(`failed: ${messageOf(error)}`);
       throw error;
     }
   }
 }
 
-/** Status, what of it is a problem, and the time that the server asks to wait. */
+/** Status, problem, size, and the time that the server asks to wait. */
 function outcomeOf(response: HttpResponse): string {
   const { status, headers, body } = response;
   const retryAfter = headers.get('retry-after');

@@ -18,7 +18,7 @@ import { rotateAuditLog } from './rotate.js';
 import { parseTimePoint } from './time.js';
 import { formatVerification, parseHead, verifyFiles, verifyLog } from './verify.js';
 import { EXIT_FAILURE, EXIT_OK } from '../terminal/failure.js';
-import { tellStderr } from '../terminal/standard-error.js';
+import { printStderr } from '../terminal/standard-error.js';
 import { printJson, printLines, printText } from '../terminal/standard-output.js';
 
 interface AuditOptions {
@@ -187,7 +187,7 @@ class ProblemPrinter {
   readonly print = (problem: string): void => {
     this.#count += 1;
     if (this.#count <= MAX_PRINTED_PROBLEMS) {
-      tellStderr(`clavigerd: error: ${printable(problem)}\n`);
+      printStderr(`clavigerd: error: ${printable(problem)}\n`);
     }
   };
 
@@ -196,8 +196,8 @@ class ProblemPrinter {
       return EXIT_OK;
     }
     const places = this.#count === 1 ? 'one place' : `${this.#count} places`;
-    tellStderr(`clavigerd: error: audit log: the chain is broken, in ${places}\n`);
-    tellStderr('clavigerd: hint: `clavigerd audit verify` prints all of them\n');
+    printStderr(`clavigerd: error: audit log: the chain is broken, in ${places}\n`);
+    printStderr('clavigerd: hint: `clavigerd audit verify` prints all of them\n');
     return EXIT_FAILURE;
   }
 }

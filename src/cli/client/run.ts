@@ -1,5 +1,5 @@
-// Runs one command of claviger: configuration, signals, progress on standard error, result on
-// standard output. The client's code gets all of it as parameters.
+// Runs one command of claviger: reads the configuration, handles signals, prints progress to
+// standard error and the result to standard output. client/ gets all of it as parameters.
 
 import {
   DEFAULT_CLAVIGER_CONFIG_PATH,
@@ -15,7 +15,7 @@ import { readConfigFile } from '../terminal/config-file.js';
 import { EXIT_FAILURE, EXIT_OK, reportFailure } from '../terminal/failure.js';
 import { Interrupted } from '../terminal/interrupted.js';
 import { readSpecifierEnvironment, readStateDirectory } from '../terminal/environment.js';
-import { tellProgress, tellStderr } from '../terminal/standard-error.js';
+import { printProgress, printStderr } from '../terminal/standard-error.js';
 import { printLines } from '../terminal/standard-output.js';
 import { packageVersion } from '../terminal/version.js';
 
@@ -44,18 +44,18 @@ export type ClientTask =
       readonly options: ClientOptions;
     };
 
-/** Runs the command; gives the exit code. @throws AppError of any folder */
+/** Runs the command. @returns the exit code; @throws AppError of any folder */
 export async function runClient(task: ClientTask): Promise<number> {
   const config = loadConfig(task);
   const report = (line: string): void => {
     if (!config.quiet) {
-      tellProgress(`claviger: ${printable(line)}\n`);
+      printProgress(`claviger: ${printable(line)}\n`);
     }
   };
   const trace = (line: string): void => {
     if (config.debug) {
       const seconds = (performance.now() / 1000).toFixed(3);
-      tellProgress(`claviger: debug: ${seconds} s: ${printable(line)}\n`);
+      printProgress(`claviger: debug: ${seconds} s: ${printable(line)}\n`);
     }
   };
   const context: ClientContext = {
@@ -66,10 +66,10 @@ export async function runClient(task: ClientTask): Promise<number> {
     report,
     trace,
     warn: (line) => {
-      tellStderr(`claviger: warning: ${printable(line)}\n`);
+      printStderr(`claviger: warning: ${printable(line)}\n`);
     },
   };
-  // Imported when the configuration is known to be right: a usage error is told at once.
+  // Imported after the configuration was read: a usage error is printed without this delay.
   if (task.kind === 'renew') {
     return await renew(context, task);
   }
@@ -127,7 +127,7 @@ function settingName(option: string): string {
   return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** HUP, INT and TERM end the command through its own clean-up; a second one ends it at once. */
+/** HUP, INT and TERM abort the command, which cleans up; a second signal ends it at once. */
 function abortOnSignals(): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
@@ -135,7 +135,7 @@ function abortOnSignals(): AbortSignal {
       controller.abort(new Interrupted(name));
     });
   }
-  // Node opens its debugger on SIGUSR1 unless somebody listens.
+  // Without a listener Node opens its debugger on SIGUSR1.
   process.on('SIGUSR1', () => undefined);
   return controller.signal;
 }

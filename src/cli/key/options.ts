@@ -11,7 +11,7 @@ import { assertNoPinValue } from '../../keys/admin/token-admin.js';
 import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import { finishLoginsAtInterrupt } from './login-interrupt.js';
-import { tellStderr } from '../terminal/standard-error.js';
+import { printStderr } from '../terminal/standard-error.js';
 import { printJson, printText } from '../terminal/standard-output.js';
 import {
   stateDirectoryOf,
@@ -161,7 +161,7 @@ export function keyContext(
 
 /** Prints one line on standard error. */
 export function printNote(message: string): void {
-  tellStderr(`clavigerd: ${printable(message)}\n`);
+  printStderr(`clavigerd: ${printable(message)}\n`);
 }
 
 /**

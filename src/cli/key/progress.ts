@@ -5,7 +5,7 @@
 import { isatty } from 'node:tty';
 import type { Track } from '../../keys/admin/admin-client.js';
 import { printable } from '../../lib/printable.js';
-import { showProgress, STDERR_FD, tellProgress } from '../terminal/standard-error.js';
+import { showProgress, STDERR_FD, printProgress } from '../terminal/standard-error.js';
 
 const TICK_MS = 1_000;
 
@@ -17,7 +17,7 @@ export function tracker(doing: string, count?: () => string): Track {
   return async (work) => {
     const line = `clavigerd: ${printable(doing)}`;
     if (!isatty(STDERR_FD)) {
-      tellProgress(`${line}\n`);
+      printProgress(`${line}\n`);
       return work();
     }
     const start = performance.now();
@@ -32,7 +32,7 @@ export function tracker(doing: string, count?: () => string): Track {
     } finally {
       clearInterval(timer);
       write();
-      tellProgress('\n');
+      printProgress('\n');
     }
   };
 }

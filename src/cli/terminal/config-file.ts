@@ -1,4 +1,5 @@
-// Reads a configuration file for both programs: bounded, and only where nobody else could write it.
+// Reads a configuration file for both programs: of bounded size, and only one that no other user
+// can write.
 
 import { closeSync } from 'node:fs';
 import { expandSpecifiers, type SpecifierValues } from '../../config/specifiers.js';
@@ -46,7 +47,7 @@ export function readConfigFile(
   }
 }
 
-/** The default file of a user without a home does not exist, which is no error. */
+/** Undefined for the default file of a user without a home, which is no error. */
 function defaultOrNamed(
   named: string | undefined,
   defaultPath: string,
@@ -71,10 +72,7 @@ function readBounded(path: string): string {
   }
 }
 
-/**
- * TOML is UTF-8 throughout: a byte of another encoding would make another path of one, and say
- * nothing.
- */
+/** TOML is UTF-8: bytes of another encoding would silently change a path, and are refused. */
 function textOf(path: string, bytes: Buffer): string {
   const text = bytes.toString('utf8');
   const again = Buffer.from(text);

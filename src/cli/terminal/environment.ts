@@ -1,5 +1,5 @@
-// What the command line programs take from the process around them, read once: user, directories.
-// The rest of the code gets it as parameters.
+// What both programs read from their environment: user, group, directories. Other folders get it as
+// parameters.
 
 import type { SpecifierEnvironment } from '../../config/specifiers.js';
 import { findGroupName } from '../../sys/group.js';

@@ -1,23 +1,22 @@
-// How both programs say that something went wrong: `NAME: error: ...`, `NAME: hint: ...`, exit
-// code.
+// How both programs report a failure: `NAME: error: ...`, `NAME: hint: ...`, and the exit code.
 
 import type { ErrorCode } from '../../lib/error-codes.js';
 import { isAppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import { isJournal } from '../../sys/systemd.js';
 import { exitCodeOfSignal, Interrupted } from './interrupted.js';
-import { hasLostWords, STDERR_FD, tellStderr } from './standard-error.js';
+import { hasLostOutput, STDERR_FD, printStderr } from './standard-error.js';
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
-/** EX_IOERR of sysexits(3): what was to be told is lost. */
+/** EX_IOERR of sysexits(3): output was lost. */
 export const EXIT_OUTPUT_LOST = 74;
 
 /**
- * Tells the failure on standard error, and gives the exit code: 2 for usage and configuration,
- * unsafe paths among it; 74 for output that is lost. A reader that has left (`| head`) knows that
- * itself.
+ * Prints the failure to standard error. Nothing is printed when the reader of standard output has
+ * closed it (`| head`).
+ * @returns the exit code: 2 for usage and configuration, unsafe paths included; 74 for lost output
  */
 export function reportFailure(program: string, error: unknown): number {
   const isLost = isAppError(error, 'SYS_OUTPUT');
@@ -27,11 +26,11 @@ export function reportFailure(program: string, error: unknown): number {
   const lines = messageOf(error).split('\n');
   const hint = isAppError(error) ? error.hint : undefined;
   const severity = isJournal(process.env, STDERR_FD) ? '<3>' : '';
-  const told = [
+  const printed = [
     ...lines.map((line) => `${severity}${program}: error: ${printable(line)}\n`),
     ...(hint?.split('\n') ?? []).map((line) => `${severity}${program}: hint: ${printable(line)}\n`),
   ];
-  tellStderr(told.join(''));
+  printStderr(printed.join(''));
   if (isLost) {
     return EXIT_OUTPUT_LOST;
   }
@@ -42,16 +41,16 @@ export function reportFailure(program: string, error: unknown): number {
 }
 
 /**
- * The exit code of a command that is done: one whose words were lost, on a full disk for instance,
- * has failed.
+ * The exit code of a command that is done: with lost output, on a full disk for instance, it
+ * failed.
  */
 export function withLostOutput(exitCode: number): number {
-  return exitCode === EXIT_OK && hasLostWords() ? EXIT_OUTPUT_LOST : exitCode;
+  return exitCode === EXIT_OK && hasLostOutput() ? EXIT_OUTPUT_LOST : exitCode;
 }
 
 /**
- * What the same start would fail over again, until somebody changes a file: the shipped unit does
- * not try again over these (RestartPreventExitStatus=).
+ * Failures that the next start would meet again until a file is changed: the shipped unit does not
+ * restart after them (RestartPreventExitStatus=).
  */
 const OF_CONFIGURATION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CONFIG_FILE',

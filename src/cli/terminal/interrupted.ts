@@ -1,5 +1,5 @@
-// The end of a program by a signal that asks for one, as the shell tells it: 128 and the number of
-// the signal.
+// A program that was ended by a signal, and its exit code as shells have it: 128 and the signal's
+// number.
 
 import { constants } from 'node:os';
 import { AppError } from '../../lib/errors.js';

@@ -1,5 +1,5 @@
 // Bytes to lines ended by a newline, for the commands that read files and standard input. Pure.
-// An endless line is cut rather than kept: whoever gets it sees that it is too long.
+// An endless line is cut, at one byte over the limit, by which the caller sees that it is too long.
 
 /** One line, without its newline. */
 export interface CutLine {

@@ -1,5 +1,5 @@
-// Asks for a PIN or passphrase on the terminal, without echo. Both the daemon's start and the key
-// commands use it; never while serving. Reads /dev/tty, so that --stdio and pipes stay untouched.
+// Asks for a PIN or passphrase on the terminal, without echo. Used by clavigerd at its start and by
+// its commands, never while it serves. Uses /dev/tty, so that --stdio and pipes stay untouched.
 
 import { closeSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
@@ -30,7 +30,7 @@ export function terminalPrompt(): SecretPrompt | undefined {
 
 let lastQuestion: Promise<unknown> = Promise.resolve();
 
-/** Keys are opened beside one another, and a person answers one question at a time. */
+/** Keys are opened concurrently, and a person answers one question at a time. */
 function askInTurn(question: string): Promise<Secret> {
   const answer = lastQuestion.then(() => askOnTerminal(question));
   lastQuestion = answer.catch(() => undefined);
@@ -69,7 +69,7 @@ function askOnTerminal(question: string): Promise<Secret> {
   });
 }
 
-/** Gives the terminal back as it was; one that is gone takes nothing. */
+/** Restores the terminal; errors of one that was closed are ignored. */
 function release(terminal: ReadStream, fd: number): void {
   try {
     writeSync(fd, '\r\n');

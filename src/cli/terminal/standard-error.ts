@@ -1,7 +1,7 @@
-// Standard error of both programs: the daemon's log and what commands say beside their result. What
-// is written there has been looked at, so that no foreign text reaches a terminal as a command to
-// it. Not process.stderr: that stream turns a reader that went away into an error event, and a slow
-// one into memory.
+// Standard error of both programs: the daemon's log, and the messages of commands. Control
+// characters are escaped, so that foreign text cannot control a terminal. process.stderr is not
+// used: it turns a reader that has closed the pipe into an error event, and buffers without limit
+// for a slow one.
 
 import { writeSync } from 'node:fs';
 import { systemCodeOf } from '../../lib/errors.js';
@@ -9,11 +9,10 @@ import { printableLines } from '../../lib/printable.js';
 
 export const STDERR_FD = 2;
 
-let isSomethingLost = false;
+let isOutputLost = false;
 
 /**
- * Writes lines at once. A pipe that blocks, and that nobody reads, stops the program when it is
- * full, as it stops any.
+ * Writes lines synchronously. A full pipe that nobody reads blocks the program, as it does any.
  * @returns undefined when all of it is written, else the code of the system's error.
  */
 export function writeStderr(lines: string): string | undefined {
@@ -22,34 +21,28 @@ export function writeStderr(lines: string): string | undefined {
 
 /**
  * The same for errors, warnings and notes: one that is lost makes the command fail, see
- * `hasLostWords`.
+ * `hasLostOutput`.
  */
-export function tellStderr(lines: string): void {
-  isSomethingLost = writeStderr(lines) !== undefined || isSomethingLost;
+export function printStderr(lines: string): void {
+  isOutputLost = writeStderr(lines) !== undefined || isOutputLost;
 }
 
 /**
- * The same for what is under way. It is no result, and a command that has done its work has not
- * failed because nobody watched it: what runs after `claviger renew &&` has to run.
+ * The same for progress. It is no result: a command that has done its work does not fail because
+ * its progress was lost, and what follows `claviger renew &&` has to run.
  */
-export function tellProgress(lines: string): void {
+export function printProgress(lines: string): void {
   writeStderr(lines);
 }
 
-/**
- * Progress in a line that is written over by the next one, for a terminal. @param text our own
- * words
- */
+/** Progress on a terminal, in a line that the next call overwrites. @param text no foreign text */
 export function showProgress(text: string): void {
   writeBytes(`\r${text}`);
 }
 
-/**
- * True when a command has said something that nobody can have heard, and that was more than
- * progress.
- */
-export function hasLostWords(): boolean {
-  return isSomethingLost;
+/** True when an error, a warning or a note could not be written. */
+export function hasLostOutput(): boolean {
+  return isOutputLost;
 }
 
 function writeBytes(text: string): string | undefined {

@@ -1,7 +1,6 @@
-// Standard output of both programs: the one way out for the result of a command. What is written
-// there has been looked at, so that no foreign text reaches a terminal as a command to it; and what
-// is lost is a failure. Not process.stdout: for a file that stream takes a part of a text for the
-// whole when the disk is full.
+// Standard output of both programs: the results of commands. Control characters are escaped, so
+// that foreign text cannot control a terminal, and lost output is a failure. process.stdout is not
+// used: on a full disk it reports success for a text of which a part was written.
 
 import { writeSync } from 'node:fs';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
@@ -12,7 +11,7 @@ const FULL_PIPE_WAIT_MS = 5;
 const JSON_INDENT = 2;
 
 /**
- * Writes a text at once, and waits for as long as its reader does not take it, as any program does.
+ * Writes a text synchronously, and waits while its reader does not read.
  * @param text whole lines
  * @throws AppError SYS_OUTPUT when a part of it is lost; its cause has the code EPIPE when the
  *   reader has left.
@@ -43,7 +42,7 @@ function writeWhole(bytes: Buffer): void {
       if (systemCodeOf(error) !== 'EAGAIN') {
         throw error;
       }
-      // Whoever started this program made the pipe one that does not block.
+      // The parent process has set the pipe to O_NONBLOCK.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_WAIT_MS);
     }
   }

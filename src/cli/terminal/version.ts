@@ -1,4 +1,4 @@
-// The version of the package, for both programs: that of package.json, the one place it is written.
+// The version of the package, for both programs; it stands in package.json alone.
 
 import { readFileSync } from 'node:fs';
 import { isJsonObject, jsonMember } from '../../lib/json/json-value.js';

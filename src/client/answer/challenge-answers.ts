@@ -1,4 +1,4 @@
-// How http-01 answers get to where the CA asks for them. Runs in the client's master.
+// Opens what publishes the http-01 answers, as configured. Runs in claviger.
 
 import type { ChallengeConfig } from '../../config/client/certificate.js';
 import type { AnswerPublisher } from './answer-publisher.js';
@@ -6,7 +6,7 @@ import { openHttp01Server } from './http01-server.js';
 import { openWebroot } from './webroot.js';
 
 /**
- * Opens a server of our own, or the folder of one that runs already.
+ * Starts a web server of our own, or opens the document root of one that runs already.
  * @throws AppError CLIENT_CHALLENGE
  */
 export function openChallengeAnswers(config: ChallengeConfig): Promise<AnswerPublisher> {

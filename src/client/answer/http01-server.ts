@@ -1,6 +1,6 @@
-// Our own http-01 responder, RFC 8555 §8.3: a web server with nothing but the answers due now.
-// Runs in the client's master while an order is under way. Anybody may connect: what a request can
-// do is choose one of a few strings. Slow, large or strange requests are cut off.
+// A web server for http-01, RFC 8555 §8.3, that serves the answers of the current order and nothing
+// else. Runs in claviger while an order is under way. Clients are not trusted: a request can only
+// select one of a few strings, and slow, large or strange requests are cut off.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -13,8 +13,7 @@ const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 8 * 1024;
 /**
- * CAs validate from several places at once; strangers may connect too. Those beyond it cost the
- * oldest its place.
+ * CAs validate from several places at once, and strangers may connect too; see boundConnections.
  */
 const MAX_CONNECTIONS = 256;
 
@@ -49,8 +48,8 @@ export async function openHttp01Server(address: ListenAddress): Promise<AnswerPu
 }
 
 /**
- * At the limit the connection that has waited longest goes, not the new one: an authority sends its
- * request at once, and whoever opens connections to keep it out is slow on purpose.
+ * At the limit the oldest connection is closed, not the new one refused: an authority sends its
+ * request at once, while an attacker who wants to keep it out holds connections open.
  */
 function boundConnections(server: Server): void {
   const open = new Set<Socket>();
@@ -80,7 +79,7 @@ function answerRequest(
     response.end('method not allowed\n');
     return;
   }
-  // The very path and nothing like it: no query, no escapes, no other spelling.
+  // Only the exact path: no query, no escapes, no other spelling.
   const answer = answers.get(request.url ?? '');
   if (answer === undefined) {
     response.statusCode = 404;
@@ -106,7 +105,7 @@ async function bind(server: Server, { host, port }: ListenAddress): Promise<void
     // Without a host Node listens on :: for both families, and on 0.0.0.0 where there is no IPv6.
     server.listen({ port, ...(host === undefined ? {} : { host }) }, resolve);
   });
-  // From here on an error concerns one connection; the answer is then simply not given.
+  // From here on an error concerns one connection, which gets no answer.
   server.on('error', () => undefined);
 }
 

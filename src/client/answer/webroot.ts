@@ -1,8 +1,7 @@
-// http-01 answers as files of a web server that runs already. Runs in the client's master. The
-// folder may belong to somebody less trusted than we are, who changes it while we work: its two
-// folders are held by their descriptors from the first look to the removal, no symbolic link below
-// it is followed, no file that exists is opened for writing, and only what was written here is
-// removed.
+// http-01 answers as files of a web server that runs already. Runs in claviger. The document root
+// may belong to a user who is not trusted and changes it at the same time: the two folders below it
+// are held by their descriptors from the first check to the removal, no symbolic link is followed,
+// no existing file is opened for writing, and only files that were written here are removed.
 
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -18,7 +17,7 @@ const ROOT_HINT = 'is it the document root of the web server?';
 const FOLDER_HINT = 'must be a folder, and no symbolic link';
 const FOREIGN_HINT = 'it is not ours, and stays; who put it there should remove it';
 
-/** A file written here: one at its place that is another is not ours to remove. */
+/** The files written here, by token: a different file under the same name is not removed. */
 type Written = Map<string, Pick<Stats, 'dev' | 'ino'>>;
 
 /**
@@ -69,7 +68,7 @@ async function openRoot(webroot: string): Promise<HeldDirectory> {
   }
 }
 
-/** A system error's message as far as it says what is wrong: the path in it is a descriptor's. */
+/** A system error's message without its path, which is that of a descriptor. */
 function withoutPath(message: string): string {
   return message.replace(/, \w+ '.*$/, '');
 }
@@ -116,8 +115,8 @@ async function publishFile(
 }
 
 /**
- * Creates the file. The authority hands an unfinished order out again, with the same token: what a
- * run that was killed has left is replaced, and nothing else is.
+ * Creates the file. An authority returns an unfinished order again, with the same token: the file
+ * that a killed run has left is replaced, and no other file is.
  */
 async function createAnswer(
   folder: HeldDirectory,
@@ -141,8 +140,7 @@ async function createAnswer(
 }
 
 /**
- * A regular file of ours with our content, or with its beginning: a run may be killed while it
- * writes.
+ * A regular file of ours with our content, or its beginning: a run may be killed while it writes.
  */
 async function isLeftover(folder: HeldDirectory, token: string, content: string): Promise<boolean> {
   const wanted = Buffer.from(content);
@@ -175,7 +173,7 @@ async function removeWritten(folder: HeldDirectory, written: Written): Promise<v
         await folder.remove(token);
       }
     } catch {
-      // Somebody else may have cleaned up.
+      // The file may have been removed by another program.
     }
   }
 }

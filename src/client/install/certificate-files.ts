@@ -1,4 +1,5 @@
-// The files of one certificate: read for renewal, written after issuing. Client's master.
+// The files of one certificate: read for renewal, formatted after issuing. Runs in claviger. Files
+// that are damaged are described, not fatal: they are about to be replaced.
 
 import type { X509Certificate } from 'node:crypto';
 import type { CertificateConfig } from '../../config/client/certificate.js';
@@ -13,23 +14,18 @@ const PUBLIC_MODE = 0o644;
 const BEGIN_CERTIFICATE = '-----BEGIN CERTIFICATE-----';
 const MAX_CERTIFICATE_FILE_BYTES = 1024 * 1024;
 
-/**
- * The certificates in each configured file; undefined for a file that is not there, or is damaged.
- */
+/** The certificates in each configured file; undefined for a file that is missing or damaged. */
 export interface InstalledFiles {
   readonly cert: readonly X509Certificate[] | undefined;
   readonly chain: readonly X509Certificate[] | undefined;
   readonly fullchain: readonly X509Certificate[] | undefined;
-  /**
-   * What is wrong with the files that are there and are no certificates, or no longer: `PATH:
-   * problem` each.
-   */
+  /** `PATH: problem` for each file that exists and is no certificate file, or a damaged one. */
   readonly damage: readonly string[];
 }
 
 /**
  * Reads what is installed now.
- * @throws AppError CLIENT_CERTIFICATE when a file is there and cannot be read
+ * @throws AppError CLIENT_CERTIFICATE when a file exists and cannot be read
  */
 export async function readInstalled(
   config: Pick<CertificateConfig, 'cert' | 'chain' | 'fullchain'>,
@@ -37,7 +33,7 @@ export async function readInstalled(
   const damage: string[] = [];
   return {
     cert: await readCertificatesIn(config.cert, damage),
-    // An authority may issue with its root: there is nothing between then.
+    // Empty where the authority issues with its root, without intermediates.
     chain: await readCertificatesIn(config.chain, damage, true),
     fullchain: await readCertificatesIn(config.fullchain, damage),
     damage,
@@ -69,10 +65,7 @@ async function readCertificatesIn(
   return parseCertificates(text);
 }
 
-/**
- * What is wrong with the text of a certificate file; undefined when each certificate in it can be
- * read.
- */
+/** Why the text of a certificate file is damaged; undefined when each certificate can be read. */
 function damageOf(text: string, mayBeEmpty: boolean): string | undefined {
   const begun = text.split(BEGIN_CERTIFICATE).length - 1;
   try {
@@ -91,10 +84,7 @@ function damageOf(text: string, mayBeEmpty: boolean): string | undefined {
   return text.trim() === '' ? 'is empty' : 'holds no certificate';
 }
 
-/**
- * Says what is wrong with files that are to be replaced: somebody may want to know how it came
- * about.
- */
+/** Warns of damaged files before they are replaced: the cause may need attention. */
 export function warnOfDamage(
   context: Pick<ClientContext, 'warn'>,
   installed: InstalledFiles,

@@ -1,5 +1,6 @@
 // Chooses which of the chains that an authority offers is installed. Runs in claviger. Only a chain
-// that passes every check is: the first that leads to the authority the user prefers, else the first.
+// that passes every check is: the first that leads to the authority the user prefers, else the
+// first.
 
 import type { X509Certificate } from 'node:crypto';
 import { printable } from '../../lib/printable.js';

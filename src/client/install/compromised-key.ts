@@ -1,6 +1,5 @@
-// A server key that was revoked as compromised is set aside, and a new one made in its place.
-// Client's master. The file is renamed and never removed: it may be needed for looking into what
-// happened.
+// Renames a server key that was revoked as compromised, so that a new one is made. Runs in
+// claviger. The file is never removed: it may be needed to investigate what happened.
 
 import { createPublicKey } from 'node:crypto';
 import { link } from 'node:fs/promises';
@@ -15,9 +14,9 @@ import { openServerKey, readServerKey } from './server-key.js';
 const MAX_SET_ASIDE = 100;
 
 /**
- * Sets the certificate's key aside if it is compromised.
- * @returns the configuration to issue by: a new key is of the old one's type unless another is
- *   asked for
+ * Renames the certificate's key if it is compromised.
+ * @returns the configuration to issue by: the new key has the type of the old one unless another is
+ *   configured
  * @throws AppError CLIENT_KEY
  */
 export async function withoutCompromisedKey(
@@ -42,7 +41,7 @@ async function setAside(path: string): Promise<string> {
   for (let count = 1; count <= MAX_SET_ASIDE; count += 1) {
     const aside = count === 1 ? `${path}.compromised` : `${path}.compromised-${count}`;
     try {
-      await link(path, aside); // unlike rename(2) it never replaces a file
+      await link(path, aside); // unlike rename(2), link(2) never replaces a file
       await removeFile(path);
       return aside;
     } catch (error) {

@@ -1,7 +1,7 @@
-// The certificate request, PKCS #10 (RFC 2986): our key, our names, nothing else. Client's master.
-// Written by hand, some forty lines: a library that can do all of X.509 takes longer to load than
-// the whole rest of an issuance. The tests have openssl and the daemon's own strict parser read
-// every kind of it.
+// The certificate request, PKCS #10 (RFC 2986): key, names and signature, nothing else. Runs in
+// claviger. Encoded here, in some forty lines: a library for all of X.509 takes longer to load than
+// the rest of an issuance. The tests read every kind of it with openssl and clavigerd's strict
+// parser.
 
 import { createPublicKey, sign, type KeyObject } from 'node:crypto';
 import { isIPv4 } from 'node:net';

@@ -1,5 +1,5 @@
-// Whether a folder has room for what is to be put there, and what to do where it has none. Runs in
-// the client's master.
+// Checks that a folder has room for new files, and gives the hint where it has none. Runs in
+// claviger.
 
 import { open, unlink } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
@@ -7,11 +7,11 @@ import { dirname, join } from 'node:path';
 import { systemCodeOf } from '../../lib/errors.js';
 import { naming } from '../../sys/files/atomic-file.js';
 
-/** A key and three files of a chain with its intermediates stay below. */
+/** More than a key and three files of a chain take. */
 const WANTED_BYTES = 64 * 1024;
 
 /**
- * Writes a file and removes it. Not statfs(2), which does not know of quotas.
+ * Writes a file and removes it; statfs(2) does not see quotas.
  * @throws the system's error
  */
 export async function assertRoom(directory: string): Promise<void> {
@@ -27,10 +27,7 @@ export async function assertRoom(directory: string): Promise<void> {
   }
 }
 
-/**
- * @returns undefined where the error is another than that there is no room for a file, or names
- *   none.
- */
+/** @returns undefined for errors other than a full disk or quota, and for those without a path */
 export function roomHint(error: unknown): string | undefined {
   const isFull = ['ENOSPC', 'EDQUOT'].includes(systemCodeOf(error) ?? '');
   return isFull && error instanceof Error && 'path' in error && typeof error.path === 'string'

@@ -1,4 +1,5 @@
-// Puts certificates and keys in place: whole files or none. Runs in the client's master.
+// Puts certificates and keys in place, all files or none. Runs in claviger. It must never overwrite
+// a private key, and never write through a folder that another user can replace.
 
 import { constants, type Stats } from 'node:fs';
 import { access, lstat, realpath } from 'node:fs/promises';
@@ -10,9 +11,9 @@ import { effectiveUserId } from '../../sys/user.js';
 import { assertRoom, roomHint } from './disk-room.js';
 import { readBoundedFile } from '../../sys/files/bounded-file.js';
 
-/** Nothing larger is a certificate file of ours to replace. */
+/** A larger file is none that was installed from here, and is not replaced. */
 const MAX_REPLACED_BYTES = 1024 * 1024;
-/** A folder like that stays so until somebody changes it, or the configuration. */
+/** Errors that stay until the folder or the configuration is changed: SYS_PATH, exit status 2. */
 const CLOSED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EROFS']);
 
 export interface Installation {
@@ -24,8 +25,8 @@ export interface Installation {
 }
 
 /**
- * Checks that files can be put in place later: before a certificate is ordered, not after; and that
- * no private key is lost by it, however its file is named.
+ * Checks, before a certificate is ordered, that its files can be put in place later and that no
+ * private key would be overwritten.
  * @throws AppError CLIENT_INSTALL; SYS_PATH for a folder that is missing or closed to this user,
  *   SYS_UNSAFE_PATH for one that another user could put another one in place of
  */
@@ -38,7 +39,7 @@ export async function assertInstallable(plan: Installation): Promise<void> {
   for (const path of outputs) {
     await assertReplaceable(path);
   }
-  // A key is created, never put in the place of anything; a dangling link is something too.
+  // A new key replaces nothing, not even a dangling link.
   if (isNewKey && (await entryOf(key)) !== undefined) {
     throw new AppError('CLIENT_INSTALL', `${key}: exists, and is no key`);
   }
@@ -47,7 +48,7 @@ export async function assertInstallable(plan: Installation): Promise<void> {
 async function assertWritableFolder(path: string): Promise<void> {
   const directory = dirname(path);
   try {
-    // Reading too: a folder is opened to be synchronised.
+    // R_OK: the folder is opened for fsync(2).
     await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
     await assertRoom(directory);
   } catch (error) {
@@ -59,7 +60,7 @@ async function assertWritableFolder(path: string): Promise<void> {
       cause: error,
     });
   }
-  // Its owner could lead us to another folder between one file and the next.
+  // Another owner could replace the folder between one file and the next.
   assertUnreplaceable(directory, effectiveUserId());
 }
 
@@ -100,7 +101,7 @@ async function assertReplaceable(path: string): Promise<void> {
   }
 }
 
-/** What is at a path, the link itself for a symbolic link; undefined when nothing is. */
+/** What is at a path, for a symbolic link the link itself; undefined when nothing is. */
 async function entryOf(path: string): Promise<Stats | undefined> {
   try {
     return await lstat(path);
@@ -113,9 +114,9 @@ async function entryOf(path: string): Promise<Stats | undefined> {
 }
 
 /**
- * Puts files in place. All are written out before the first one is, so a full disk changes nothing.
- * A file that replaces another gets its owner, group and mode: the service that reads it may be
- * another user.
+ * Puts files in place. All are written under other names first, so that a full disk changes
+ * nothing. A file that replaces another gets its owner, group and mode: the service that reads it
+ * may run as another user.
  * @throws AppError CLIENT_INSTALL
  */
 export async function installFiles(files: readonly NewFile[]): Promise<void> {
@@ -135,7 +136,7 @@ async function likeExisting(file: NewFile): Promise<NewFile> {
   return { ...file, mode: existing.mode & 0o777, ...(owner && { owner }) };
 }
 
-/** Root gives a file to anybody, others to a group of theirs. */
+/** Root may give a file to any user, others only to a group of their own. */
 function mayGiveTo({ uid, gid }: Stats): boolean {
   const userId = effectiveUserId();
   return userId === 0 || (uid === userId && process.getgroups?.().includes(gid) === true);

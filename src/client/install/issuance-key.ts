@@ -1,5 +1,5 @@
-// The key of one issuance: the certificate's own, the one that waits for an unfinished order's
-// certificate, or a new one. Runs in the client's master.
+// The key of one issuance: the key of the installed certificate, the stored one of an unfinished
+// order, or a new one. Runs in claviger.
 
 import { createPublicKey } from 'node:crypto';
 import type { CertificateConfig } from '../../config/client/certificate.js';
@@ -21,12 +21,12 @@ import { openServerKey, type ServerKey } from './server-key.js';
 const PRIVATE_MODE = 0o600;
 
 export interface IssuanceKey extends ServerKey {
-  /** True when the key was found waiting for the certificate of the unfinished order. */
+  /** True for the stored key of the unfinished order. */
   readonly isPending: boolean;
 }
 
 /**
- * Opens the certificate's key, or the one of the unfinished order, or makes one.
+ * Opens the certificate's key, or the one of the unfinished order, or generates one.
  * @throws AppError CLIENT_KEY
  */
 export async function openIssuanceKey(
@@ -61,7 +61,7 @@ async function openPendingKey(
     return { privateKey, type, file, isPending: true };
   } catch (error) {
     if (isAppError(error, 'CLIENT_KEY')) {
-      return undefined; // another type is wanted by now
+      return undefined; // the configuration wants another type by now
     }
     throw error;
   }
@@ -84,8 +84,8 @@ export async function requestFor(
 }
 
 /**
- * Keeps a new key until its certificate is there. A disk that has no room for it has none for the
- * certificate.
+ * Stores a new key until its certificate is installed. Where the disk has no room for it, it would
+ * have none for the certificate.
  * @throws AppError CLIENT_INSTALL
  */
 export async function keepKey({ file }: ServerKey): Promise<void> {
@@ -102,7 +102,7 @@ export async function keepKey({ file }: ServerKey): Promise<void> {
   }
 }
 
-/** Removes what `keepKey` left, as far as it can be. */
+/** Removes what `keepKey` has stored; a failure is ignored. */
 export async function dropKey(certificate: CertificateConfig): Promise<void> {
   await dropPendingKey(certificate.key).catch(() => undefined);
 }

@@ -1,7 +1,6 @@
-// A new server key between the request for its certificate and the certificate. Runs in the
-// client's master. It waits in a file of mode 0600 beside its target, in the folder that the key
-// will be in anyway, so that a certificate that was issued is not lost with its key when the run
-// ends early. A web server does not look there.
+// Stores a new server key from the request for its certificate until the certificate is installed.
+// Runs in claviger. The key is in a file of mode 0600 beside its final path, so that a certificate
+// that was issued is not lost with its key when the run ends early. No web server reads that file.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { lstat, unlink } from 'node:fs/promises';
@@ -14,21 +13,20 @@ import { readServerKey } from './server-key.js';
 const PRIVATE_MODE = 0o600;
 const PERMISSIONS = 0o777;
 
-/** Where the key of a target waits: `.www.key.pending` for `www.key`. */
+/** `.www.key.pending` for `www.key`. */
 export function pendingKeyPath(target: string): string {
   return join(dirname(target), `.${basename(target)}.pending`);
 }
 
-/** Keeps a key that is in no file yet. System errors come as Node throws them. */
+/** Stores a key that is in no file yet. System errors are thrown as Node throws them. */
 export async function keepPendingKey(key: NewFile): Promise<void> {
   const { content } = key;
   await replaceFiles([{ path: pendingKeyPath(key.path), content, mode: PRIVATE_MODE }]);
 }
 
 /**
- * The key that waits for a target, if it is the one of this public key. A file that is a link, or
- * that another user could have put there, counts as none: its owner would know the key of our
- * certificate.
+ * The stored key for a path, if it belongs to this public key. A link, or a file that another user
+ * could have put there, counts as none: that user would know the key of our certificate.
  * @param publicKey DER of its SubjectPublicKeyInfo
  */
 export async function readPendingKey(
@@ -52,7 +50,7 @@ export async function readPendingKey(
   }
 }
 
-/** Removes the file that waits for a target, if there is one. */
+/** Removes the stored key for a path, if there is one. */
 export async function dropPendingKey(target: string): Promise<void> {
   try {
     await unlink(pendingKeyPath(target));
@@ -63,10 +61,7 @@ export async function dropPendingKey(target: string): Promise<void> {
   }
 }
 
-/**
- * True when a private key belongs to a SubjectPublicKeyInfo. Compared as bytes: keys of two types
- * are just different.
- */
+/** True when a private key belongs to a SubjectPublicKeyInfo; compared as DER, so of any type. */
 export function isKeyOfSpki(privateKey: KeyObject, publicKey: Uint8Array): boolean {
   return createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).equals(publicKey);
 }

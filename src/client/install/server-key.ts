@@ -1,5 +1,5 @@
-// The certificate's private key: read, or made when there is none. Runs in the client's master.
-// This is the web server's key, never the account's. It never leaves this process and its file.
+// The certificate's private key: read from its file, or generated. Runs in claviger. This is the
+// web server's key, never the account's. It is in this process and its file only.
 
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -14,16 +14,16 @@ import { readBoundedFile } from '../../sys/files/bounded-file.js';
 
 const MAX_KEY_BYTES = 64 * 1024;
 const PRIVATE_MODE = 0o600;
-/** Anything for others; writing for the group. A group that may read (ssl-cert) is usual. */
+/** Any right of others, and writing by the group. A group that may read (ssl-cert) is usual. */
 const TOO_OPEN = 0o027;
 const MIN_RSA_BITS = 2048;
 
 const generate = promisify(generateKeyPair);
 
 /**
- * A generated KeyObject shares a lock with the job that made it. When the garbage collector ends
- * the job while asymmetricKeyDetails or export holds that lock, Node 20 waits for ever; a key read
- * from DER shares nothing.
+ * Keys are generated as DER and read back. A generated KeyObject shares a lock with the job that
+ * made it: if the garbage collector frees the job while asymmetricKeyDetails or export holds the
+ * lock, Node 20 deadlocks.
  */
 const privateKeyEncoding = { type: 'pkcs8', format: 'der' } as const;
 const publicKeyEncoding = { type: 'spki', format: 'der' } as const;
@@ -38,19 +38,19 @@ const RSA_BITS: Readonly<Partial<Record<ServerKeyType, number>>> = {
   rsa4096: 4096,
 };
 
-/** Of a SubjectPublicKeyInfo in DER. */
+/** Length of a SubjectPublicKeyInfo in DER with a named curve and an uncompressed point. */
 const PLAIN_SPKI_BYTES: Readonly<Record<string, number>> = { prime256v1: 91, secp384r1: 120 };
 
 export interface ServerKey {
   readonly privateKey: KeyObject;
   readonly type: string;
-  /** Of a new key, which is in no file yet: the file to create. */
+  /** For a new key, which is in no file yet: the file to create. */
   readonly file: NewFile | undefined;
 }
 
 /**
  * Reads the key, or generates one. A new key gets its file (PKCS #8 PEM, mode 0600) together with
- * its certificate: a web server must never find it beside the certificate of another.
+ * its certificate: a web server must never find it beside the certificate of another key.
  * @param wanted the type asked for, which an existing key must then have
  * @throws AppError CLIENT_KEY
  */
@@ -100,9 +100,9 @@ export async function readServerKey(path: string): Promise<KeyObject | undefined
 }
 
 /**
- * The same key with its curve by name and its point in full. Authorities refuse others, at the end
- * of an order: a file may spell out the curve's parameters, or hold a compressed point (RFC 5480
- * §2.1.1, §2.2).
+ * The same key with a named curve and an uncompressed point. A file may have explicit curve
+ * parameters or a compressed point (RFC 5480 §2.1.1, §2.2), which authorities refuse, at the end of
+ * an order.
  */
 function withPlainEncoding(key: KeyObject): KeyObject {
   const plainBytes = PLAIN_SPKI_BYTES[key.asymmetricKeyDetails?.namedCurve ?? ''];

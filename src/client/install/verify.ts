@@ -1,5 +1,5 @@
-// What must hold before an issued chain is installed. Pure; runs in claviger. Neither the CA nor the
-// connection to it is trusted: a wrong certificate in place of a good one takes a site down.
+// What must hold before an issued chain is installed. Pure; runs in claviger. Neither the CA nor
+// the connection to it is trusted: a wrong certificate in place of a good one takes a site down.
 
 import { createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { isSameIdentifierSet } from '../../acme/identifier.js';

@@ -1,7 +1,6 @@
-// One run at a time for a certificate: a second would order it again, and take the answers of the
-// first away. Runs in the client's master. The lock is the kernel's and ends with its process,
-// however that ends; the file stays, for removing it could take it from under whoever has just
-// opened it.
+// One run at a time for a certificate: a second one would order it again, and remove the http-01
+// answers of the first. Runs in claviger. The kernel holds the lock and releases it when the
+// process ends. The file stays: another run may have opened it just before it would be removed.
 
 import { closeSync, constants, existsSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -14,7 +13,7 @@ import { readAtMost } from '../../sys/files/bounded-file.js';
 import { lockFile } from '../../sys/files/file-lock.js';
 import type { ClientContext } from '../acme-access.js';
 
-/** Who has the lock, for people; nothing depends on it. */
+/** The process that has the lock, for messages alone. */
 const holderSchema = v.object({ pid: v.pipe(v.number(), v.integer()), since: v.string() });
 const KIND = { name: 'lock', schema: holderSchema };
 const FILE_MODE = 0o600;
@@ -23,7 +22,7 @@ const MAX_NOTE_BYTES = 1024;
 /**
  * Runs `use` while no other run is at work on the certificate. Without a state directory there is
  * no lock.
- * @throws AppError SYS_LOCKED that says who is
+ * @throws AppError SYS_LOCKED that names the other process
  */
 export async function withCertificateLock<T>(
   context: Pick<ClientContext, 'state' | 'report'>,
@@ -41,7 +40,7 @@ export async function withCertificateLock<T>(
   }
 }
 
-/** The file that is written, by whatever path it is named. */
+/** The real path of the file that is written, however it is configured. */
 async function placeOf({
   cert,
   fullchain,
@@ -51,7 +50,9 @@ async function placeOf({
   return join(folder, basename(path));
 }
 
-/** @returns the descriptor that holds it; undefined when the file cannot be used, which is told */
+/**
+ * @returns the descriptor that holds it; undefined when the file cannot be used, which is reported
+ */
 function takeLock(
   path: string,
   name: string,
@@ -87,10 +88,7 @@ function locked(name: string, holder: v.InferOutput<typeof holderSchema> | undef
   });
 }
 
-/**
- * What the file says, unless it is of a process that has ended: the holder may not have written its
- * own yet.
- */
+/** What the file says, unless that process has ended: the holder may not have written it yet. */
 function holderOf(fd: number): v.InferOutput<typeof holderSchema> | undefined {
   try {
     const note = readAtMost(fd, MAX_NOTE_BYTES);

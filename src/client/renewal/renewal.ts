@@ -1,5 +1,5 @@
-// Whether a certificate is due. Pure; runs in the client's master.
-// Relative to the lifetime, not in days: certificates of six days and of a year both exist.
+// Decides whether a certificate is due. Pure; runs in claviger. Times are parts of the lifetime,
+// not days: certificates of six days and of a year both exist.
 
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { isSameIdentifierSet } from '../../acme/identifier.js';
@@ -12,25 +12,22 @@ import { isKeyOf } from '../install/verify.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Below this lifetime half of it is kept in reserve, not a third: retries need days, not hours. */
+/** Below this lifetime renewal begins at half of it, not at two thirds: retries need days. */
 const SHORT_LIFETIME_MS = 10 * DAY_MS;
-/**
- * A certificate younger than this part of its lifetime is not due again, however often somebody
- * asks.
- */
+/** A certificate younger than this part of its lifetime is not due, however often `renew` runs. */
 const FRESH_PART = 1 / 4;
 
 export interface RenewalInput {
   /** The certificate files, as far as they can be read. */
   readonly installed: InstalledFiles;
-  /** Which of them there are to be. */
+  /** The files that are configured. */
   readonly files: Pick<CertificateConfig, 'cert' | 'chain' | 'fullchain'>;
   /** Undefined when the key file does not exist. */
   readonly privateKey: KeyObject | undefined;
   readonly identifiers: readonly ServerIdentifier[];
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** How long the next run is away, milliseconds. */
+  /** Milliseconds until the next run. */
   readonly intervalMs: number;
   /** When this certificate was revoked, as far as it is remembered. */
   readonly revokedAt?: string | undefined;
@@ -42,7 +39,7 @@ export interface RenewalDecision {
   readonly isDue: boolean;
   /** For people: why it is due, or until when it is not. */
   readonly reason: string;
-  /** What is to be changed so that certificates of this lifetime do not expire. */
+  /** What has to be changed so that certificates of this lifetime do not expire. */
   readonly warning?: string;
 }
 
@@ -74,7 +71,7 @@ export function decideRenewal(input: RenewalInput): RenewalDecision {
   return decideByDates(certificate, input);
 }
 
-/** Due is what cannot wait for the next run. */
+/** A certificate is due when it cannot wait for the next run. */
 function decideByDates(
   certificate: X509Certificate,
   { now, intervalMs }: RenewalInput,
@@ -100,7 +97,7 @@ function decideByDates(
   };
 }
 
-/** With two runs or fewer in a lifetime, one that fails lets the certificate expire. */
+/** With two runs or fewer in a lifetime, a certificate expires when one of them fails. */
 function lifetimeWarning(lifetime: number, intervalMs: number): { readonly warning?: string } {
   if (lifetime > 2 * intervalMs) {
     return {};
@@ -117,7 +114,7 @@ function hours(ms: number): string {
   return `${Math.round(ms / HOUR_MS)} h`;
 }
 
-/** What is wrong with the files beside one another, as after an interrupted installation. */
+/** Why the files do not belong together, as after an interrupted installation. */
 function flawOf(leaf: X509Certificate, { installed, files }: RenewalInput): string | undefined {
   for (const name of ['cert', 'fullchain'] as const) {
     if (files[name] === undefined) {
@@ -145,7 +142,7 @@ function namesMatch(certificate: X509Certificate, wanted: readonly ServerIdentif
     return isSameIdentifierSet(identifiersOf(certificate), wanted);
   } catch (error) {
     if (isAppError(error, 'CLIENT_CERTIFICATE')) {
-      return false; // a name of a kind that is never asked for
+      return false; // a name of a type that is never requested
     }
     throw error;
   }

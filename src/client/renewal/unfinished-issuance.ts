@@ -7,9 +7,9 @@ import { systemCodeOf } from '../../lib/errors.js';
 import type { OrderMemory, RememberedOrder } from '../state/order-memory.js';
 
 /**
- * The order to continue. Undefined when there is none; when its certificate was found unusable and a
- * new one may be ordered by now; or when its certificate is installed: a run that was killed right
- * after the installation could not forget the order.
+ * The order to continue. Undefined when there is none; when its certificate was found unusable and
+ * a new one may be ordered by now; or when its certificate is installed: a run that was killed
+ * right after the installation could not forget the order.
  * @param now milliseconds since 1970
  */
 export async function findUnfinishedOrder(

@@ -1,5 +1,5 @@
-// What was sent to the signer and has no reply yet, in order: the signer replies in the order of the
-// requests. Pure; runs in claviger.
+// What was sent to the signer and has no reply yet, in order: the signer replies in the order of
+// the requests. Pure; runs in claviger.
 
 export interface PendingReply {
   /** What is to be signed, `protected.payload`; undefined for a ping. */

@@ -1,6 +1,6 @@
 // One connection to the signer for a whole run, however many certificates it is for: a signer
-// command that asks for a PIN asks once. Runs in claviger. Connects when a session first needs it, and
-// again after the connection broke.
+// command that asks for a PIN asks once. Runs in claviger. Connects when a session first needs it,
+// and again after the connection broke.
 
 import { once } from 'node:events';
 import type { AccountSigner } from '../../acme/account-signer.js';

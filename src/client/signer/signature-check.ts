@@ -1,5 +1,5 @@
-// Verifies what the signer returns, before it is sent to the CA. Pure; runs in claviger. A signer in
-// key-ID-only mode gives no public key: there the CA alone verifies.
+// Verifies what the signer returns, before it is sent to the CA. Pure; runs in claviger. A signer
+// in key-ID-only mode gives no public key: there the CA alone verifies.
 
 import { publicKeyOfJwk } from '../../jose/public-jwk.js';
 import { verifySignature } from '../../jose/signature.js';

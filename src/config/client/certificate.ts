@@ -172,8 +172,8 @@ function refuseSharedFiles(
 ): void {
   for (const [at, certificate] of certificates.entries()) {
     for (const [otherAt, other] of certificates.entries()) {
-      // A file that is an output of two sections is a problem of the later one; one that is an output
-      // here and a key there is a problem of the output, whichever comes first.
+      // A file that is an output of two sections is a problem of the later one; one that is an
+      // output here and a key there is a problem of the output, whichever comes first.
       const taken = [other.key, ...(otherAt < at ? outputsOf(other) : [])].filter(Boolean);
       for (const name of at === otherAt ? [] : OUTPUTS) {
         const { [name]: path } = certificate;
