@@ -8,7 +8,17 @@ import { describe, it } from 'node:test';
 import { ROOT } from '../../support/programs.js';
 
 /** Folders that are walked; a name that begins with one of them, or of those in src, is a path. */
-const FOLDERS = ['src', 'test', 'docs', 'systemd', 'native-config', 'build', '.github', '.ci'];
+const FOLDERS = [
+  'src',
+  'test',
+  'docs',
+  'systemd',
+  'native-config',
+  'packaging',
+  'build',
+  '.github',
+  '.ci',
+];
 const SOURCE_FOLDERS = readdirSync(join(ROOT, 'src'));
 
 const PRESENT: ReadonlySet<string> = new Set(
