@@ -12,7 +12,7 @@ const TOKEN = /^[A-Za-z0-9_-]{22,200}$/;
 
 export const CHALLENGE_PATH = '/.well-known/acme-challenge/';
 
-export interface Http01Challenge {
+interface Http01Challenge {
   readonly url: URL;
   readonly token: string;
   /** False when the server is checking it already, for an earlier order: it is not asked again. */

@@ -14,7 +14,7 @@ import { readResource } from './transport/signed-post.js';
 const MAX_PAGES = 5;
 const MAX_ORDERS = 10;
 
-export interface FoundOrder {
+interface FoundOrder {
   readonly url: URL;
   readonly order: Order;
 }

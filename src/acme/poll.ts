@@ -22,7 +22,7 @@ export interface PollResult<T> {
   readonly retryAfterMs: number | undefined;
 }
 
-export interface PollOptions<T> {
+interface PollOptions<T> {
   /** What is waited for, as the subject of the time-out message. */
   readonly what: string;
   readonly context: WaitContext;

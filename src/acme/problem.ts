@@ -39,7 +39,7 @@ export const problemSchema = v.object({
 export type Problem = v.InferOutput<typeof problemSchema>;
 
 /** What is known about a request beside its answer. */
-export interface RequestFacts {
+interface RequestFacts {
   /**
    * True for a signer in key-ID-only mode: its account is fixed, and it cannot register one.
    */

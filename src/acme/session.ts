@@ -29,7 +29,7 @@ export interface AccountSession extends AcmeSession {
   readonly accountUrl: string;
 }
 
-export interface SessionOptions extends WaitContext {
+interface SessionOptions extends WaitContext {
   readonly directoryUrl: URL;
   readonly http: Pick<AcmeHttp, 'request'>;
   /** May still be connecting: the directory and a first nonce are fetched meanwhile. */

@@ -17,7 +17,7 @@ import type { ChainHead } from './chain-head.js';
 import { KnownRecords, type KnownRecord } from './known-records.js';
 import { hashOfLine, parseRecord } from './record-line.js';
 
-export interface ChainNote extends Place {
+interface ChainNote extends Place {
   readonly message: string;
 }
 

@@ -20,7 +20,7 @@ export type FileState =
   /** Its size in bytes is not what this process has written. */
   | { readonly kind: 'changed'; readonly expected: number; readonly found: number };
 
-export interface FileTail {
+interface FileTail {
   /** Without its newline; undefined when there is no complete line. */
   readonly lastLine: Buffer | undefined;
   /** The bytes after the last newline. */

@@ -4,7 +4,7 @@
 // chain.
 
 export const AUDIT_EVENTS = ['decision', 'start', 'stop', 'gap'] as const;
-export type AuditEvent = (typeof AUDIT_EVENTS)[number];
+type AuditEvent = (typeof AUDIT_EVENTS)[number];
 
 export const AUDIT_VERDICTS = [
   'signed',

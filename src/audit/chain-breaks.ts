@@ -25,7 +25,7 @@ export interface ChainSegment {
   readonly unreadableBefore: number;
 }
 
-export interface ChainExplanation {
+interface ChainExplanation {
   readonly findings: readonly ChainFinding[];
   /** Records that do not belong to the chain, or were changed. */
   readonly unchained: readonly RecordRange[];

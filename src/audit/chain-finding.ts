@@ -11,8 +11,7 @@ export interface Place {
  * What happened to the records at a place. `truncated`: a file ends within a line, or the chain
  * ends before a record that is known. `not-a-record`: a line that is no record.
  */
-export type BreakKind =
-  'removed' | 'inserted' | 'reordered' | 'edited' | 'truncated' | 'not-a-record';
+type BreakKind = 'removed' | 'inserted' | 'reordered' | 'edited' | 'truncated' | 'not-a-record';
 
 export interface ChainFinding extends Place {
   readonly kind: BreakKind;

@@ -12,7 +12,7 @@ import { ChainText } from './chain-text.js';
 import { GapNotes, changeOf, removalAfter, type Gap } from './gap-notes.js';
 import { continueChain, firstOf } from './resume-chain.js';
 
-export interface ChainWriterOptions {
+interface ChainWriterOptions {
   /** Absolute. */
   readonly path: string;
   /** Records are synced to disk before they count as written. */

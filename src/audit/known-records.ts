@@ -8,7 +8,7 @@ import type { LinkedRecord } from './chain-breaks.js';
 import type { ChainFinding, Place } from './chain-finding.js';
 
 /** Where a chain begins and ends. */
-export interface ChainEnds {
+interface ChainEnds {
   readonly first: LinkedRecord | undefined;
   readonly head: ChainHead | undefined;
   /** The place of the last line. */

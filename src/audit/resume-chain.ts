@@ -14,7 +14,7 @@ import { MAX_RECORD_BYTES, hashOfLine, parseRecord } from './record-line.js';
 /** How every line begins. */
 const RECORD_START = '{"seq":';
 
-export interface ResumedChain {
+interface ResumedChain {
   readonly head: ChainHead;
   /** To be recorded first. */
   readonly gaps: readonly Gap[];

@@ -18,7 +18,7 @@ const SUM_MEMBER = ',"sum":"';
 const NEWLINE = 0x0a;
 
 /** A text of whole lines, and the checksum that the next line continues from. */
-export interface Lines {
+interface Lines {
   readonly text: string;
   readonly sum: string;
 }

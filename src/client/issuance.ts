@@ -33,7 +33,7 @@ import { findUnfinishedOrder } from './renewal/unfinished-issuance.js';
 import { assertMayOrder, rememberUnusable } from './renewal/unusable-certificate.js';
 
 /** What is to be issued. */
-export interface Issuance {
+interface Issuance {
   readonly certificate: CertificateConfig;
   readonly identifiers: readonly ServerIdentifier[];
   /** True orders anew, whatever is remembered of earlier orders. */

@@ -17,7 +17,7 @@ import { isCompromised, revocationOf } from './state/revocation-memory.js';
 import { readServerKey } from './install/server-key.js';
 import type { SharedSigner } from './signer/shared-signer.js';
 
-export interface RenewOptions {
+interface RenewOptions {
   /** Only the sections that have one of these names; none for all. */
   readonly names: readonly string[];
   readonly isForced: boolean;

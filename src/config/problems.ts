@@ -3,7 +3,7 @@
 import { AppError } from '../lib/errors.js';
 import { lineOfKey } from './lines.js';
 
-export interface ConfigProblem {
+interface ConfigProblem {
   /** The setting, dotted, `listen.0.mode`; undefined for a problem of the whole file. */
   readonly key?: string | undefined;
   readonly problem: string;

@@ -11,7 +11,7 @@ import type { InferOutput } from 'valibot';
 
 export type Command = readonly [string, ...string[]];
 
-export interface StateDirectoryPlaces {
+interface StateDirectoryPlaces {
   readonly named: string | undefined;
   /** STATE_DIRECTORY of systemd.exec(5). */
   readonly ofService: string | undefined;

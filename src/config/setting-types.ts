@@ -12,7 +12,7 @@ export const SECTION_NAME_RULE = 'has 1 to 64 of A-Z a-z 0-9 _ -, the first a le
 
 export type Table = Readonly<Record<string, unknown>>;
 
-export const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
+const text = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
 export const printable = v.pipe(text, v.regex(/^[^\p{Cc}]*$/u, 'must not have control characters'));
 /** The texts may be empty: the code that reads them decides what that means. */
 export const texts = v.pipe(

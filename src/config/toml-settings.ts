@@ -31,7 +31,7 @@ export function parseTomlSettings<Schema extends SettingsSchema>(
 }
 
 /** What is wrong with a setting: its name, the place in it (`contact.0`), and a sentence. */
-export interface SettingProblem {
+interface SettingProblem {
   readonly setting: string;
   readonly key: string;
   readonly problem: string;

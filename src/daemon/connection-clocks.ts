@@ -23,14 +23,14 @@ export interface ClockSettings {
   readonly lingerMs: number;
 }
 
-export interface ClockHandlers {
+interface ClockHandlers {
   readonly onHalfLine: () => void;
   /** @returns true to be called again after the same time */
   readonly onSilence: () => boolean;
   readonly onNoPlace: () => void;
 }
 
-export interface ConnectionClocksOptions {
+interface ConnectionClocksOptions {
   readonly timers: Timers;
   readonly settings: ClockSettings;
   readonly handlers: ClockHandlers;

@@ -26,7 +26,7 @@ interface Joined {
   lastTime: number;
 }
 
-export interface ConnectionLogOptions {
+interface ConnectionLogOptions {
   readonly log: Log;
   /** The listener's name, where there is more than one. */
   readonly listener: string | undefined;

@@ -4,7 +4,7 @@
 import type { Duplex } from 'node:stream';
 import { Connection, type ConnectionSettings } from './connection.js';
 
-export interface ConnectionPoolOptions {
+interface ConnectionPoolOptions {
   readonly settings: ConnectionSettings;
   readonly maxConnections: number;
   readonly account: string;

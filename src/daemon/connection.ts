@@ -33,7 +33,7 @@ export interface ConnectionSettings {
   readonly timers: Timers;
 }
 
-export interface ConnectionOptions extends ConnectionSettings {
+interface ConnectionOptions extends ConnectionSettings {
   readonly client: Client;
   readonly stream: Duplex;
   /** Called once, when the stream is closed. */

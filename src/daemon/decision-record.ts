@@ -38,7 +38,7 @@ export interface DecidedRequest {
 }
 
 /** How a signature was made; times in milliseconds. */
-export interface SigningCourse {
+interface SigningCourse {
   /** Time before the key began with it: other requests, budgets, the start of a helper. */
   readonly queueMs: number;
   readonly tokenMs: number;

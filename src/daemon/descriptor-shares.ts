@@ -14,7 +14,7 @@ const PER_HELPER = 6;
  */
 const PER_LISTENER = 2;
 
-export interface DescriptorDemand {
+interface DescriptorDemand {
   /** RLIMIT_NOFILE. */
   readonly limit: number;
   /** Open before the first socket listens. */

@@ -29,7 +29,7 @@ import type { TurnScheduler } from './turn-scheduler.js';
 /** Time a client has to close its side once we closed ours; a pipe does not show it. */
 const LINGER_MS = 2000;
 
-export interface ListenerServiceOptions {
+interface ListenerServiceOptions {
   readonly config: Pick<ClavigerdConfig, 'allowHttpOnLoopback' | 'hasListenSections'>;
   readonly listen: ListenConfig;
   readonly account: AccountConfig;

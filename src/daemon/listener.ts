@@ -16,7 +16,7 @@ const PERMISSION_BITS = 0o7777;
 const SAME_OWNER = -1;
 const PROBE_TIMEOUT_MS = 2000;
 
-export type ConnectionHandler = (socket: Socket) => void;
+type ConnectionHandler = (socket: Socket) => void;
 
 export interface Listener {
   readonly server: Server;
@@ -26,7 +26,7 @@ export interface Listener {
   stop(): void;
 }
 
-export interface SocketRights {
+interface SocketRights {
   /** Permission bits; others never get any. */
   readonly mode: number;
   /** Undefined leaves the group as the kernel sets it. */

@@ -9,7 +9,7 @@ import type { ConnectionLog } from './connection-log.js';
 import type { ConnectionPool } from './connection-pool.js';
 import type { LazyKey } from './lazy-key.js';
 
-export interface PendingClientsOptions {
+interface PendingClientsOptions {
   readonly keys: LazyKey;
   readonly connectionLog: ConnectionLog;
   /** Clients that may wait; one more is disconnected. */

@@ -11,7 +11,7 @@ export interface PlaceHolder {
   readonly onPlace: () => void;
 }
 
-export interface PlaceLimits {
+interface PlaceLimits {
   readonly requests: number;
   /** Bytes of lines; a single request may be longer when the queue is empty. */
   readonly bytes: number;

@@ -12,7 +12,7 @@ import type { LineService, Refused } from './signing-service.js';
 /** Refusals of any kind after which a connection is closed, though it asked for !errors. */
 const MAX_REFUSED_REQUESTS = 64;
 
-export interface RequestsInHandOptions {
+interface RequestsInHandOptions {
   readonly client: Client;
   readonly service: LineService;
   readonly places: RequestPlaces;

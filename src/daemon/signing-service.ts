@@ -16,7 +16,7 @@ import type { BudgetGate } from './budget-gate.js';
 import type { DecidedRequest, DecisionRecord } from './decision-record.js';
 import { refusalOf } from './refusal-of-error.js';
 
-export interface SigningServiceOptions {
+interface SigningServiceOptions {
   readonly key: AccountKey;
   readonly policy: PolicyContext;
   readonly record: DecisionRecord;

@@ -18,7 +18,7 @@ export interface TurnTaker {
   takeTurn(): boolean;
 }
 
-export interface TurnSchedulerOptions {
+interface TurnSchedulerOptions {
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
   /** Calls back in the next round of the event loop. */

@@ -7,7 +7,7 @@ import { AppError } from '../lib/errors.js';
 export type Algorithm = 'RS256' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
 export type EcCurve = 'P-256' | 'P-384' | 'P-521';
 
-export interface AlgorithmFacts {
+interface AlgorithmFacts {
   readonly algorithm: Algorithm;
   /** Undefined for EdDSA, in which hashing is part of the algorithm. */
   readonly hash: 'sha256' | 'sha384' | 'sha512' | undefined;
@@ -33,8 +33,8 @@ const ALGORITHM_OF_CURVE: ReadonlyMap<string, Algorithm> = new Map([
   ['secp521r1', 'ES512'],
 ]);
 
-export const MIN_RSA_BITS = 2048;
-export const MAX_RSA_BITS = 4096;
+const MIN_RSA_BITS = 2048;
+const MAX_RSA_BITS = 4096;
 
 export function algorithmFacts(algorithm: Algorithm): AlgorithmFacts {
   return FACTS[algorithm];

@@ -7,7 +7,7 @@ import { isBase64Url } from '../lib/base64url.js';
 import { AppError, messageOf } from '../lib/errors.js';
 import type { Algorithm } from './algorithms.js';
 
-export interface RsaPublicJwk {
+interface RsaPublicJwk {
   readonly e: string;
   readonly kty: 'RSA';
   readonly n: string;

@@ -25,7 +25,7 @@ const PAUSE_MS = 10_000;
  */
 const START_GRACE_MS = 5_000;
 
-export interface FailoverKeyOptions {
+interface FailoverKeyOptions {
   readonly replicas: readonly KeySource[];
   readonly log: KeyLog;
   readonly timers: Timers;

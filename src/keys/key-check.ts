@@ -14,13 +14,10 @@ import { isEncryptedPemKey, parsePemKey } from './software/pem-key.js';
 import { parsePinSource, readPin } from './pin/pin-source.js';
 import { isPkcs11Uri, parsePkcs11Uri } from './pkcs11/uri.js';
 
-export type CheckedContext = Pick<
-  KeyContext,
-  'env' | 'pinSource' | 'pinentry' | 'gpg' | 'openpgpKey'
->;
+type CheckedContext = Pick<KeyContext, 'env' | 'pinSource' | 'pinentry' | 'gpg' | 'openpgpKey'>;
 
 /** Receives what could not be checked, and why. */
-export type Note = (text: string) => void;
+type Note = (text: string) => void;
 
 /**
  * Checks one value of the setting `privkey`.

@@ -10,7 +10,7 @@ import type { Pkcs11Module } from './pkcs11/module-path.js';
 import type { Pkcs11Uri } from './pkcs11/uri.js';
 import type { HelperClient } from './helper/helper-client.js';
 
-export interface PublicHalfOptions {
+interface PublicHalfOptions {
   readonly uri: Pick<Pkcs11Uri, 'token' | 'key'>;
   readonly module: Pkcs11Module;
   readonly log: KeyLog;

@@ -11,7 +11,7 @@ const LINE_ENDING_BYTES = 2;
 
 export type LineError = 'line-too-long' | 'bare-line-ending' | 'control-character';
 
-export type Cut =
+type Cut =
   /** @prop line shares memory with the pushed chunk: copy it to keep it */
   | { readonly line: Buffer; readonly error?: undefined }
   | { readonly line?: undefined; readonly error: LineError };

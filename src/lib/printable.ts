@@ -2,7 +2,7 @@
 // server, a signer or a file may hold escape sequences, line breaks or bidirectional controls.
 
 /** Characters one piece of foreign text may take in a message. */
-export const MAX_PRINTABLE_LENGTH = 1000;
+const MAX_PRINTABLE_LENGTH = 1000;
 
 /**
  * Control characters (C0, C1), formatting ones (bidirectional, invisible), line separators, halves

@@ -3,7 +3,7 @@
 const MAX_URL_LENGTH = 2048;
 
 /** A URL, or why it is not to be used, as the end of a sentence. */
-export type WebUrl = { readonly url: URL } | { readonly problem: string };
+type WebUrl = { readonly url: URL } | { readonly problem: string };
 
 /**
  * Reads a URL without user name, password and fragment: https, or http on loopback (a test server,

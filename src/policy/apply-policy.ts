@@ -13,7 +13,7 @@ import { originOf } from './request-url.js';
 import { validityProblem } from './validity.js';
 import { denied, type Verdict } from './verdict.js';
 
-export interface PolicyQuestion {
+interface PolicyQuestion {
   readonly policy: NamedPolicy;
   readonly request: ClassifiedRequest;
   readonly header: ProtectedHeader;

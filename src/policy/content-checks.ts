@@ -19,7 +19,7 @@ export interface Objection {
 }
 
 /** A request after `readContent`, and the policy it is checked against. */
-export interface ContentQuestion {
+interface ContentQuestion {
   readonly policy: NamedPolicy;
   readonly request: ClassifiedRequest;
 }

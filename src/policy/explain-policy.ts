@@ -11,7 +11,7 @@ import { KEY_ID_ONLY_OPERATIONS, NAMING_OPERATIONS, OPERATIONS } from './operati
 import { originOf } from './request-url.js';
 import { CLOCK_TOLERANCE_MS } from './validity.js';
 
-export interface ExplainedAccount {
+interface ExplainedAccount {
   /** The account URL where one is configured: key-ID-only mode. */
   readonly keyId: string | undefined;
   /** The name of the account. */

@@ -34,7 +34,7 @@ export interface NamedPolicy {
   readonly deny: Denials;
 }
 
-export interface Denials {
+interface Denials {
   readonly operations: ReadonlySet<Operation>;
   readonly identifiers: readonly NamePattern[];
   readonly csrKeys: ReadonlySet<string>;

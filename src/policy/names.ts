@@ -14,7 +14,7 @@ export interface DnsName {
   readonly isWildcard: boolean;
 }
 
-export interface IpAddress {
+interface IpAddress {
   readonly type: 'ip';
   readonly version: 4 | 6;
   /** The address as a number of 32 or 128 bits. */
@@ -24,7 +24,7 @@ export interface IpAddress {
 export type Name = DnsName | IpAddress;
 
 /** A name, or the reason why the text is none. */
-export type NameReading = { readonly name: Name } | { readonly problem: string };
+type NameReading = { readonly name: Name } | { readonly problem: string };
 
 const MAX_DNS_NAME_LENGTH = 253;
 const LDH_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

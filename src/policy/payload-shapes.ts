@@ -61,7 +61,7 @@ const isPublicJwk: Check = (value) => {
   }
 };
 
-export const PAYLOAD_SHAPES = {
+const PAYLOAD_SHAPES = {
   findAccount: { required: { onlyReturnExisting: (value) => value === true } },
   newAccount: {
     required: {},

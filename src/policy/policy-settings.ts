@@ -34,7 +34,7 @@ export interface ValiditySettings {
   readonly ahead?: string | undefined;
 }
 
-export interface DenySettings {
+interface DenySettings {
   readonly operations?: readonly string[] | undefined;
   readonly identifiers?: readonly string[] | undefined;
   readonly 'csr-keys'?: readonly string[] | undefined;

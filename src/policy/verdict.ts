@@ -7,7 +7,7 @@ export type Verdict =
   /** Deciding failed for an internal reason: refused like `denied`, and logged as an error. */
   | { readonly kind: 'failed'; readonly error: unknown };
 
-export interface Denial {
+interface Denial {
   readonly kind: 'denied';
   readonly rule: string;
   readonly reason: string;

@@ -4,7 +4,7 @@ import type { Algorithm } from '../jose/algorithms.js';
 import { formatPublicJwk, jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
 import { EXTENSIONS, PROTOCOL_VERSION } from './limits.js';
 
-export interface GreetingFacts {
+interface GreetingFacts {
   readonly algorithm: Algorithm;
   readonly jwk: PublicJwk;
   /** The account URL in key-ID-only mode, in which it is sent instead of the JWK. */

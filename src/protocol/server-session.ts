@@ -39,7 +39,7 @@ interface Slot {
   reply: string | undefined;
 }
 
-export type EventHandler = (event: SessionEvent) => void;
+type EventHandler = (event: SessionEvent) => void;
 
 export class ServerSession {
   readonly #onEvent: EventHandler;

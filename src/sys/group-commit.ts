@@ -13,9 +13,9 @@ export interface GroupItem<Item> {
  * Writes a group, in the order in which the items were added. What it throws, or rejects with,
  * fails every item of the group.
  */
-export type WriteGroup<Item> = (group: readonly GroupItem<Item>[]) => Promise<void> | undefined;
+type WriteGroup<Item> = (group: readonly GroupItem<Item>[]) => Promise<void> | undefined;
 
-export interface GroupCommitOptions {
+interface GroupCommitOptions {
   /**
    * True: items that are added while a write runs wait for its end, and then share the next one.
    */

@@ -11,7 +11,7 @@ import { callToken } from './pkcs11-failure.js';
 /** PKCS#11 3.0 §2.3; pkcs11js has no names for them. */
 export const CKK_EC_EDWARDS = 0x40;
 export const CKM_EC_EDWARDS_KEY_PAIR_GEN = 0x1055;
-export const CKM_EDDSA = 0x1057;
+const CKM_EDDSA = 0x1057;
 
 const EDDSA_PARAMS_BYTES = 24;
 

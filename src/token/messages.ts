@@ -194,12 +194,12 @@ export function isMatchingToken(token: TokenInfo, wanted: TokenSelector): boolea
   );
 }
 
-export interface RequestMessage {
+interface RequestMessage {
   readonly id: number;
   readonly request: HelperRequest;
 }
 
-export interface ReplyMessage {
+interface ReplyMessage {
   readonly id: number;
   readonly result: HelperResult;
 }

@@ -26,7 +26,7 @@ const CODE_OF_NAME: ReadonlyMap<string, TokenErrorCode> = new Map([
   ['CKR_TOKEN_NOT_RECOGNIZED', 'TOKEN_ABSENT'],
 ]);
 
-export interface Pkcs11Failure {
+interface Pkcs11Failure {
   /** The return value's name, `CKR_...`; undefined for an error that is none of PKCS#11. */
   readonly name: string | undefined;
   /** Its number; undefined where pkcs11js has lost it. */

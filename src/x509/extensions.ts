@@ -8,7 +8,7 @@ import { Fields, elementsOf, parseOid, refused } from './der-values.js';
 
 export const SUBJECT_ALT_NAME = '2.5.29.17';
 
-export interface Extension {
+interface Extension {
   /** The object identifier in dotted form. */
   readonly id: string;
   /** The DER in the OCTET STRING, not yet read. */

@@ -29,7 +29,7 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
 
 const WHAT = 'csr signature';
 
-export interface SignedRequest {
+interface SignedRequest {
   /** CertificationRequestInfo: the bytes that are signed. */
   readonly info: DerElement;
   readonly algorithm: DerElement;

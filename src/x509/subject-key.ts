@@ -12,7 +12,7 @@ export type SubjectKey =
   | { readonly type: 'rsa'; readonly bits: number }
   | { readonly type: 'p256' | 'p384' | 'p521' | 'ed25519' | 'ed448' };
 
-export interface ParsedSubjectKey {
+interface ParsedSubjectKey {
   readonly key: SubjectKey;
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
   readonly keyHash: string;

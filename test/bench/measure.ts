@@ -12,7 +12,7 @@ const measureSchema = v.object({ perSecond: v.number(), p50: v.number(), p99: v.
 /** Signatures a second, and the time of one in milliseconds. */
 export type Measure = v.InferOutput<typeof measureSchema>;
 
-export type Competitor = readonly [name: string, run: () => Promise<Measure>];
+type Competitor = readonly [name: string, run: () => Promise<Measure>];
 
 export function say(text = ''): void {
   process.stdout.write(`${text}\n`);

@@ -40,7 +40,7 @@ export async function lacmePlan(folder: string, keyFile: string): Promise<Server
   };
 }
 
-export interface ClavigerdKey {
+interface ClavigerdKey {
   readonly name: string;
   readonly algorithm: string;
   readonly privkey: string;

@@ -4,7 +4,7 @@
 import type { SourceMap } from 'node:module';
 
 /** What V8 writes of one script: functions, each with its blocks from the outermost to the inner. */
-export interface ScriptCoverage {
+interface ScriptCoverage {
   readonly url: string;
   readonly functions: readonly {
     readonly ranges: readonly {

@@ -16,7 +16,7 @@ const DATA = ['native-config', 'docs', 'systemd', 'test/golden', 'test/fixtures'
 
 export type Outcome = 'killed' | 'timeout' | 'survived';
 
-export interface Rehearsed {
+interface Rehearsed {
   /** Below the root: `test/unit/lib/x.test.ts`. */
   readonly test: string;
   readonly usualMs: number;

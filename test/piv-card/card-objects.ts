@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { formatTlv } from './tlv.js';
 
-export const PIV_APPLICATION = Buffer.from('a000000308000010000100', 'hex');
+const PIV_APPLICATION = Buffer.from('a000000308000010000100', 'hex');
 /** What a client may shorten the name to when it selects. */
 export const PIV_APPLICATION_PREFIX = Buffer.from('a000000308', 'hex');
 

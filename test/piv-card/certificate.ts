@@ -22,7 +22,7 @@ const ECDSA_SHA256 = formatTlv(OID, Buffer.from('2a8648ce3d040302', 'hex'));
 /** Yubico's attestation extensions, 1.3.6.1.4.1.41482.3.N. */
 const YUBICO_ARC = '2b0601040182c40a03';
 
-export interface CertificateOptions {
+interface CertificateOptions {
   readonly subject: string;
   readonly publicKey: KeyObject;
   readonly issuer: string;

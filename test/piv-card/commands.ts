@@ -14,7 +14,7 @@ export type Command =
   | { readonly command: 'give-up'; readonly name: string }
   | { readonly command: 'statistics'; readonly name: string };
 
-export interface NumberedCommand {
+interface NumberedCommand {
   readonly id: number;
   readonly command: Command;
 }

@@ -7,7 +7,7 @@ import { StatusError, SW } from './apdu.js';
 
 const REFERENCE_BYTES = 8;
 const PADDING = 0xff;
-export const DEFAULT_TRIES = 3;
+const DEFAULT_TRIES = 3;
 
 export class Reference {
   #value: Buffer;

@@ -7,7 +7,7 @@ import type { CardKey } from './card-key.js';
 export const PIN_POLICY = { never: 1, once: 2, always: 3 } as const;
 export type PinPolicy = keyof typeof PIN_POLICY;
 
-export interface SlotFacts {
+interface SlotFacts {
   /** P2 of GENERAL AUTHENTICATE. */
   readonly reference: number;
   /** The data object that holds the certificate. */

@@ -2,7 +2,7 @@
 // virtual card.
 
 /** Undefined: the touch never comes. */
-export type TouchDelay = number | undefined;
+type TouchDelay = number | undefined;
 
 export class Touch {
   /** For each signature to come. */

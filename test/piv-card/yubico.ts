@@ -45,7 +45,7 @@ export function formatSlotMetadata({ key, pinPolicy }: Slot): Buffer {
   ]);
 }
 
-export interface AttestationOptions {
+interface AttestationOptions {
   readonly slot: Slot;
   readonly issuer: string;
   readonly issuerKey: CardKey;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './programs.js';
 
-export interface GuideBlock {
+interface GuideBlock {
   /** The heading before it, without its marks. */
   readonly heading: string;
   readonly language: string;

@@ -9,9 +9,9 @@ import {
   type KeyObject,
 } from 'node:crypto';
 
-export type KeyPairType = 'rsa' | 'dsa' | 'ec' | 'ed25519' | 'ed448' | 'x25519';
+type KeyPairType = 'rsa' | 'dsa' | 'ec' | 'ed25519' | 'ed448' | 'x25519';
 
-export interface KeyPairOptions {
+interface KeyPairOptions {
   readonly modulusLength?: number;
   readonly divisorLength?: number;
   readonly namedCurve?: string;

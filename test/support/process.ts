@@ -19,7 +19,7 @@ const POLL_MS = 15;
 const MAX_OUTPUT_CHARS = 4 * 1024 * 1024;
 
 /** Ready when the output matches, or when something listens on the socket or the port. */
-export type ReadyWhen = RegExp | { readonly socket: string } | { readonly port: number };
+type ReadyWhen = RegExp | { readonly socket: string } | { readonly port: number };
 
 export interface StartOptions {
   readonly command: string;
@@ -35,7 +35,7 @@ export interface StartOptions {
   readonly isHeard?: boolean;
 }
 
-export interface ExitStatus {
+interface ExitStatus {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }

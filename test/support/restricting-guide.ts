@@ -47,7 +47,7 @@ export async function makeFolders(scope: Scope): Promise<string> {
   return folder;
 }
 
-export interface Changes {
+interface Changes {
   readonly server: string;
   readonly pin: string;
 }

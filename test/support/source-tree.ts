@@ -6,7 +6,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import ts from 'typescript';
 
-export interface ImportEdge {
+interface ImportEdge {
   /** A path below the root for our own files (`src/lib/errors.ts`), else the module's name. */
   readonly target: string;
   /** False where the compiled program has no such import: `import type`. */

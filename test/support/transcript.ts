@@ -53,7 +53,7 @@ export async function recordLogs(folder: string, depth = 0): Promise<void> {
   }
 }
 
-export interface SecretSearch {
+interface SecretSearch {
   readonly secrets: number;
   readonly bytes: number;
   /** Origin and line of every place where a secret was found, the secret itself replaced. */

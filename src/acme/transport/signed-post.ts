@@ -10,7 +10,7 @@ import { problemOf } from '../problem.js';
 import { Retries } from './retries.js';
 import type { AccountSession, AcmeSession } from '../session.js';
 
-export interface SignedRequest {
+interface SignedRequest {
   readonly url: URL;
   /** Undefined: POST-as-GET, an empty payload (§6.3). */
   readonly payload: object | undefined;
@@ -57,7 +57,7 @@ export async function postAsKey(
 }
 
 /** A resource, and the answer it came in. */
-export interface Resource<T> {
+interface Resource<T> {
   readonly value: T;
   readonly response: HttpResponse;
 }

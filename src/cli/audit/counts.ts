@@ -4,7 +4,7 @@
 import type { AuditRecord } from '../../audit/audit-record.js';
 import { formatTable } from '../../lib/table.js';
 
-export interface AuditCount {
+interface AuditCount {
   /** In UTC. */
   readonly day: string;
   /** Empty when the request was no known operation. */

@@ -9,7 +9,7 @@ import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
 import { isLocked } from '../../sys/files/file-lock.js';
 import { existingEntry } from '../../sys/files/safe-path.js';
 
-export interface RotateOptions {
+interface RotateOptions {
   readonly path: string;
   /** The process that writes the log, from the noted head; undefined where there is none. */
   readonly readDaemonPid: () => number | undefined;
@@ -18,7 +18,7 @@ export interface RotateOptions {
   readonly timeoutMs?: number;
 }
 
-export interface Rotation {
+interface Rotation {
   /** The new name of the log. */
   readonly movedTo: string;
   /** The daemon, which has opened a new file; undefined when none was running. */

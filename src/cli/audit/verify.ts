@@ -13,7 +13,7 @@ import { readHeadNote, type HeadNote } from './head-note.js';
 import { filesOfLog, type AuditPlaces } from './places.js';
 import { inOrderOfRecords } from './order.js';
 
-export interface Verification extends ChainReport {
+interface Verification extends ChainReport {
   /** False for a broken chain, and when there was no record to check. */
   readonly ok: boolean;
   /** The files in the order of their records. */
@@ -21,7 +21,7 @@ export interface Verification extends ChainReport {
 }
 
 /** A verification, with the records that `show` and `summary` leave out. */
-export interface CheckedFiles extends Verification {
+interface CheckedFiles extends Verification {
   /** Records that do not belong to the chain or were changed, by their position among all. */
   readonly unchained: readonly RecordRange[];
 }

@@ -21,7 +21,7 @@ import { readConfigFile } from '../terminal/config-file.js';
 import { readSpecifierEnvironment, readStateDirectory } from '../terminal/environment.js';
 import { packageFile } from '../../sys/package-files.js';
 
-export interface DaemonConfigOptions {
+interface DaemonConfigOptions {
   readonly config?: string | undefined;
   readonly privkey?: string | undefined;
   readonly socket?: string | undefined;

@@ -15,7 +15,7 @@ import { RefusalRegister } from '../../daemon/refusals/register.js';
 import type { Log } from '../../sys/log.js';
 import { packageVersion } from '../terminal/version.js';
 
-export interface DaemonRecords {
+interface DaemonRecords {
   readonly audit: AuditLog | undefined;
   /** Shared by all listeners. */
   readonly refusals: RefusalRegister;

@@ -12,7 +12,7 @@ import { pathTrouble } from '../../sys/files/path-trouble.js';
 import { assertPrivateDirectory, assertSocketPath } from '../../sys/files/safe-path.js';
 import { effectiveUserId } from '../../sys/user.js';
 
-export interface StartFindings {
+interface StartFindings {
   /** Each would end the start. */
   readonly problems: readonly unknown[];
   /** What could not be looked at. */

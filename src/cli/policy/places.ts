@@ -12,7 +12,7 @@ export interface TrialNames {
   readonly listener?: string;
 }
 
-export interface TrialPlace {
+interface TrialPlace {
   readonly account: AccountConfig;
   readonly listener: string | undefined;
   /** Undefined where none applies: then the account's mode alone decides. */

@@ -12,7 +12,7 @@ import { effectiveUserId } from '../../sys/user.js';
 
 const NEWLINE = 0x0a;
 
-export interface ConfigFile {
+interface ConfigFile {
   readonly path: string;
   /** Empty when the default file does not exist. */
   readonly text: string;

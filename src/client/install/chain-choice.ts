@@ -7,7 +7,7 @@ import { printable } from '../../lib/printable.js';
 import { CertificateError, parseChain, type Chain } from './certificate-chain.js';
 import { assertChain, type Expectation } from './verify.js';
 
-export interface ChainWish {
+interface ChainWish {
   readonly expected: Expectation;
   /** Common name of the authority that the chain is to lead to; undefined: the server's choice. */
   readonly preferred: string | undefined;

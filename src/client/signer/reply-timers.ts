@@ -6,7 +6,7 @@ import { AppError } from '../../lib/errors.js';
 /** After this long without a reply the user gets a notice: a token may want a touch or a PIN. */
 const SLOW_REPLY_MS = 3_000;
 
-export interface ReplyTimersEvents {
+interface ReplyTimersEvents {
   onLate(error: AppError): void;
   onSlow(): void;
   /** No request was sent for a while. */

@@ -8,7 +8,7 @@ import type { SignerConfig } from '../../config/client/config.js';
 import { AppError } from '../../lib/errors.js';
 import { openSigner, type SignerConnection } from './signer-connection.js';
 
-export interface SharedSignerOptions {
+interface SharedSignerOptions {
   readonly config: SignerConfig;
   /** Aborted when the whole run is to end. */
   readonly signal: AbortSignal;

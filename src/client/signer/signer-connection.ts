@@ -25,7 +25,7 @@ const PING_INTERVAL_MS = 60_000;
 const SOCKET_HINT = 'does it serve another client?';
 const COMMAND_HINT = 'run the command of --signer-command by hand: a signer says "1 OK" at once';
 
-export interface SignerOptions {
+interface SignerOptions {
   readonly config: SignerConfig;
   readonly signal: AbortSignal;
   /** Milliseconds until the greeting, and until each signature; both have defaults. */

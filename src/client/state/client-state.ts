@@ -27,7 +27,7 @@ export interface StateKind<T> {
   readonly schema: v.GenericSchema<unknown, T>;
 }
 
-export interface ClientStateOptions {
+interface ClientStateOptions {
   /**
    * Absolute; undefined: nothing is remembered. Made with mode 0700 when something is to be
    * written.

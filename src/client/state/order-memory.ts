@@ -55,7 +55,7 @@ const FAILURE = {
 } as const satisfies StateKind<unknown>;
 
 export type RememberedOrder = v.InferOutput<typeof ORDER.schema>;
-export interface RememberedFailure extends v.InferOutput<typeof FAILURE.schema> {
+interface RememberedFailure extends v.InferOutput<typeof FAILURE.schema> {
   /** True when a new certificate may be ordered again. */
   readonly isOver: boolean;
 }
@@ -66,7 +66,7 @@ export interface SentRequest {
   readonly publicKey: Uint8Array;
 }
 
-export interface OrderSubject {
+interface OrderSubject {
   readonly server: URL;
   /** Path of the certificate's key: the same names may have several certificates. */
   readonly key: string;

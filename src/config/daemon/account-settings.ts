@@ -12,7 +12,7 @@ const DEFAULT_GPG_COMMAND = 'gpg --quiet';
 const DEFAULT_PINENTRY_COMMAND = 'pinentry';
 
 /** What an account has from the top of the file, unless it says otherwise. */
-export interface AccountDefaults {
+interface AccountDefaults {
   /** As it is written, for people; and in words. */
   readonly pinentry: string;
   readonly pinentryCommand: Command;
@@ -47,7 +47,7 @@ export const ACCOUNT_DEFAULTS: AccountDefaults = {
   touchNoticeMs: DEFAULT_TOUCH_NOTICE_MS,
 };
 
-export interface AccountInput {
+interface AccountInput {
   readonly name: string;
   readonly settings: AccountSettings;
   readonly defaults: AccountDefaults;

@@ -20,7 +20,7 @@ export type ListenPlace =
   | { readonly kind: 'descriptor'; readonly name: string | undefined }
   | { readonly kind: 'stdio' };
 
-export interface SocketPlace {
+interface SocketPlace {
   readonly kind: 'socket';
   readonly path: string;
   readonly mode: number;
@@ -52,7 +52,7 @@ export type Start =
   /** The names of the sockets that systemd passed; none, mostly. */
   | { readonly kind: 'sockets'; readonly passed: readonly string[] };
 
-export interface ListenContext {
+interface ListenContext {
   readonly limits: ListenLimits;
   /** The policy of an account; undefined when it has none. */
   readonly policyOfAccount: (account: string) => string | undefined;

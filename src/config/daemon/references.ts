@@ -9,7 +9,7 @@ import type { SettingReader } from '../setting-reader.js';
 
 const MISSING = 'is missing: name the account key, pkcs11:... or file:PATH';
 
-export interface Sections {
+interface Sections {
   readonly accounts: readonly AccountConfig[];
   readonly listeners: readonly ListenConfig[];
   readonly settings: Settings;

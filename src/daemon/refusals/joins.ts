@@ -9,7 +9,7 @@ import type { AuditEntry } from '../../audit/audit-record.js';
 import type { Moment } from '../../lib/clock.js';
 
 /** How long refusals are joined, at most, before their record is due. */
-export const JOIN_MS = 10_000;
+const JOIN_MS = 10_000;
 /** Kinds that are joined at the same time; policies have fewer, and one more is not joined. */
 const MAX_KINDS = 256;
 /** Names on the record of a refusal, or of many. */

@@ -34,7 +34,7 @@ export interface KeyNames {
   readonly id: string;
 }
 
-export interface NewToken {
+interface NewToken {
   readonly slotId: number;
   readonly label: string;
   readonly soPin: Secret;

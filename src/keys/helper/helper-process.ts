@@ -25,7 +25,7 @@ const CLOSE_TIMEOUT_MS = 2_000;
 /** A process that is stuck in a driver survives even SIGKILL: it is waited for no longer. */
 const KILL_TIMEOUT_MS = 5_000;
 
-export interface HelperProcessOptions {
+interface HelperProcessOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly log: KeyLog;
   /** Another program in the place of the helper, for tests of what clavigerd does not believe. */

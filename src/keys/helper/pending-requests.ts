@@ -17,7 +17,7 @@ export class NotBegunError extends AppError {
   }
 }
 
-export interface PendingRequest {
+interface PendingRequest {
   readonly id: number;
   /** Counted from when the helper can begin with it. */
   readonly timeoutMs: number;
@@ -27,7 +27,7 @@ export interface PendingRequest {
   readonly reject: (error: Error) => void;
 }
 
-export interface PendingRequestsOptions {
+interface PendingRequestsOptions {
   readonly timers: Timers;
   /** Called with the error of a request that has had its time: the helper has to be killed. */
   readonly onOverdue: (error: AppError) => void;

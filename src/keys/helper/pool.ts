@@ -15,7 +15,7 @@ import { HelperWorker, type HelperWorkerOptions } from './worker.js';
 /** Six times what a helper with SoftHSM has after a million signatures. */
 const MEMORY_LIMIT_BYTES = 300 * 1024 * 1024;
 
-export interface TokenPoolOptions extends Pick<
+interface TokenPoolOptions extends Pick<
   HelperWorkerOptions,
   'module' | 'token' | 'key' | 'log' | 'startHelper'
 > {

@@ -14,7 +14,7 @@ export interface SigningJob {
   readonly onNotice: (() => void) | undefined;
 }
 
-export interface JobWatchOptions {
+interface JobWatchOptions {
   readonly timers: Timers;
   readonly touchNoticeMs: number;
   /** Called once when the signature takes long. */

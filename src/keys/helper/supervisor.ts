@@ -35,7 +35,7 @@ export interface TokenSupervisorOptions extends SessionOptions {
 }
 
 /** What a supervisor calls and asks while it signs. */
-export interface SigningHooks {
+interface SigningHooks {
   /** The helper has begun; called again for each attempt. */
   readonly onBegin: () => void;
   /** False when the client has disconnected: the signature is not tried again. */

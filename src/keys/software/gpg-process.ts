@@ -16,7 +16,7 @@ const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_LINES = 20;
 const MAX_LINE_CHARACTERS = 300;
 
-export interface GpgRun {
+interface GpgRun {
   /** Program and options, before those that are added. */
   readonly command: readonly [string, ...string[]];
   readonly path: string;

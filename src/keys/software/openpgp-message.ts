@@ -5,7 +5,7 @@
 
 import { AppError } from '../../lib/errors.js';
 
-export interface EncryptedMessage {
+interface EncryptedMessage {
   /** The packets, without armor. */
   readonly binary: Buffer;
   /** True when a passphrase alone opens it (SKESK packet, RFC 9580 §5.3). */

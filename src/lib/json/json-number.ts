@@ -11,7 +11,7 @@ import { invalidJson } from './json-error.js';
  */
 export type NumberRule = 'integers' | 'decimals' | 'all';
 
-export interface ReadNumber {
+interface ReadNumber {
   readonly value: number;
   /** The position after the number. */
   readonly end: number;

@@ -20,7 +20,7 @@ const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map(
   ]),
 );
 
-export interface DecodedString {
+interface DecodedString {
   readonly value: string;
   /** The position of the closing quotation mark. */
   readonly end: number;

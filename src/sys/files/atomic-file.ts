@@ -46,11 +46,6 @@ async function putInPlace(temporary: string, file: NewFile): Promise<void> {
   await unlink(temporary);
 }
 
-/** Creates a file that must not exist (EEXIST). */
-export async function createNewFile(file: NewFile): Promise<void> {
-  await replaceFiles([{ ...file, isCreated: true }]);
-}
-
 /** Removes a file for good: after a power cut it is not back. */
 export async function removeFile(path: string): Promise<void> {
   await unlink(path);

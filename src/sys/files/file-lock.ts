@@ -20,7 +20,7 @@ const MAX_MESSAGE_BYTES = 4096;
 /** The place of the descriptor in the child: the first after standard error. */
 const CHILD_FD = '3';
 
-export interface LockOptions {
+interface LockOptions {
   /** How long another may hold it before that is an error; 0: not at all. */
   readonly waitSeconds: number;
   /** What is locked, in errors. */

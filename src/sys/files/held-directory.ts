@@ -5,7 +5,7 @@
 import { constants, mkdirSync, type Stats } from 'node:fs';
 import { lstat, open, readlink, unlink, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
-import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';
+import { AppError, systemCodeOf } from '../../lib/errors.js';
 import { isTrustedOwner } from './file-owner.js';
 
 /**
@@ -35,11 +35,6 @@ export class HeldDirectory implements AsyncDisposable {
    */
   entry(name: string): string {
     return `/proc/self/fd/${this.#handle.fd}/${name}`;
-  }
-
-  /** A system error's message, with the path that the user knows. */
-  messageOf(error: unknown): string {
-    return messageOf(error).replaceAll(`/proc/self/fd/${this.#handle.fd}`, this.path);
   }
 
   stat(): Promise<Stats> {

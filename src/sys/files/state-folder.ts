@@ -31,7 +31,7 @@ const FOLDER_MODE = 0o700;
 const MAX_LINKS = 40;
 const ROOT = 0;
 
-export interface Owner {
+interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
@@ -59,7 +59,7 @@ export class StateFolder {
   }
 }
 
-export interface OpenOptions {
+interface OpenOptions {
   /** True makes the directories that are missing, with mode 0700. */
   readonly make: boolean;
   /** The effective user ID of this process. */

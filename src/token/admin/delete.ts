@@ -13,7 +13,7 @@ export interface KeyNames {
   readonly id: string;
 }
 
-export interface DeletedObjects {
+interface DeletedObjects {
   readonly privateKeys: number;
   readonly publicKeys: number;
   readonly certificates: number;

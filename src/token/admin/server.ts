@@ -10,7 +10,7 @@ import { initToken } from './token.js';
 import type { OpenToken } from '../attributes.js';
 import type { AdminRequest, HelperResult } from '../messages.js';
 
-export interface AdminState {
+interface AdminState {
   readonly lib: pkcs11js.PKCS11;
   /** @throws AppError TOKEN_FAILED when no session is open */
   readonly opened: () => OpenToken;

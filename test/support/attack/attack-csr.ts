@@ -41,7 +41,7 @@ import {
 import { makeKeyPair } from '../key-pair.js';
 
 /** The keys of CSRs, private halves. All but `unpinned` are pinned by the policy. */
-export interface SubjectKeys {
+interface SubjectKeys {
   readonly good: KeyObject;
   readonly denied: KeyObject;
   readonly rsa: KeyObject;

@@ -9,7 +9,7 @@ interface Node {
   content: Buffer | Node[];
 }
 
-export interface Mutation {
+interface Mutation {
   readonly at: number;
   readonly kind: (typeof KINDS)[number];
   readonly place: number;

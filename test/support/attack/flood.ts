@@ -6,7 +6,7 @@ import { atEnd, type Scope } from '../scope.js';
 
 const TOP_UP_MS = 50;
 
-export interface FloodOptions {
+interface FloodOptions {
   readonly socket: string;
   readonly connections: number;
   /** What each sends at first. */
@@ -15,7 +15,7 @@ export interface FloodOptions {
   readonly again?: Buffer;
 }
 
-export interface Flood {
+interface Flood {
   /** Bytes received by all. */
   readonly received: number;
   stop(): void;

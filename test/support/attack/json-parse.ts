@@ -3,7 +3,7 @@
 // the simple reader is the only one.
 
 /** False where a text that was read before changes what a later one is read as. */
-export const isJsonParseSound = ((): boolean => {
+const isJsonParseSound = ((): boolean => {
   JSON.parse('{"a":1,"\\\\":2}');
   const second: unknown = JSON.parse('{"a":1,"\\u0062":2}');
   return JSON.stringify(second) === '{"a":1,"b":2}';

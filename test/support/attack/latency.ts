@@ -19,7 +19,7 @@ export interface Latency {
   readonly refusals: readonly string[];
 }
 
-export interface LatencyOptions {
+interface LatencyOptions {
   readonly socket: string;
   readonly line: string;
   /** Ends after so many, or so many milliseconds. */

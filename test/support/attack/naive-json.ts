@@ -11,7 +11,7 @@ const NUMBER_KINDS = ['integers', 'decimals', 'all'] as const;
 export type NumberKind = (typeof NUMBER_KINDS)[number];
 
 /** What the text stands for. */
-export interface NaiveReading {
+interface NaiveReading {
   readonly value: Json;
   /** How deep its objects and arrays are. */
   readonly depth: number;

@@ -22,7 +22,7 @@ export function naiveOrigin(text: string): string | undefined {
 }
 
 /** An IPv6 address as eight groups in hexadecimal, RFC 4291 §2.2. */
-export function fullAddress(text: string): string {
+function fullAddress(text: string): string {
   const hex = text.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...octets) => {
     const [a = 0, b = 0, c = 0, d = 0] = octets.slice(0, 4).map(Number);
     return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;

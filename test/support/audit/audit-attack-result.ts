@@ -38,7 +38,7 @@ function seqOf(line: string): number {
   return line === '' ? 0 : parseRecord(Buffer.from(line, 'latin1')).seq;
 }
 
-export interface Passed {
+interface Passed {
   readonly tried: number;
   /** By what nothing was found. */
   readonly unexcused: readonly string[];

@@ -166,7 +166,7 @@ export function* openEndAttacks(files: Files): Generator<Attack> {
   }
 }
 
-export interface Outcome {
+interface Outcome {
   readonly report: ChainReport;
   /** What `show` and `summary` would take. */
   readonly shown: readonly string[];

@@ -16,7 +16,7 @@ export interface TestSession {
   readonly controller: AbortController;
 }
 
-export interface TestSessionOptions {
+interface TestSessionOptions {
   readonly directoryUrl: string;
   /** PEM for the HTTPS connection; undefined: Node's own list. */
   readonly authorities?: string | undefined;

@@ -16,7 +16,7 @@ import { CLAVIGER } from '../programs.js';
 import type { Scope } from '../scope.js';
 import { makeTempDir } from '../temp-dir.js';
 
-export interface SignerSetup {
+interface SignerSetup {
   /** A folder of mode 0700 that holds the socket. */
   readonly folder: string;
   readonly socket: string;

@@ -10,7 +10,7 @@ import { mustRun, startProcess, type RunningProcess } from '../process.js';
 import type { Scope } from '../scope.js';
 import { makeTempDir } from '../temp-dir.js';
 
-export interface PebbleOptions {
+interface PebbleOptions {
   /** Percentage of good nonces that are rejected. */
   readonly nonceReject?: number;
   /** Percentage of valid authorizations that are reused. */
@@ -113,7 +113,7 @@ export async function isRevoked(pebble: Pebble, pem: string): Promise<boolean> {
   return JSON.stringify(status).includes('"Status":"Revoked"');
 }
 
-export interface HttpsFiles {
+interface HttpsFiles {
   readonly authority: string;
   readonly certificate: string;
   readonly key: string;

@@ -42,7 +42,7 @@ export interface ScriptedAnswer {
 /** The answers of a path, one after another, the last one again and again; an error is thrown. */
 export type Script = Readonly<Record<string, readonly (ScriptedAnswer | Error)[]>>;
 
-export interface ScriptedCall {
+interface ScriptedCall {
   readonly method: string;
   readonly path: string;
   readonly accept: string | undefined;
@@ -138,7 +138,7 @@ export interface ScriptedSession {
   readonly reports: readonly string[];
 }
 
-export interface ScriptedSessionOptions {
+interface ScriptedSessionOptions {
   readonly directory?: Partial<Directory>;
   readonly signer?: Partial<AccountSigner>;
   readonly registration?: Registration;

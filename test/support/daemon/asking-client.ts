@@ -85,7 +85,7 @@ export function hashOf({ input }: Answer): string {
   return createHash('sha256').update(input).digest('hex');
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   readonly socket: string;
   /** The daemon's, ES256. */
   readonly key: KeyObject;

@@ -18,7 +18,7 @@ export interface CardDaemon {
   readonly startOnce: () => Promise<Outcome>;
 }
 
-export interface Outcome {
+interface Outcome {
   /** `signed`, the code of the error, or `ended` when it did not come up. */
   readonly answer: string;
   /** Its standard error. */

@@ -17,7 +17,7 @@ import { formatPublicJwk, jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { verifySignature } from '../../../src/jose/signature.js';
 import type { KeyObject } from 'node:crypto';
 
-export const GOLDEN_FOLDER = join(import.meta.dirname, '../../../../test/golden');
+const GOLDEN_FOLDER = join(import.meta.dirname, '../../../../test/golden');
 
 type Expectation =
   | { readonly kind: 'signature' }

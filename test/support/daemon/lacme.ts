@@ -12,7 +12,7 @@ const LACME_CLIENT = '/usr/libexec/lacme/client';
 const CERTIFICATES_CONFIG = 'lacme-certs.conf';
 const LACME_TIMEOUT_MS = 90_000;
 
-export interface LacmeOptions {
+interface LacmeOptions {
   /** An empty folder of the test. */
   readonly folder: string;
   /** The ACME directory's URL. */

@@ -12,7 +12,7 @@ import type { Scope } from '../scope.js';
 const SSHD = '/usr/sbin/sshd';
 const PRIVILEGE_SEPARATION_DIR = '/run/sshd';
 
-export interface SshdOptions {
+interface SshdOptions {
   /** An empty folder of the test. */
   readonly folder: string;
   /**

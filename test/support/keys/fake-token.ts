@@ -31,8 +31,7 @@ export const KEY: KeyInfo = {
   jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' },
 };
 
-export type FakeCall =
-  'load' | 'reinitialise' | 'openToken' | 'login' | 'listKeys' | 'selectKey' | 'sign';
+type FakeCall = 'load' | 'reinitialise' | 'openToken' | 'login' | 'listKeys' | 'selectKey' | 'sign';
 
 /** A failed call into the module. */
 export function failedCall(returnValue: string, code: TokenErrorCode = 'TOKEN_FAILED'): TokenError {
@@ -105,7 +104,7 @@ export class FakeToken {
   }
 }
 
-export class FakeHelper implements SigningHelper {
+class FakeHelper implements SigningHelper {
   readonly pid: number;
   readonly #token: FakeToken;
   readonly #number: number;

@@ -73,7 +73,7 @@ export function returnValueOf(name: string): number {
   return found;
 }
 
-export interface ModuleCall {
+interface ModuleCall {
   readonly pid: number;
   /** `C_Sign` and kin. */
   readonly name: string;

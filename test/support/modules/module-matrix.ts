@@ -27,14 +27,14 @@ const OUTPUT_FOLDER = process.env['MODULE_MATRIX_FOLDER'];
 /** What a cell says of a key type that signs. */
 const SIGNS = 'yes';
 
-export interface MatrixRow {
+interface MatrixRow {
   readonly moduleName: string;
   readonly start: (scope: Scope) => Promise<ModuleBed>;
   /** CKA_ID of keys that are in the token already; the others are made. */
   readonly present?: Readonly<Partial<Record<GeneratedKeyType, string>>>;
 }
 
-export interface MatrixCell {
+interface MatrixCell {
   readonly title: string;
   readonly run: () => Promise<void>;
 }

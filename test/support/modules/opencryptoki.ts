@@ -26,7 +26,7 @@ install -d -m 770 -g pkcs11 ${STATE} ${STATE}/swtok ${STATE}/swtok/TOK_OBJ ${LOC
 echo mounted
 exec pkcsslotd -f`;
 
-export interface OpencryptokiBed extends ModuleBed {
+interface OpencryptokiBed extends ModuleBed {
   readonly pin: string;
   /** Sets the user's PIN anew, which also unlocks it. */
   unlock(): Promise<void>;

@@ -12,7 +12,7 @@ import type { Scope } from '../scope.js';
 import { makeTempDir } from '../temp-dir.js';
 
 /** ykcs11 takes no reader that does not look like Yubico's. */
-export const READER_NAME = 'Yubico YubiKey OTP+FIDO+CCID';
+const READER_NAME = 'Yubico YubiKey OTP+FIDO+CCID';
 const DRIVER = '/usr/lib/pcsc/drivers/serial/libifdvpcd.so';
 /** The driver's own; the second slot has the next one. */
 const FIRST_PORT = 35963;

@@ -12,7 +12,7 @@ import type { Scope } from '../scope.js';
 import { makeTempDir } from '../temp-dir.js';
 import { multiarchLibrary } from './multiarch.js';
 
-export interface TpmBed extends ModuleBed {
+interface TpmBed extends ModuleBed {
   readonly pin: string;
   /** Empties the memory of the TPM: objects and sessions of processes that did not finalize. */
   flush(): Promise<void>;

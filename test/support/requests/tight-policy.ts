@@ -23,7 +23,7 @@ export interface TightSettings {
   readonly deny?: { readonly identifiers: readonly string[] };
 }
 
-export interface Certificate {
+interface Certificate {
   readonly names: readonly string[];
   /** PEM file of the server's key. */
   readonly key: string;
