@@ -39,7 +39,7 @@ export interface ServedAccount {
   readonly opening: Promise<AccountKey | undefined>;
 }
 
-export interface DaemonOptions {
+interface DaemonOptions {
   readonly config: ClavigerdConfig;
   /** By name. */
   readonly policies: ReadonlyMap<string, NamedPolicy>;

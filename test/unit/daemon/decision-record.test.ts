@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { AuditLog } from '../../../src/audit/audit-log.js';
@@ -12,6 +12,7 @@ import { DecisionRecord, type DecidedRequest } from '../../../src/daemon/decisio
 import { RefusalRegister } from '../../../src/daemon/refusals/register.js';
 import { Log } from '../../../src/sys/log.js';
 import { readRecords } from '../../support/audit/audit-chain.js';
+import { newLogLines } from '../../support/daemon/log-lines.js';
 import { formatSigningInput } from '../../support/requests/signing-request.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
@@ -139,4 +140,121 @@ describe('DecisionRecord', () => {
     assert.equal(signed?.identifiers, undefined);
     assert.equal(signed?.reason, 'for names that are not known: CSR: not DER');
   });
+
+  it('has operation, URL, names and scope, and of a refusal the rule', async (t) => {
+    const { record, end } = await makeBed(t);
+    await record.denied(withNames(['a.example', 'b.example']), RULE);
+    const [first] = await end();
+    const { verdict, account, listener, policy, connection, operation, url, unread, code } =
+      first ?? {};
+    assert.deepEqual(
+      { verdict, account, listener, policy, connection, operation, url, unread, code },
+      {
+        ...{ verdict: 'denied', account: 'default', listener: 'S', policy: 'web' },
+        ...{ connection: '1', operation: 'new-order', url: 'https://ca.example/o' },
+        ...{ unread: 'payload', code: 'denied' },
+      },
+    );
+    assert.deepEqual(first?.identifiers, ['dns:a.example', 'dns:b.example']);
+    assert.equal(first.rule, RULE.rule);
+    assert.equal(first.reason, RULE.reason);
+  });
+
+  it('has 50 names of a refused request and the number of the others, cut where they are long', async (t) => {
+    const { record, end } = await makeBed(t);
+    const names = Array.from({ length: 52 }, (_, at) => `n${at}.example`);
+    await record.denied(withNames(names), { ...RULE, rule: 'many' });
+    await record.denied(withNames(names.slice(0, 50)), { ...RULE, rule: 'fifty' });
+    await record.denied(withNames(['x'.repeat(400), 'y'.repeat(296)]), { ...RULE, rule: 'long' });
+    const [many, fifty, long] = await end();
+    assert.equal(many?.identifiers?.length, 51);
+    assert.equal(many.identifiers[0], 'dns:n0.example');
+    assert.equal(many.identifiers[50], '...2 more');
+    assert.equal(fifty?.identifiers?.length, 50);
+    assert.deepEqual(long?.identifiers, [`dns:${'x'.repeat(296)}...`, `dns:${'y'.repeat(296)}`]);
+  });
+
+  it('has all of what is signed, uncut', async (t) => {
+    const { record, end } = await makeBed(t);
+    const names = Array.from({ length: 60 }, (_, at) => `${'n'.repeat(300)}${at}`);
+    const url = `https://ca.example/${'p'.repeat(2000)}`;
+    const request = withNames(names, url);
+    await record.signed(request, { queueMs: 1.5, tokenMs: 2.25, isAlone: true });
+    await record.denied(request, RULE);
+    const [signed, refused] = await end();
+    assert.deepEqual(
+      signed?.identifiers,
+      names.map((name) => `dns:${name}`),
+    );
+    assert.equal(signed.url, url);
+    assert.equal(signed['queue-ms'], 1.5);
+    assert.equal(signed['token-ms'], 2.25);
+    assert.equal(refused?.url, `${url.slice(0, 1024)}...`);
+  });
+
+  it('encodes what does not occur in names, so that separators stand for themselves', async (t) => {
+    const { record, end } = await makeBed(t);
+    await record.denied(withNames(['a,b c%\u00fc', '2001:db8::1']), RULE);
+    assert.deepEqual((await end())[0]?.identifiers, ['dns:a%2Cb%20c%25%C3%BC', 'dns:2001:db8::1']);
+  });
+
+  it('is in the log where there is no audit log, and resolves when it is written', async () => {
+    const { log, lines } = newLogLines({ debug: true });
+    const record = new DecisionRecord(log, undefined, {
+      ...{ account: 'default', listener: 'S', policy: undefined },
+    });
+    record.assertWritable();
+    const approved: DecidedRequest = {
+      ...withNames(['a.example', 'b.example']),
+      decision: {
+        ...withNames(['a.example', 'b.example']).decision,
+        verdict: { kind: 'approved', rule: 'web' },
+      },
+    };
+    await record.signed(approved, { queueMs: 1, tokenMs: 2, isAlone: false });
+    assert.deepEqual(lines, [
+      'times conn=1 rule=web queue-ms=1.00 token-ms=2.00',
+      'signed conn=1 op=new-order url=https://ca.example/o names=dns:a.example,dns:b.example ' +
+        `duration-ms=3.00 sha256=${SHA256}`,
+    ]);
+    await record.signed(REQUEST, { queueMs: 0, tokenMs: 0, isAlone: true });
+    assert.match(lines.at(-1) ?? '', /^signed conn=1 op=unknown url=\S+ duration-ms=0\.00 sha256=/);
+  });
+
+  it('may not be written while the audit log is out of order, and again afterwards', async (t) => {
+    const folder = await makeTempDir(t);
+    const path = join(folder, 'audit.jsonl');
+    const clock = { now: () => 1.8e12 };
+    const audit = AuditLog.open({
+      ...{ path, headPath: join(folder, 'state', 'head'), clock, isDurable: false, version: '1' },
+      onTrouble: () => undefined,
+    });
+    const { log } = newLogLines();
+    const record = new DecisionRecord(log, audit, {
+      ...{ account: 'default', listener: 'S', policy: undefined },
+    });
+    record.assertWritable();
+    rmSync(path);
+    const course = { queueMs: 1, tokenMs: 1, isAlone: true };
+    await assert.rejects(record.signed(REQUEST, course), { code: 'AUDIT_WRITE' });
+    record.assertWritable();
+    await record.signed(REQUEST, course);
+    await audit.close();
+    assert.throws(() => {
+      audit.recover();
+    });
+  });
 });
+
+/** A new order for these names. */
+function withNames(names: readonly string[], url = REQUEST.input.header.url): DecidedRequest {
+  const identifiers = names.map((value) => ({ type: 'dns', value }));
+  return {
+    ...REQUEST,
+    input: { ...REQUEST.input, header: { ...REQUEST.input.header, url } },
+    decision: {
+      ...REQUEST.decision,
+      request: { operation: 'new-order', identifiers, payload: undefined },
+    },
+  };
+}

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
-import type { AccountKey } from '../../../src/keys/account-key.js';
+import type { AccountKey, KeySignature } from '../../../src/keys/account-key.js';
 import { ERROR_CODES, type ErrorCode } from '../../../src/lib/error-codes.js';
 import { AppError } from '../../../src/lib/errors.js';
 import { REFUSAL_CODES } from '../../../src/protocol/refusal.js';
@@ -27,9 +28,25 @@ const LINE = Buffer.from(
   formatSigningInput({ alg: 'ES256', kid: 'https://ca.example/a/1', url: 'https://ca.example/o' }),
 );
 
+interface PolicyChange {
+  readonly named?: NamedPolicy;
+  readonly ledger?: BudgetLedger;
+  readonly now?: () => number;
+  /** Called with each write of the log. */
+  readonly onWrite?: (text: string) => void;
+}
+
+/** How many signatures each write has a record of. */
+function signedIn(writes: readonly string[]): string {
+  return writes
+    .map((text) => text.split('p: signed ').length - 1)
+    .filter((count) => count > 0)
+    .join(' ');
+}
+
 function newService(
   change: Partial<AccountKey>,
-  policy: { readonly named?: NamedPolicy; readonly ledger?: BudgetLedger } = {},
+  policy: PolicyChange = {},
 ): { service: SigningService; log: () => string } {
   const decisionScope = { ...SCOPE, policy: policy.named?.name };
   let stderr = '';
@@ -38,11 +55,12 @@ function newService(
     clock: { now: () => 0 },
     writeStderr: (line) => {
       stderr += line;
+      policy.onWrite?.(line);
       return true;
     },
     priorities: false,
     quiet: false,
-    debug: false,
+    debug: policy.onWrite === undefined, // a debug line has what waits written first
   });
   const service = new SigningService({
     key: { ...accountKeyOf(key), ...change },
@@ -52,7 +70,7 @@ function newService(
       keyId: undefined,
       allowHttpOnLoopback: false,
       named: policy.named,
-      now: Date.now,
+      now: policy.now ?? Date.now,
     },
     record: new DecisionRecord(log, undefined, decisionScope),
     budgets: new BudgetGate(policy.ledger, decisionScope),
@@ -185,6 +203,68 @@ describe('SigningService', () => {
     const { service } = newService({ sign: () => Promise.reject(new TypeError('bug')) });
     const outcome = await service.sign(admit(service), PEER);
     assert.equal((await refusalIn(outcome)).code, 'internal');
+  });
+
+  it('records how long a request waited for the key, and how long the key took', async () => {
+    const { service, log } = newService({
+      sign: async (input) => {
+        await sleep(5);
+        const signed = await accountKeyOf(key).sign(input);
+        const beganAt = performance.now();
+        await sleep(5);
+        return { ...signed, beganAt };
+      },
+    });
+    const before = performance.now();
+    await service.sign(admit(service), PEER);
+    const passedMs = performance.now() - before;
+    const [, queueMs, tokenMs] = /queue-ms=(\S+) token-ms=(\S+)/.exec(log()) ?? [];
+    assert.ok(Number(queueMs) > 0 && Number(tokenMs) > 0);
+    assert.ok(Number(queueMs) + Number(tokenMs) <= passedMs + 0.02);
+  });
+
+  it('records a lone signature at once, and those of others in one write', async () => {
+    const writes: string[] = [];
+    const { bytes } = await accountKeyOf(key).sign(LINE);
+    const sign = (): Promise<KeySignature> => Promise.resolve(signatureOf(bytes));
+    const { service } = newService({ sign }, { onWrite: (text) => writes.push(text) });
+    await service.sign(admit(service), PEER);
+    assert.equal(signedIn(writes.splice(0)), '1');
+    await Promise.all([service.sign(admit(service), PEER), service.sign(admit(service), PEER)]);
+    assert.equal(signedIn(writes), '2');
+  });
+
+  it('signs nothing for a client that left while its budget was charged', async (t) => {
+    const directory = await makeTempDir(t);
+    const ledger = BudgetLedger.open({ directory, clock: systemClock, monotonicNow: Date.now });
+    t.after(() => ledger.close());
+    const named = newPolicy({ operations: ['read'], budgets: ['9 read per 1d'] });
+    const sign = (): never => assert.fail('the key is not asked');
+    const { service, log } = newService({ sign }, { named, ledger });
+    await service.sign(admit(service), { ...PEER, isGone: () => true });
+    assert.match(log(), /cancelled conn=1 op=read/);
+  });
+
+  it('answers an internal error alone where the verdict failed, and records why', async () => {
+    const now = (): number => {
+      throw new Error('no clock');
+    };
+    const { service, log } = newService({}, { named: newPolicy({ operations: ['read'] }), now });
+    const admission = service.admit(LINE, '1');
+    assert.equal(admission.kind, 'refused');
+    assert.deepEqual(await admission.reply, {
+      code: 'internal',
+      detail: 'the signer could not decide on the request',
+    });
+    assert.match(log(), /failed conn=1 op=read .*reason="no clock"/);
+  });
+
+  it('records bytes that are no line, by what is wrong with them', () => {
+    const { service, log } = newService({});
+    service.refuseLine('line-too-long', '1');
+    service.refuseLine('bare-line-ending', '2');
+    service.refuseLine('control-character', '3');
+    assert.match(log(), /conn=1 .*reason="line: longer than 32768 bytes"/);
   });
 
   it('does not keep the line it was given', async () => {
