@@ -5,13 +5,14 @@ import { algorithmOfKey } from '../jose/algorithms.js';
 import { parsePublicJwk, publicKeyOfJwk, type PublicJwk } from '../jose/public-jwk.js';
 import type { Client, TokenAccountKey } from './account-key.js';
 import type { KeyContext } from './key-context.js';
-import { resolveModule, type Pkcs11Module } from './pkcs11/module-path.js';
+import { resolveModule } from './pkcs11/module-path.js';
 import { isPinTrouble } from './pin/pin-refusal.js';
 import { formatPkcs11Uri, parsePkcs11Uri } from './pkcs11/uri.js';
 import { readPublicHalf } from './public-half.js';
 import { isAskedOnTerminal, tokenLoginGuard } from './pin/token-pin.js';
 import { startHelper } from './helper/helper-client.js';
 import { TokenPool } from './helper/pool.js';
+import type { SigningHelper } from './helper/ready-session.js';
 
 /** The client of a command of `clavigerd key`, which signs for itself. */
 const NOBODY: Client = { account: '', listener: '', connection: '' };
@@ -23,9 +24,14 @@ export interface Pkcs11Key extends TokenAccountKey {
 
 /**
  * Opens a key by its `pkcs11:` URI: starts its helpers, logs in, finds the key.
+ * @param start starts a helper process; another one for tests
  * @throws AppError KEY_URI, KEY_PIN, TOKEN_*
  */
-export async function openPkcs11Key(text: string, context: KeyContext): Promise<Pkcs11Key> {
+export async function openPkcs11Key(
+  text: string,
+  context: KeyContext,
+  start: () => SigningHelper = () => startHelper(context),
+): Promise<Pkcs11Key> {
   const uri = parsePkcs11Uri(text);
   const module = resolveModule(uri, context.env);
   const pool = new TokenPool({
@@ -35,11 +41,15 @@ export async function openPkcs11Key(text: string, context: KeyContext): Promise<
     key: uri.key,
     touchNoticeMs: context.touchNoticeMs,
     log: context.log,
-    startHelper: () => startHelper(context),
+    startHelper: start,
     guard: tokenLoginGuard(uri, context),
   });
   try {
-    const jwk = await startAndFindKey(pool, () => publicHalfOf(text, module, context));
+    const servesLocked = context.servesLocked === true && !isAskedOnTerminal(text, context);
+    const jwk = await startAndFindKey(pool, async () =>
+      // A person who has typed the PIN learns at once that it is wrong.
+      servesLocked ? readPublicHalf(start(), { uri, module, log: context.log }) : undefined,
+    );
     const publicKey = publicKeyOfJwk(jwk);
     return {
       algorithm: algorithmOfKey(publicKey),
@@ -79,15 +89,4 @@ async function startAndFindKey(
     }
     return jwk;
   }
-}
-
-/** Undefined where a person has typed the PIN, who then learns at once that it is wrong. */
-async function publicHalfOf(
-  text: string,
-  module: Pkcs11Module,
-  context: KeyContext,
-): Promise<PublicJwk | undefined> {
-  return context.servesLocked === true && !isAskedOnTerminal(text, context)
-    ? readPublicHalf(startHelper(context), { uri: parsePkcs11Uri(text), module, log: context.log })
-    : undefined;
 }

@@ -85,7 +85,7 @@ export async function startPivCards(scope: Scope): Promise<PivCardBed> {
     stdin: true,
     waitFor: /^ready$/m,
   });
-  const tell = commander(cards);
+  const send = commander(cards);
   const pulledAt = new Map<number, number>();
   let made = 0;
   return {
@@ -97,28 +97,28 @@ export async function startPivCards(scope: Scope): Promise<PivCardBed> {
       const pin = randomBytes(4).toString('hex');
       const puk = randomBytes(4).toString('hex');
       recordSecret(pin);
-      const pems = await tell({ command: 'make', name, serial, pin, puk, keys });
+      const pems = await send({ command: 'make', name, serial, pin, puk, keys });
       const pinFile = join(folder, `pin-${made}`);
       writeFileSync(pinFile, `${pin}\n`, { mode: 0o600 });
       return {
         ...{ name, serial, pin, puk, pinFile },
         publicKeys: parsePublicKeys(pems),
-        statistics: async () => parseStatistics(await tell({ command: 'statistics', name })),
+        statistics: async () => parseStatistics(await send({ command: 'statistics', name })),
         async setTouch(delay) {
-          await tell({ command: 'touch', name, delayMs: delay === 'never' ? null : delay });
+          await send({ command: 'touch', name, delayMs: delay === 'never' ? null : delay });
         },
         async giveUpTouch() {
-          await tell({ command: 'give-up', name });
+          await send({ command: 'give-up', name });
         },
       };
     },
     async insert(card, slot = 0) {
       await sleep(Math.max(0, (pulledAt.get(slot) ?? 0) + EXCHANGE_MS - Date.now()));
-      await tell({ command: 'insert', name: card.name, reader: slot });
+      await send({ command: 'insert', name: card.name, reader: slot });
       await waitForCard(pcscd, slot, true);
     },
     async remove(slot = 0, settled = true) {
-      await tell({ command: 'remove', reader: slot });
+      await send({ command: 'remove', reader: slot });
       pulledAt.set(slot, Date.now());
       if (settled) {
         await waitForCard(pcscd, slot, false);

@@ -32,7 +32,7 @@ describe('systemTimers', () => {
     assert.ok(!called);
   });
 
-  it('keep the process unless told otherwise', (t) => {
+  it('keep the process running by default', (t) => {
     const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
     const count = (): number =>
       process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length - before;

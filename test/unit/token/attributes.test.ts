@@ -18,7 +18,7 @@ describe('CK_ULONG', () => {
     assert.equal(parseULong(Buffer.alloc(3)), undefined);
   });
 
-  it('is in the order of this machine unless told otherwise', () => {
+  it('is in the order of this machine unless another is given', () => {
     const bytes = new Uint8Array(new Uint32Array([0x1041]).buffer);
     assert.equal(parseULong(Buffer.from(bytes)), 0x1041);
   });

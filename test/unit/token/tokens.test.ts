@@ -1,4 +1,4 @@
-// Choosing a token: exactly one initialised token must match, and what is told when none or several
+// Choosing a token: exactly one initialised token must match, and what the error says when none or several
 // do.
 
 import assert from 'node:assert/strict';

@@ -108,7 +108,7 @@ describe('key file', () => {
     await appErrorOf(() => openFileKey(middle, contextOf()), 'KEY_FILE');
   });
 
-  it('with a cipher that OpenSSL left out is told before anybody is asked, and opens as the hint says', async (t) => {
+  it('with a cipher that OpenSSL lacks is refused before the passphrase is asked for, and opens as the hint says', async (t) => {
     recordSecret(PASSPHRASE);
     const folder = await makeTempDir(t);
     const plain = await writeKey(folder, makeKey('RS256').pem);

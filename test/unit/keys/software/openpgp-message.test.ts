@@ -116,7 +116,7 @@ describe('encrypted message', () => {
     });
   }
 
-  it('is told of by an AppError or taken, whatever the bytes', () => {
+  it('is refused with an AppError or taken, whatever the bytes', () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 600 }),
       fc.uint8Array({ maxLength: 600 }).map((body) => armored(Buffer.from(body))),
