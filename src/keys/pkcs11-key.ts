@@ -8,7 +8,7 @@ import type { KeyContext } from './key-context.js';
 import { resolveModule } from './pkcs11/module-path.js';
 import { isPinTrouble } from './pin/pin-refusal.js';
 import { formatPkcs11Uri, parsePkcs11Uri } from './pkcs11/uri.js';
-import { readPublicHalf } from './public-half.js';
+import { readPublicHalf } from './public-key-without-login.js';
 import { isAskedOnTerminal, tokenLoginGuard } from './pin/token-pin.js';
 import { startHelper } from './helper/helper-client.js';
 import { TokenPool } from './helper/pool.js';

@@ -16,7 +16,7 @@ import {
 } from '../../token/messages.js';
 import type { KeyLog } from '../key-context.js';
 import { helperEnvironment } from '../pkcs11/helper-environment.js';
-import { captureOutput, type CapturedOutput } from './output.js';
+import { captureOutput, type CapturedOutput } from './module-output.js';
 import { NotBegunError, PendingRequests, type GoodResult } from './pending-requests.js';
 
 const HELPER_PATH = programFile('token/helper.js');

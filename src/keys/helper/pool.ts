@@ -8,7 +8,7 @@ import { systemTimers, type Timers } from '../../lib/timers.js';
 import { UnsentError, type Client, type KeySignature, type SignContext } from '../account-key.js';
 import { FairQueue } from '../fair-queue.js';
 import { TokenLogin, type Guard, type TokenIdentity } from './login.js';
-import { readResidentBytes } from './memory.js';
+import { readResidentBytes } from './resident-memory.js';
 import type { SigningJob } from './signing-job.js';
 import { HelperWorker, type HelperWorkerOptions } from './worker.js';
 

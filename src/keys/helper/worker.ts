@@ -9,7 +9,7 @@ import type { Timer, Timers } from '../../lib/timers.js';
 import type { Client } from '../account-key.js';
 import { Breaker } from './breaker.js';
 import type { TokenIdentity } from './login.js';
-import { MemoryWatch, type MemoryWatchOptions } from './memory.js';
+import { MemoryWatch, type MemoryWatchOptions } from './resident-memory.js';
 import { decideRecovery } from './recovery-table.js';
 import { failureOf } from './remedy.js';
 import { JobWatch, type SigningJob } from './signing-job.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MemoryWatch, readResidentBytes } from '../../../../src/keys/helper/memory.js';
+import { MemoryWatch, readResidentBytes } from '../../../../src/keys/helper/resident-memory.js';
 import { ManualTimers } from '../../../support/manual-timers.js';
 
 describe('readResidentBytes', () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { captureOutput } from '../../../../src/keys/helper/output.js';
+import { captureOutput } from '../../../../src/keys/helper/module-output.js';
 import { HELPER_LINE_MARK } from '../../../../src/token/messages.js';
 
 async function logOf(...chunks: readonly string[]): Promise<string[]> {

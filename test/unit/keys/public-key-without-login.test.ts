@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
-import { readPublicHalf } from '../../../src/keys/public-half.js';
+import { readPublicHalf } from '../../../src/keys/public-key-without-login.js';
 import { AppError } from '../../../src/lib/errors.js';
 import type { KeyInfo, KeySelector } from '../../../src/token/messages.js';
 import { FakeToken, KEY, MODULE } from '../../support/keys/fake-token.js';
