@@ -45,24 +45,32 @@ export function listTokenContents(
   login: boolean,
   context: KeyContext,
 ): Promise<TokenContents[]> {
-  return withTokenAdmin(uri, context, async ({ session }) => {
-    if (login) {
-      const token = await openAndLogIn(session, uri, 'read', context);
-      return [{ token, keys: await matchingKeys(session, uri) }];
-    }
-    const tokens = (await session.listTokens()).filter((token) =>
-      isMatchingToken(token, uri.token),
-    );
-    if (tokens.length === 0 && Object.values(uri.token).some((value) => value !== undefined)) {
-      // Fails with a table of the tokens that exist.
-      await session.openToken(uri.token, 'read');
-    }
-    const contents: TokenContents[] = [];
-    for (const token of tokens) {
-      contents.push({ token, keys: await publicKeysOf(session, token, uri) });
-    }
-    return contents;
-  });
+  return withTokenAdmin(uri, context, ({ session }) =>
+    listContentsWith(session, uri, login, context),
+  );
+}
+
+/** The same with a helper that runs already. */
+export async function listContentsWith(
+  session: HelperClient,
+  uri: Pkcs11Uri,
+  login: boolean,
+  context: KeyContext,
+): Promise<TokenContents[]> {
+  if (login) {
+    const token = await openAndLogIn(session, uri, 'read', context);
+    return [{ token, keys: await matchingKeys(session, uri) }];
+  }
+  const tokens = (await session.listTokens()).filter((token) => isMatchingToken(token, uri.token));
+  if (tokens.length === 0 && Object.values(uri.token).some((value) => value !== undefined)) {
+    // Fails with a table of the tokens that exist.
+    await session.openToken(uri.token, 'read');
+  }
+  const contents: TokenContents[] = [];
+  for (const token of tokens) {
+    contents.push({ token, keys: await publicKeysOf(session, token, uri) });
+  }
+  return contents;
 }
 
 async function publicKeysOf(
@@ -122,23 +130,31 @@ export function findTokenKey(
   login: boolean,
   context: KeyContext,
 ): Promise<TokenKey> {
-  return withTokenAdmin(uri, context, async ({ session }) => {
-    const token = await session.openToken(uri.token, 'read');
-    if (!login) {
-      const shown = onlyKey(await matchingKeys(session, uri));
-      if (shown !== undefined) {
-        const hidden = token.loginRequired ? 'unseen' : 'absent';
-        return { token, ...shown, privateHalf: shown.key.hasPrivate ? 'present' : hidden };
-      }
+  return withTokenAdmin(uri, context, ({ session }) => findKeyWith(session, uri, login, context));
+}
+
+/** The same with a helper that runs already. */
+export async function findKeyWith(
+  session: HelperClient,
+  uri: Pkcs11Uri,
+  login: boolean,
+  context: KeyContext,
+): Promise<TokenKey> {
+  const token = await session.openToken(uri.token, 'read');
+  if (!login) {
+    const shown = onlyKey(await matchingKeys(session, uri));
+    if (shown !== undefined) {
+      const hidden = token.loginRequired ? 'unseen' : 'absent';
+      return { token, ...shown, privateHalf: shown.key.hasPrivate ? 'present' : hidden };
     }
-    await logIn(session, token, uri, context);
-    const found = onlyKey(await matchingKeys(session, uri));
-    if (found?.key.hasPrivate === false) {
-      return { token, ...found, privateHalf: 'absent' };
-    }
-    const key = await session.selectKey(uri.key);
-    return { token, key, jwk: parsePublicJwk(key.jwk), privateHalf: 'present' };
-  });
+  }
+  await logIn(session, token, uri, context);
+  const found = onlyKey(await matchingKeys(session, uri));
+  if (found?.key.hasPrivate === false) {
+    return { token, ...found, privateHalf: 'absent' };
+  }
+  const key = await session.selectKey(uri.key);
+  return { token, key, jwk: parsePublicJwk(key.jwk), privateHalf: 'present' };
 }
 
 function onlyKey([first, second]: readonly KeyInfo[]): Pick<TokenKey, 'key' | 'jwk'> | undefined {
