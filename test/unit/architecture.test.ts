@@ -178,7 +178,7 @@ const SOCKETS: Door = {
   name: 'sockets',
   opens: /^(?!isIP(v[46])?$)/,
   allowed:
-    /^src\/(daemon\/listener|sys\/accepted-socket|keys\/helper\/(helper-process|output)|client\/signer\/signer-transport)\.ts$/,
+    /^src\/(daemon\/listener|sys\/accepted-socket|keys\/helper\/(helper-process|module-output)|client\/signer\/signer-transport)\.ts$/,
 };
 
 const GLOBAL_DOORS: readonly Door[] = [
