@@ -2,6 +2,7 @@
 // requests after which a ping is due. Runs in claviger.
 
 import { AppError } from '../../lib/errors.js';
+import { systemTimers, type Timer, type Timers } from '../../lib/timers.js';
 
 /** After this long without a reply the user gets a notice: a token may want a touch or a PIN. */
 const SLOW_REPLY_MS = 3_000;
@@ -15,50 +16,52 @@ interface ReplyTimersEvents {
 
 export class ReplyTimers {
   readonly #events: ReplyTimersEvents;
-  #timer: NodeJS.Timeout | undefined;
-  #slowTimer: NodeJS.Timeout | undefined;
+  readonly #timers: Timers;
+  #limit: Timer | undefined;
+  #slow: Timer | undefined;
 
-  constructor(events: ReplyTimersEvents) {
+  constructor(events: ReplyTimersEvents, timers: Timers = systemTimers) {
     this.#events = events;
+    this.#timers = timers;
   }
 
   /** Waits at most that long for the greeting. @param hint of the error when it does not come */
   awaitGreeting(timeoutMs: number, hint: string): void {
     this.stop();
-    this.#arm(timeoutMs, `no greeting within ${timeoutMs / 1000} s`, hint);
+    this.#setLimit(timeoutMs, `no greeting within ${timeoutMs / 1000} s`, hint);
   }
 
   /** Waits at most that long for the next reply. */
   awaitReply(timeoutMs: number): void {
     this.stop();
-    this.#arm(timeoutMs, `no signature within ${timeoutMs / 1000} s`);
-    this.#slowTimer = setTimeout(() => {
+    this.#setLimit(timeoutMs, `no signature within ${timeoutMs / 1000} s`);
+    this.#slow = this.#timers.after(SLOW_REPLY_MS, () => {
       this.#events.onSlow();
-    }, SLOW_REPLY_MS);
+    });
   }
 
-  /** No reply is awaited; `onRest` is called after that long. */
+  /** No reply is awaited; `onRest` is called after that long. Does not keep the process alive. */
   rest(intervalMs: number): void {
     this.stop();
-    this.#timer = setTimeout(() => {
+    const onRest = (): void => {
       this.#events.onRest();
-    }, intervalMs);
-    this.#timer.unref();
+    };
+    this.#limit = this.#timers.after(intervalMs, onRest, false);
   }
 
   /** Gives no notice any more that this reply is slow. */
   forgetSlow(): void {
-    clearTimeout(this.#slowTimer);
+    this.#slow?.cancel();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#slowTimer);
+    this.#limit?.cancel();
+    this.#slow?.cancel();
   }
 
-  #arm(timeoutMs: number, problem: string, hint?: string): void {
-    this.#timer = setTimeout(() => {
+  #setLimit(timeoutMs: number, problem: string, hint?: string): void {
+    this.#limit = this.#timers.after(timeoutMs, () => {
       this.#events.onLate(new AppError('CLIENT_SIGNER', `signer: ${problem}`, { hint }));
-    }, timeoutMs);
+    });
   }
 }

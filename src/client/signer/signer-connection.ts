@@ -7,6 +7,7 @@ import type { SignerConfig } from '../../config/client/config.js';
 import type { PublicJwk } from '../../jose/public-jwk.js';
 import { AppError, asAppError, rephrase } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
+import { systemTimers, type Timers } from '../../lib/timers.js';
 import { ClientSession, type ClientSessionEvent } from '../../protocol/client-session.js';
 import type { SignerGreeting } from '../../protocol/signer-greeting.js';
 import { PendingReplies, type PendingReply } from './pending-replies.js';
@@ -66,19 +67,14 @@ export class SignerConnection implements AccountSigner {
   #isRight: SignatureCheck = () => false;
   #onGreeting: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   #failure: AppError | undefined;
-  readonly #timers = new ReplyTimers({
-    onLate: (error) => {
-      this.#fail(error);
-    },
-    onSlow: () => {
-      this.#options.report('waiting for the signer; its token may want a touch or a PIN');
-    },
-    onRest: () => {
-      this.#ping();
-    },
-  });
+  readonly #timers: ReplyTimers;
 
-  constructor(transport: SignerTransport, options: SignerOptions) {
+  constructor(transport: SignerTransport, options: SignerOptions, timers: Timers = systemTimers) {
+    const onLate = this.#fail.bind(this);
+    const onSlow = (): void => {
+      options.report('waiting for the signer; its token may want a touch or a PIN');
+    };
+    this.#timers = new ReplyTimers({ onLate, onSlow, onRest: this.#ping.bind(this) }, timers);
     this.#transport = transport;
     this.#options = options;
     transport.readable.on('data', (chunk: Buffer) => {
