@@ -14,7 +14,7 @@ export const ACCOUNT_URL = `${BASE}/account/1`;
 const START_MS = 1_000_000;
 const jwsSchema = v.object({ protected: v.string(), payload: v.string() });
 
-/** Time that passes while somebody waits, and only then. */
+/** Time that passes in `sleep` alone. */
 export class FakeTiming implements Timing {
   /** The waits so far, in whole milliseconds. */
   readonly waits: number[] = [];
