@@ -6,7 +6,7 @@ import type { Algorithm } from '../../src/jose/algorithms.js';
 import { ServerSession } from '../../src/protocol/server-session.js';
 import { BudgetGate } from '../../src/daemon/budget-gate.js';
 import { DecisionRecord } from '../../src/daemon/decision-record.js';
-import { SigningService, type Refused } from '../../src/daemon/signing-service.js';
+import { SigningService } from '../../src/daemon/signing-service.js';
 import { Log } from '../../src/sys/log.js';
 import {
   assertReplies,
@@ -72,6 +72,21 @@ async function converse(
   let closed = false;
   let held = 0;
   const pending: Promise<void>[] = [];
+  const judge = async (id: number, request: Buffer): Promise<void> => {
+    const admission = service.admit(request, '1');
+    const outcome =
+      admission.kind === 'refused'
+        ? admission
+        : await service.sign(admission.request, { client: clientOf('1') });
+    if (outcome.kind === 'refused') {
+      held += 1; // as a connection does: what stands behind it waits
+      const refusal = await outcome.reply;
+      held -= 1;
+      session.answer(id, { kind: 'refusal', refusal });
+    } else {
+      session.answer(id, outcome);
+    }
+  };
   const session = new ServerSession((event) => {
     switch (event.kind) {
       case 'write':
@@ -80,30 +95,9 @@ async function converse(
       case 'close':
         closed = true;
         break;
-      case 'request': {
-        const refuse = async ({ reply }: Refused): Promise<void> => {
-          held += 1; // as a connection does: what stands behind it waits
-          const refusal = await reply;
-          held -= 1;
-          session.answer(event.id, { kind: 'refusal', refusal });
-        };
-        const admission = service.admit(event.line, '1');
-        if (admission.kind === 'refused') {
-          pending.push(refuse(admission));
-        } else {
-          const answered = service
-            .sign(admission.request, { client: clientOf('1') })
-            .then(async (outcome) => {
-              if (outcome.kind === 'refused') {
-                await refuse(outcome);
-              } else {
-                session.answer(event.id, outcome);
-              }
-            });
-          pending.push(answered);
-        }
+      case 'request':
+        pending.push(judge(event.id, event.line));
         break;
-      }
       case 'no-line':
         break; // there is no reply to it
     }

@@ -25,7 +25,7 @@ import {
 } from '../../support/daemon/daemon-sections.js';
 import { CKR, createFaultyToken, type FaultyToken } from '../../support/modules/fault-module.js';
 import { makeKey } from '../../support/keys/keys.js';
-import { connectLineClient } from '../../support/daemon/line-client.js';
+import { connectLineClient, type LineClient } from '../../support/daemon/line-client.js';
 import type { SigningRequest } from '../../support/requests/signing-request.js';
 
 const MAX_LOOKS = 2_000;
@@ -121,6 +121,120 @@ const scopeOf = (listener: string, connection: number): object => ({
   connection: `${listener}/${connection}`,
 });
 
+const IN_WEB = { ...scopeOf('web', 1), policy: 'web', url: URL };
+
+type Ask = (request: Partial<SigningRequest>) => Promise<Answer>;
+
+async function recordSigned({
+  bed,
+  record,
+  ask,
+}: Pick<Day, 'bed' | 'record'> & { readonly ask: Ask }): Promise<void> {
+  const order = await ask(orderFor('WWW.example.org', 'mail.example.org.'));
+  assert.deepEqual(await record(), {
+    ...IN_WEB,
+    verdict: 'signed',
+    operation: 'new-order',
+    identifiers: ['dns:WWW.example.org', 'dns:mail.example.org.'],
+    rule: 'web',
+    sha256: hashOf(order),
+  });
+
+  const read = await ask({ url: 'https://ca.example/order/7?x=%22' });
+  assert.deepEqual(await record(), {
+    ...IN_WEB,
+    url: 'https://ca.example/order/7?x=%22',
+    verdict: 'signed',
+    operation: 'read',
+    rule: 'web',
+    sha256: hashOf(read),
+  });
+
+  const subject = makeKey('ES256');
+  const names = ['DNS:www.example.org', 'IP:192.0.2.7'];
+  const csr = await makeCsrDer(bed.folder, subject.privateKey, { alternatives: names });
+  const finalize = await ask({ payload: { csr: csr.toString('base64url') } });
+  const spki = createPublicKey(subject.privateKey).export({ type: 'spki', format: 'der' });
+  assert.deepEqual(await record(), {
+    ...IN_WEB,
+    verdict: 'signed',
+    operation: 'finalize',
+    identifiers: ['dns:www.example.org', 'ip:192.0.2.7'],
+    'csr-key': createHash('sha256').update(spki).digest('hex'),
+    rule: 'web',
+    sha256: hashOf(finalize),
+  });
+}
+
+async function recordRefused({
+  record,
+  ask,
+}: Pick<Day, 'record'> & { readonly ask: Ask }): Promise<void> {
+  const denied = await ask(orderFor('www.example.org', 'www.example.net'));
+  assert.deepEqual(await record(), {
+    ...IN_WEB,
+    verdict: 'denied',
+    operation: 'new-order',
+    identifiers: ['dns:www.example.org', 'dns:www.example.net'],
+    rule: 'web.identifiers',
+    code: 'denied',
+    reason: "policy 'web' does not allow new-order for www.example.net",
+    sha256: hashOf(denied),
+  });
+
+  const unknown = await ask({ payload: { status: 'deactivated', identifiers: [] } });
+  assert.deepEqual(await record(), {
+    ...IN_WEB,
+    verdict: 'denied',
+    rule: 'known-operation',
+    code: 'denied',
+    reason: 'the request is none of the known ACME operations',
+    sha256: hashOf(unknown),
+  });
+
+  const limited = await ask(orderFor('www.example.org'));
+  assert.deepEqual(await record(), {
+    ...IN_WEB,
+    verdict: 'rate-limited',
+    operation: 'new-order',
+    identifiers: ['dns:www.example.org'],
+    rule: 'web.budgets',
+    code: 'rate-limited',
+    reason:
+      `policy 'web' allows "1 new-order per 1d per identifier", which is used up; ` +
+      'there is room again in 1 day',
+    sha256: hashOf(limited),
+  });
+}
+
+async function recordMalformed(lines: LineClient, record: Day['record']): Promise<void> {
+  const [header = ''] = makeInput().split('.');
+  const critical = Buffer.from(header, 'base64url').toString().replace('{', '{"crit":["b64"],');
+  lines.write(`${Buffer.from(critical).toString('base64url')}.\r\n`);
+  assert.match((await lines.readLine()) ?? '', /^!error \{"code":"malformed"/);
+  assert.deepEqual(await record(), {
+    ...scopeOf('web', 1),
+    policy: 'web',
+    url: URL,
+    verdict: 'malformed',
+    code: 'malformed',
+    reason: 'protected header: unexpected member',
+  });
+  lines.write('GET / HTTP/1.1\r\n');
+  assert.match((await lines.readLine()) ?? '', /^!error \{"code":"malformed"/);
+  // The second of its kind: it waits ten seconds for others that it could be joined with.
+  const { 'first-time': first, 'last-time': last, ...joined } = await record();
+  assert.ok(typeof first === 'string' && first === last);
+  assert.deepEqual(joined, {
+    ...scopeOf('web', 1),
+    policy: 'web',
+    verdict: 'malformed',
+    code: 'malformed',
+    reason: 'protected header: base64url: not canonical',
+    count: 1,
+  });
+}
+
 describe('the audit log of a normal day', () => {
   it('tells of each request what it was and what became of it', async (t) => {
     const { bed, faulty, record, text } = await begin(t);
@@ -133,104 +247,9 @@ describe('the audit log of a normal day', () => {
       answers.push(answer);
       return answer;
     };
-    const inWeb = { ...scopeOf('web', 1), policy: 'web', url: URL };
-
-    const order = await ask(orderFor('WWW.example.org', 'mail.example.org.'));
-    assert.deepEqual(await record(), {
-      ...inWeb,
-      verdict: 'signed',
-      operation: 'new-order',
-      identifiers: ['dns:WWW.example.org', 'dns:mail.example.org.'],
-      rule: 'web',
-      sha256: hashOf(order),
-    });
-
-    const read = await ask({ url: 'https://ca.example/order/7?x=%22' });
-    assert.deepEqual(await record(), {
-      ...inWeb,
-      url: 'https://ca.example/order/7?x=%22',
-      verdict: 'signed',
-      operation: 'read',
-      rule: 'web',
-      sha256: hashOf(read),
-    });
-
-    const subject = makeKey('ES256');
-    const names = ['DNS:www.example.org', 'IP:192.0.2.7'];
-    const csr = await makeCsrDer(bed.folder, subject.privateKey, { alternatives: names });
-    const finalize = await ask({ payload: { csr: csr.toString('base64url') } });
-    const spki = createPublicKey(subject.privateKey).export({ type: 'spki', format: 'der' });
-    assert.deepEqual(await record(), {
-      ...inWeb,
-      verdict: 'signed',
-      operation: 'finalize',
-      identifiers: ['dns:www.example.org', 'ip:192.0.2.7'],
-      'csr-key': createHash('sha256').update(spki).digest('hex'),
-      rule: 'web',
-      sha256: hashOf(finalize),
-    });
-
-    const denied = await ask(orderFor('www.example.org', 'www.example.net'));
-    assert.deepEqual(await record(), {
-      ...inWeb,
-      verdict: 'denied',
-      operation: 'new-order',
-      identifiers: ['dns:www.example.org', 'dns:www.example.net'],
-      rule: 'web.identifiers',
-      code: 'denied',
-      reason: "policy 'web' does not allow new-order for www.example.net",
-      sha256: hashOf(denied),
-    });
-
-    const unknown = await ask({ payload: { status: 'deactivated', identifiers: [] } });
-    assert.deepEqual(await record(), {
-      ...inWeb,
-      verdict: 'denied',
-      rule: 'known-operation',
-      code: 'denied',
-      reason: 'the request is none of the known ACME operations',
-      sha256: hashOf(unknown),
-    });
-
-    const limited = await ask(orderFor('www.example.org'));
-    assert.deepEqual(await record(), {
-      ...inWeb,
-      verdict: 'rate-limited',
-      operation: 'new-order',
-      identifiers: ['dns:www.example.org'],
-      rule: 'web.budgets',
-      code: 'rate-limited',
-      reason:
-        `policy 'web' allows "1 new-order per 1d per identifier", which is used up; ` +
-        'there is room again in 1 day',
-      sha256: hashOf(limited),
-    });
-
-    const [header = ''] = makeInput().split('.');
-    const critical = Buffer.from(header, 'base64url').toString().replace('{', '{"crit":["b64"],');
-    web.lines.write(`${Buffer.from(critical).toString('base64url')}.\r\n`);
-    assert.match((await web.lines.readLine()) ?? '', /^!error \{"code":"malformed"/);
-    assert.deepEqual(await record(), {
-      ...scopeOf('web', 1),
-      policy: 'web',
-      url: URL,
-      verdict: 'malformed',
-      code: 'malformed',
-      reason: 'protected header: unexpected member',
-    });
-    web.lines.write('GET / HTTP/1.1\r\n');
-    assert.match((await web.lines.readLine()) ?? '', /^!error \{"code":"malformed"/);
-    // The second of its kind: it waits ten seconds for others that it could be joined with.
-    const { 'first-time': first, 'last-time': last, ...joined } = await record();
-    assert.ok(typeof first === 'string' && first === last);
-    assert.deepEqual(joined, {
-      ...scopeOf('web', 1),
-      policy: 'web',
-      verdict: 'malformed',
-      code: 'malformed',
-      reason: 'protected header: base64url: not canonical',
-      count: 1,
-    });
+    await recordSigned({ bed, record, ask });
+    await recordRefused({ record, ask });
+    await recordMalformed(web.lines, record);
 
     assert.deepEqual(
       answers.map(({ outcome }) => outcome),

@@ -94,6 +94,7 @@ export function csrAttacks(keys: SubjectKeys): readonly Attack[] {
     ...csrNames(keys.good),
     ...csrSubjects(keys.good),
     ...csrExtensions(keys.good),
+    ...csrAttributes(keys.good),
     ...csrKeys(keys),
     ...csrEncodings(keys, good),
   ];
@@ -177,10 +178,6 @@ function csrSubjects(key: KeyObject): readonly Attack[] {
 function csrExtensions(key: KeyObject): readonly Attack[] {
   const withExtensions = (...extensions: readonly DerPart[]): Buffer =>
     makeRequest(key, { extensions: [SAN, ...extensions] });
-  const withAttributes = (...attributes: readonly DerPart[]): Buffer =>
-    makeRequest(key, { attributes });
-  const challengePassword = seq(oid(OID.challengePassword), set(utf8('secret')));
-  const template = seq(oid('1.3.6.1.4.1.311.13.2.1'), set(utf8('x')));
   const usage = (...octets: readonly number[]): DerPart =>
     extension(OID.keyUsage, part(0x03, Buffer.from(octets)), true);
   const purpose = (id: string): DerPart => extension(OID.extendedKeyUsage, seq(oid(id)));
@@ -219,6 +216,15 @@ function csrExtensions(key: KeyObject): readonly Attack[] {
       'csr',
       /twice/,
     ),
+  ];
+}
+
+function csrAttributes(key: KeyObject): readonly Attack[] {
+  const withAttributes = (...attributes: readonly DerPart[]): Buffer =>
+    makeRequest(key, { attributes });
+  const challengePassword = seq(oid(OID.challengePassword), set(utf8('secret')));
+  const template = seq(oid('1.3.6.1.4.1.311.13.2.1'), set(utf8('x')));
+  return [
     finalize('challengePassword', withAttributes(extensionRequest(SAN), challengePassword), 'csr'),
     finalize(
       'challengePassword first',

@@ -41,6 +41,20 @@ export interface Pebble {
   stop(): Promise<void>;
 }
 
+/** What its configuration says beside addresses and its own certificate. */
+function behaviour(options: PebbleOptions): object {
+  return {
+    ocspResponderURL: '',
+    externalAccountBindingRequired: false,
+    domainBlocklist: [options.blockedDomain ?? 'blocked.test'],
+    retryAfter: options.retryAfter ?? { authz: 0, order: 0 },
+    keyAlgorithm: 'ecdsa',
+    profiles: {
+      default: { description: 'default', validityPeriod: options.validityPeriod ?? 7_776_000 },
+    },
+  };
+}
+
 /** Starts both servers on free ports of 127.0.0.1 and waits until they answer. */
 export async function startPebble(scope: Scope, options: PebbleOptions = {}): Promise<Pebble> {
   const directory = await makeTempDir(scope, 'pebble-');
@@ -54,14 +68,7 @@ export async function startPebble(scope: Scope, options: PebbleOptions = {}): Pr
     privateKey: files.key,
     httpPort: http,
     tlsPort: tls,
-    ocspResponderURL: '',
-    externalAccountBindingRequired: false,
-    domainBlocklist: [options.blockedDomain ?? 'blocked.test'],
-    retryAfter: options.retryAfter ?? { authz: 0, order: 0 },
-    keyAlgorithm: 'ecdsa',
-    profiles: {
-      default: { description: 'default', validityPeriod: options.validityPeriod ?? 7_776_000 },
-    },
+    ...behaviour(options),
   };
   await writeFile(config, JSON.stringify({ pebble }));
   const dnsServer = await startProcess(scope, {
