@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { AuditFile } from '../../../src/audit/audit-file.js';
 import { AuditHead, readNotedHead } from '../../../src/audit/audit-head.js';
 import { AuditLog } from '../../../src/audit/audit-log.js';
 import type { AuditRecord } from '../../../src/audit/audit-record.js';
@@ -89,6 +90,28 @@ async function makeBed(scope: Scope): Promise<Bed> {
 }
 
 describe('AuditLog', () => {
+  it('fails the records that may not be on disk, and says so in the next ones', async (t) => {
+    const bed = await makeBed(t);
+    const log = bed.open(true);
+    await log.append(DECISION);
+    const sync = t.mock.method(AuditFile.prototype, 'sync', () =>
+      Promise.reject(new Error('EIO: i/o error, fdatasync')),
+    );
+    const both = [log.append(DECISION), log.append(DECISION)];
+    for (const append of both) {
+      const error = await appErrorOf(() => append, 'AUDIT_WRITE');
+      assert.match(error.message, /fdatasync/);
+    }
+    assert.equal(log.outage?.code, 'AUDIT_WRITE');
+    sync.mock.restore();
+    await log.append(DECISION);
+    assert.equal(log.outage, undefined);
+    await log.close();
+    const gap = bed.events().find((event) => event.startsWith('gap'));
+    assert.match(gap ?? '', /records up to 4 may not be on disk: .*fdatasync/);
+    assert.deepEqual(bed.breaks(), []);
+  });
+
   it('records its start, what happens and its end', async (t) => {
     const bed = await makeBed(t);
     await bed.fill(2);

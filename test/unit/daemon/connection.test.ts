@@ -258,6 +258,23 @@ describe('a client that leaves', () => {
 });
 
 describe('the clocks of a connection', () => {
+  it('all stop when its stream is closed, whatever it waited for', async () => {
+    const { connect, timers } = makeBed({ requests: 1 });
+    const half = await connect('1');
+    await half.stream.receive('half a line');
+    const ended = await connect('2');
+    await ended.stream.receive(requests('a'));
+    await ended.stream.endPeer();
+    const placeless = await connect('3');
+    await placeless.stream.receive(requests('b'));
+    assert.equal(timers.running, 6, 'each has two');
+    for (const { stream } of [half, ended, placeless]) {
+      stream.destroy();
+    }
+    await settle();
+    assert.equal(timers.running, 0);
+  });
+
   it('close it when a line takes too long', async () => {
     const { connect, timers, log } = makeBed();
     const { stream } = await connect('1');

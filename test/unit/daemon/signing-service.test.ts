@@ -34,6 +34,8 @@ interface PolicyChange {
   readonly now?: () => number;
   /** Called with each write of the log. */
   readonly onWrite?: (text: string) => void;
+  /** False while the log takes no more. */
+  readonly isWritable?: () => boolean;
 }
 
 /** How many signatures each write has a record of. */
@@ -56,7 +58,7 @@ function newService(
     writeStderr: (line) => {
       stderr += line;
       policy.onWrite?.(line);
-      return true;
+      return policy.isWritable?.() ?? true;
     },
     priorities: false,
     quiet: false,
@@ -132,6 +134,17 @@ describe('SigningService', () => {
       await service.sign(admit(service), PEER);
       assert.equal(rejections, expected);
     }
+  });
+
+  it('sends no signature before it is recorded, and none that cannot be recorded', async () => {
+    let isWritable = true;
+    const { service, log } = newService({}, { isWritable: () => isWritable });
+    const outcome = await service.sign(admit(service), PEER);
+    assert.match(log(), /signed .*sha256=/);
+    assert.equal(outcome.kind, 'signature');
+    isWritable = false;
+    const refused = await service.sign(admit(service), PEER);
+    assert.equal((await refusalIn(refused)).code, 'internal');
   });
 
   it('has the key cancel what a client that is gone still waits for', () => {

@@ -180,6 +180,14 @@ describe('key at several places', () => {
     await appErrorOf(() => key.sign(INPUT), 'TOKEN_TIMEOUT');
   });
 
+  it('moves on with a request that the token has not seen, whatever the reason', async () => {
+    const { one, two, open } = makeFixture();
+    const key = await open();
+    one.trouble = new UnsentError(trouble('TOKEN_TIMEOUT'));
+    await key.sign(INPUT);
+    assert.equal(two.signed, 1);
+  });
+
   it('throws the first error when all fail, and tries all again at the next request', async () => {
     const { one, two, open } = makeFixture();
     const key = await open();

@@ -136,6 +136,14 @@ describe('Log', () => {
     assert.doesNotMatch(stderr(), /signed/);
   });
 
+  it('writes a record to its file when standard error takes no more', async (t) => {
+    const file = join(await makeTempDir(t), 'l.log');
+    const { log } = newLog({ file, writeStderr: () => false });
+    await log.record('signed', { a: 1 }, true);
+    assert.match(readFileSync(file, 'utf8'), /notice signed a=1\n$/);
+    log.close();
+  });
+
   it('refuses a record when standard error is all there is, and takes no more', async () => {
     const { log } = newLog({ writeStderr: () => false });
     log.info('lost');

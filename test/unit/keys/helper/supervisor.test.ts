@@ -243,6 +243,23 @@ describe('TokenSupervisor', () => {
     assert.ok(!supervisor.isReady);
   });
 
+  it('starts a helper when the one before has ended, and not earlier', async () => {
+    const { supervisor, token, sign } = newBed();
+    await sign();
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    token.helper.close = () => ended;
+    supervisor.retire();
+    const signing = sign();
+    await turn();
+    assert.equal(token.helpers.length, 1);
+    end();
+    assert.equal(await signing, 'input');
+    assert.equal(token.helpers.length, 2);
+  });
+
   it('closes its helpers in order, in bounded time, and starts none afterwards', async () => {
     const { supervisor, token, sign } = newBed();
     await sign();

@@ -429,6 +429,43 @@ describe('login guard', () => {
     assert.equal(token.attempts.length, 4);
   });
 
+  it('forgets a proven PIN that is refused: when the latch is cleared, the source is read', async (t) => {
+    const { guard, token, state } = await makeFixture(t);
+    const answers = [RIGHT, WRONG, RIGHT];
+    const one = guard({
+      source: {
+        name: 'prompt',
+        mayAsk: true,
+        identify: () => 'prompt',
+        read: () => Promise.resolve(Secret.fromText(answers.shift() ?? '')),
+      },
+    });
+    await one.login(TOKEN, token.attempt);
+    token.trouble = new TokenError('TOKEN_PIN_INCORRECT', 'token: C_Login: CKR_PIN_INCORRECT', {
+      returnValue: 'CKR_PIN_INCORRECT',
+    });
+    await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
+    await removeLatch(listLatches(state)[0]?.path ?? '', WAIT);
+    token.trouble = undefined;
+    await appErrorOf(() => one.login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
+    assert.deepEqual(token.attempts, [RIGHT, RIGHT, WRONG]);
+  });
+
+  it('sends no refused PIN from a source that is changed back after the latch was read', async (t) => {
+    const { guard, token } = await makeFixture(t);
+    const changes: string[] = [];
+    const source: TokenPinSource = {
+      name: 'file:/pin',
+      mayAsk: false,
+      identify: () => changes.shift() ?? 'refused',
+      read: () => Promise.resolve(Secret.fromText(WRONG)),
+    };
+    await appErrorOf(() => guard({ source }).login(TOKEN, token.attempt), 'TOKEN_PIN_INCORRECT');
+    changes.push('changed');
+    await appErrorOf(() => guard({ source }).login(TOKEN, token.attempt), 'KEY_PIN_HELD');
+    assert.deepEqual(token.attempts, [WRONG]);
+  });
+
   it('reads a changed source anew instead of sending an old PIN', async (t) => {
     const { guard, setPin, token, pinFile } = await makeFixture(t);
     setPin(RIGHT);
