@@ -25,6 +25,12 @@ interface Task {
   readonly label: string;
 }
 
+interface Work {
+  readonly queue: Task[][];
+  readonly all: readonly SourceFile[];
+  readonly results: Result[];
+}
+
 interface Result extends Task {
   readonly outcome: Outcome | 'equivalent';
 }
@@ -48,9 +54,26 @@ async function main(): Promise<void> {
   const known = tasks.filter(({ label }) => equivalent.has(label));
   const results: Result[] = known.map((task) => ({ ...task, outcome: 'equivalent' }));
   const queue = inChunks(tasks.filter(({ label }) => !equivalent.has(label)));
-  const workers = Array.from({ length: availableParallelism() }, () => work(queue, all, results));
-  await Promise.all(workers);
-  report(results);
+  const beds = Array.from(
+    { length: availableParallelism() },
+    () => new MutationBed(compilerOptions()),
+  );
+  const end = (): void => {
+    report(results);
+    beds.forEach((bed) => {
+      bed.remove();
+    });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    // Not once(): timeout(1) sends its signal to the process and to its group.
+    process.on(signal, () => {
+      end();
+      print('interrupted: the figures are of the mutants judged up to now');
+      process.exit(1);
+    });
+  }
+  await Promise.all(beds.map((bed) => work(bed, { queue, all, results })));
+  end();
 }
 
 function tasksOf(file: SourceFile): Task[] {
@@ -62,34 +85,29 @@ function tasksOf(file: SourceFile): Task[] {
 }
 
 /** One worker: takes some mutants of one file from the queue, and judges them one after the other. */
-async function work(queue: Task[][], all: readonly SourceFile[], results: Result[]): Promise<void> {
-  const bed = new MutationBed(compilerOptions());
-  try {
-    for (let tasks = queue.shift(); tasks !== undefined; tasks = queue.shift()) {
-      const [first] = tasks;
-      if (first === undefined) {
-        continue;
-      }
-      const { path, text } = first.file;
-      const tests = testsOf(path, all, MOST_TESTS);
-      bed.replace(path, text);
-      const passing = await bed.rehearse(tests);
-      if (passing.length < tests.length) {
-        const failing = tests.filter((name) => !passing.some(({ test }) => test === name));
-        print(`not used   ${failing.join(', ')}: fails without a mutant`);
-      }
-      for (const task of tasks) {
-        bed.replace(path, applyMutant(text, task.mutant));
-        const outcome = await bed.judge(passing);
-        results.push({ ...task, outcome });
-        if (outcome === 'survived') {
-          print(`survived  src/${task.label.replace(' ', `:${task.mutant.line} `)}`);
-        }
-      }
-      bed.replace(path, text);
+async function work(bed: MutationBed, { queue, all, results }: Work): Promise<void> {
+  for (let tasks = queue.shift(); tasks !== undefined; tasks = queue.shift()) {
+    const [first] = tasks;
+    if (first === undefined) {
+      continue;
     }
-  } finally {
-    bed.remove();
+    const { path, text } = first.file;
+    const tests = testsOf(path, all, MOST_TESTS);
+    bed.replace(path, text);
+    const passing = await bed.rehearse(tests);
+    if (passing.length < tests.length) {
+      const failing = tests.filter((name) => !passing.some(({ test }) => test === name));
+      print(`not used   ${failing.join(', ')}: fails without a mutant`);
+    }
+    for (const task of tasks) {
+      bed.replace(path, applyMutant(text, task.mutant));
+      const outcome = await bed.judge(passing);
+      results.push({ ...task, outcome });
+      if (outcome === 'survived') {
+        print(`survived  src/${task.label.replace(' ', `:${task.mutant.line} `)}`);
+      }
+    }
+    bed.replace(path, text);
   }
 }
 
