@@ -196,6 +196,16 @@ describe('inserted records', () => {
     assert.deepEqual(breaksOf({ a: [...lines(1, 4), ...two, ...lines(5, 20)] }), ['inserted a:5']);
   });
 
+  it('are recognized by their beginning, up to nine in a row', () => {
+    const messageOf = (count: number): string | undefined => {
+      const forgedRun = [forged, ...makeChain(count - 1, headOf(forged))];
+      const whole = [...lines(1, 4), ...forgedRun, ...lines(5, 20)];
+      return verifyLines({ a: whole }).findings[0]?.message;
+    };
+    assert.equal(messageOf(9), 'record 5 is followed by another record 5');
+    assert.equal(messageOf(10), 'records 5 to 14 are there twice');
+  });
+
   it('are told when they are copies', () => {
     assert.deepEqual(breaksOf({ a: [...lines(1, 10), line(3), ...lines(11, 20)] }), [
       'inserted a:11',
@@ -316,6 +326,18 @@ describe('truncated files', () => {
     assert.equal(breaksAfter(half, lineAfter(headOf(line(3)), halfGap))[0], truncated, 'unlinked');
   });
 
+  it('are told of each of several files', () => {
+    const verifier = new ChainVerifier();
+    for (const name of ['a', 'b']) {
+      verifier.beginFile(name);
+      verifier.push(Buffer.from(half), false);
+    }
+    assert.deepEqual(
+      verifier.finish().findings.map(({ kind, file }) => `${kind} ${file}`),
+      ['truncated a', 'truncated b'],
+    );
+  });
+
   it('hide no record that is missing later', () => {
     const whole = [...lines(9, 12), ...lines(14, 20)];
     assert.deepEqual(breaksAfter(half, ...whole), [
@@ -423,6 +445,17 @@ describe('notes', () => {
 });
 
 describe('findings', () => {
+  it('have a place where no file was begun', () => {
+    const verifier = new ChainVerifier(headOf(line(3)));
+    const place = { file: '', line: 0 };
+    assert.deepEqual(
+      verifier.finish().findings.map(({ file, line: at }) => ({ file, line: at })),
+      [place],
+    );
+    verifier.push(Buffer.from('x'));
+    assert.equal(verifier.finish().findings[0]?.line, 1);
+  });
+
   it('come in the order of files and lines', () => {
     assert.deepEqual(
       breaksOf({ b: [...lines(1, 4), '', ...lines(5, 6)], a: ['', ...lines(7, 20)] }),
@@ -452,6 +485,17 @@ describe('unchained', () => {
     given.forEach((text) => verifier.push(Buffer.from(text)));
     return verifier.unchained();
   }
+
+  it('is in the order of the records, whatever is found first', () => {
+    const [other = ''] = makeChain(1, { seq: 500, hash: 'ab'.repeat(32) });
+    const renumbered = edit(15, /"seq":15/, '"seq":50');
+    const given = [...lines(1, 4), other, ...lines(5, 14), renumbered, ...lines(16, 20)];
+    assert.deepEqual(unchainedOf(...given), [
+      { from: 5, to: 5 },
+      { from: 16, to: 16 },
+      { from: 16, to: 16 },
+    ]);
+  });
 
   it('is empty for a good chain', () => {
     assert.deepEqual(unchainedOf(...CHAIN), []);
