@@ -1,5 +1,6 @@
 // Makes and verifies JWS signatures with node:crypto, RFC 7518 §3.3 and §3.4, RFC 8037 §3.1. Pure.
-// clavigerd signs with software keys here, and verifies every signature, those of tokens as well.
+// clavigerd signs with software keys here, and verifies every signature before it is sent, those of
+// tokens as well; claviger checks what its signer answers.
 
 import { sign, verify, type KeyObject } from 'node:crypto';
 import { algorithmFacts, type Algorithm } from './algorithms.js';

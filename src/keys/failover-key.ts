@@ -1,6 +1,6 @@
-// Runs in clavigerd: one account key of which several tokens hold a replica. The first that works
-// signs; while it is absent, locked or out of order, the next one does. Does not trust the
-// configuration that all hold the same key: each is compared before it signs.
+// Runs in clavigerd and `clavigerd key`: one account key of which several tokens hold a replica.
+// The first that works signs; while it is absent, locked or out of order, the next one does. Does
+// not trust the configuration that all hold the same key: each is compared before it signs.
 
 import { jwkThumbprint, type PublicJwk } from '../jose/public-jwk.js';
 import { AppError, isAppError, messageOf } from '../lib/errors.js';

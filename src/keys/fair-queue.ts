@@ -1,6 +1,7 @@
 // A queue that serves its clients in turn: accounts take turns, within one account its listeners,
 // and within one listener its connections. A client with many items delays itself and its listener;
-// each other listener waits for one of its items at a time. Pure; runs in clavigerd.
+// each other listener waits for one of its items at a time. Pure; runs in clavigerd and `clavigerd
+// key`.
 
 import type { Client } from './account-key.js';
 

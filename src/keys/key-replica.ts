@@ -1,5 +1,5 @@
-// Runs in clavigerd: one replica of an account key that several tokens or files hold, and its state
-// for failover-key.ts.
+// Runs in clavigerd and `clavigerd key`: one replica of an account key that several tokens or files
+// hold, and its state for failover-key.ts.
 
 import { AppError } from '../lib/errors.js';
 import { isTokenKey, type AccountKey } from './account-key.js';

@@ -1,6 +1,6 @@
-// Runs in clavigerd: reads the public half of a key in a token that cannot be logged in to, for
-// most tokens show public key objects and certificates without a PIN. Does not trust the token
-// helper: the key is parsed.
+// Runs in clavigerd and `clavigerd key`: reads the public half of a key in a token that cannot be
+// logged in to, for most tokens show public key objects and certificates without a PIN. Does not
+// trust the token helper: the key is parsed.
 
 import { parsePublicJwk, type PublicJwk } from '../jose/public-jwk.js';
 import { printable } from '../lib/printable.js';

@@ -1,4 +1,5 @@
-// Which failures of a token may end without a change of the configuration. Pure; runs in clavigerd.
+// Which failures of a token may end without a change of the configuration. Pure; runs in clavigerd
+// and `clavigerd key`.
 
 import { isAppError } from '../lib/errors.js';
 import type { ErrorCode } from '../lib/error-codes.js';

@@ -1,4 +1,4 @@
-// Time as a parameter, so that tests can set it. Used by both programs.
+// Time as a parameter, so that tests can set it. Runs in clavigerd, its helpers and claviger.
 
 export interface Clock {
   /** Milliseconds since 1970-01-01T00:00:00Z. */

@@ -1,7 +1,7 @@
 // Reads the names in requests so that content-checks.ts can judge them: DNS names (RFC 8555 §9.7.7)
 // and IP addresses (RFC 8738). Pure; clavigerd and `clavigerd policy`. The client wrote them, and a
-// CA reads them with other code: whatever two readers may take for different names is refused. Upper
-// case and one final dot are ignored, for no two names differ in them alone.
+// CA reads them with other code: whatever two readers may take for different names is refused.
+// Upper case and one final dot are ignored, for no two names differ in them alone.
 
 import { isIP } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';

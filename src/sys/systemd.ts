@@ -1,5 +1,6 @@
-// What systemd passes to a service: sockets (sd_listen_fds(3)). Runs in clavigerd, at start. The
-// variables are trusted only when LISTEN_PID is the number of this process.
+// What systemd passes to a service: sockets (sd_listen_fds(3)). Sockets: in clavigerd, at start;
+// the journal: both programs. The variables are trusted only when LISTEN_PID is the number of this
+// process.
 
 import { fstatSync } from 'node:fs';
 import { AppError } from '../lib/errors.js';

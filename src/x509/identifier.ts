@@ -3,8 +3,8 @@
 /** A name as it was written; whether it is valid is for others to judge. */
 export interface Identifier {
   /**
-   * `dns` and `ip` as in RFC 8555 §9.7.7 and RFC 8738; other types are called as their GeneralName is
-   * (RFC 5280 §4.2.1.6).
+   * `dns` and `ip` as in RFC 8555 §9.7.7 and RFC 8738; other types are called as their GeneralName
+   * is (RFC 5280 §4.2.1.6).
    */
   readonly type: string;
   readonly value: string;

@@ -3,7 +3,9 @@
 
 import type { SourceMap } from 'node:module';
 
-/** What V8 writes of one script: functions, each with its blocks from the outermost to the inner. */
+/**
+ * What V8 writes of one script: functions, each with its blocks from the outermost to the inner.
+ */
 interface ScriptCoverage {
   readonly url: string;
   readonly functions: readonly {

@@ -1,5 +1,6 @@
 // A copy of the compiled tree in which a file is replaced by one mutant after the other, and the
-// tests that load it are run. Used by `npm run mutation`; it changes nothing outside its own folder.
+// tests that load it are run. Used by `npm run mutation`; it changes nothing outside its own
+// folder.
 
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The Debian package as `npm run package` builds it: looked into, judged by lintian, and built twice.
-// That it works once installed is a matter of a Debian system of its own.
+// The Debian package as `npm run package` builds it: looked into, judged by lintian, and built
+// twice. That it works once installed is a matter of a Debian system of its own.
 
 import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 // What a user gets: the tarball of `npm pack`, installed as `npm install --global` does, below a
-// folder of its own. The pack is made from a copy of the sources: packing builds anew, and would take
-// dist/ from the other tests.
+// folder of its own. The pack is made from a copy of the sources: packing builds anew, and would
+// take dist/ from the other tests.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

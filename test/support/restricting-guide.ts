@@ -1,5 +1,6 @@
-// The machine of docs/guides/restricting-clients.md below a folder of a test: its users, its folders
-// and its configuration, taken from its text. Used by test processes only, which run as root.
+// The machine of docs/guides/restricting-clients.md below a folder of a test: its users, its
+// folders and its configuration, taken from its text. Used by test processes only, which run as
+// root.
 
 import assert from 'node:assert/strict';
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';

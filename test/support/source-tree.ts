@@ -208,7 +208,10 @@ function memberNames(node: ts.Node): string[] {
     : [];
 }
 
-/** The name of the property that a node reads: `a.name`, `{ name } = a`, `a['name']`, `Pick<A, 'name'>`. */
+/**
+ * The name of the property that a node reads: `a.name`, `{ name } = a`, `a['name']`, `Pick<A,
+ * 'name'>`.
+ */
 function readName(node: ts.Node): string | undefined {
   if (ts.isPropertyAccessExpression(node)) {
     return node.name.text;

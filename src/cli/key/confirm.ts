@@ -1,6 +1,6 @@
 // Lets a person confirm what cannot be undone: they type the label of the key on the terminal, or a
-// script repeats it in an option. Reads the controlling terminal and not standard input, so that no
-// pipe answers by accident.
+// script repeats it in an option. Runs in `clavigerd key`. Reads the controlling terminal and not
+// standard input, so that no pipe answers by accident.
 
 import { writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';

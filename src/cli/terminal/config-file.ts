@@ -1,5 +1,5 @@
 // Reads a configuration file for both programs: of bounded size, and only one that no other user
-// can write.
+// can write. Runs in clavigerd and claviger.
 
 import { closeSync } from 'node:fs';
 import { expandSpecifiers, type SpecifierValues } from '../../config/specifiers.js';

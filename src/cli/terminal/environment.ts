@@ -1,5 +1,5 @@
 // What both programs read from their environment: user, group, directories. Other folders get it as
-// parameters.
+// parameters. Runs in clavigerd and claviger.
 
 import type { SpecifierEnvironment } from '../../config/specifiers.js';
 import { findGroupName } from '../../sys/group.js';

@@ -1,4 +1,5 @@
-// How both programs report a failure: `NAME: error: ...`, `NAME: hint: ...`, and the exit code.
+// How clavigerd and claviger report a failure: `NAME: error: ...`, `NAME: hint: ...`, and the exit
+// code.
 
 import type { ErrorCode } from '../../lib/error-codes.js';
 import { isAppError, messageOf, systemCodeOf } from '../../lib/errors.js';

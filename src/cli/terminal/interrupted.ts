@@ -1,5 +1,5 @@
 // A program that was ended by a signal, and its exit code as shells have it: 128 and the signal's
-// number.
+// number. Runs in clavigerd and claviger.
 
 import { constants } from 'node:os';
 import { AppError } from '../../lib/errors.js';

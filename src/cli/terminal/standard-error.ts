@@ -1,4 +1,4 @@
-// Standard error of both programs: the daemon's log, and the messages of commands. Control
+// Standard error of clavigerd and claviger: the daemon's log, and the messages of commands. Control
 // characters are escaped, so that foreign text cannot control a terminal. process.stderr is not
 // used: it turns a reader that has closed the pipe into an error event, and buffers without limit
 // for a slow one.

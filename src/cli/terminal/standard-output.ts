@@ -1,6 +1,7 @@
-// Standard output of both programs: the results of commands. Control characters are escaped, so
-// that foreign text cannot control a terminal, and lost output is a failure. process.stdout is not
-// used: on a full disk it reports success for a text of which a part was written.
+// Standard output of clavigerd and claviger: the results of commands. Control characters are
+// escaped, so that foreign text cannot control a terminal, and lost output is a failure.
+// process.stdout is not used: on a full disk it reports success for a text of which a part was
+// written.
 
 import { writeSync } from 'node:fs';
 import { AppError, messageOf, systemCodeOf } from '../../lib/errors.js';

@@ -1,4 +1,5 @@
-// The version of the package, for both programs; it stands in package.json alone.
+// The version of the package, for both programs; it stands in package.json alone. Runs in clavigerd
+// and claviger.
 
 import { readFileSync } from 'node:fs';
 import { isJsonObject, jsonMember } from '../../lib/json/json-value.js';

@@ -1,7 +1,7 @@
-// A circuit breaker: decides when a token is not used for a while. Pure; runs in clavigerd. While
-// it is open, requests are answered with an error at once. Each opening lasts twice as long as the
-// one before, until a signature succeeds: neither an absent token nor one that crashes its helper
-// keeps the daemon busy.
+// A circuit breaker: decides when a token is not used for a while. Pure; runs in clavigerd and
+// `clavigerd key`. While it is open, requests are answered with an error at once. Each opening
+// lasts twice as long as the one before, until a signature succeeds: neither an absent token nor
+// one that crashes its helper keeps the daemon busy.
 
 import type { Timers } from '../../lib/timers.js';
 

@@ -1,6 +1,6 @@
-// Runs in clavigerd: what the helpers of one token share, so that every session is of the same
-// token and the same key. Does not trust the token to be the one of the last session: a PIN goes
-// only to one of the same serial number, and only if the login guard allows it.
+// Runs in clavigerd and `clavigerd key`: what the helpers of one token share, so that every session
+// is of the same token and the same key. Does not trust the token to be the one of the last
+// session: a PIN goes only to one of the same serial number, and only if the login guard allows it.
 
 import { AppError } from '../../lib/errors.js';
 import type { KeyInfo, TokenInfo } from '../../token/messages.js';

@@ -1,5 +1,5 @@
-// Runs in clavigerd: the helpers of one module start one after another, for modules that keep files
-// (SoftHSM) race when several processes open them together.
+// Runs in clavigerd and `clavigerd key`: the helpers of one module start one after another, for
+// modules that keep files (SoftHSM) race when several processes open them together.
 
 /** By the path of the module: the start that was asked for last. */
 const lastStarts = new Map<string, Promise<unknown>>();

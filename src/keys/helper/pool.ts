@@ -1,6 +1,6 @@
-// Runs in clavigerd: one token with its helpers, and the one queue that feeds them. Clients take
-// turns. While no helper is in service, requests are answered at once with the reason. Does not
-// trust the helpers; what each may do wrong is the concern of its worker.
+// Runs in clavigerd and `clavigerd key`: one token with its helpers, and the one queue that feeds
+// them. Clients take turns. While no helper is in service, requests are answered at once with the
+// reason. Does not trust the helpers; what each may do wrong is the concern of its worker.
 
 import { AppError } from '../../lib/errors.js';
 import { DEFAULT_TOUCH_NOTICE_MS } from '../../lib/signing-times.js';

@@ -1,6 +1,7 @@
-// Runs in clavigerd: from a token helper to a session that can sign (token opened, logged in, key
-// found), and the steps that bring a failed session back. What to do about which failure stands in
-// recovery-table.ts. Nothing that a session knew, object handles above all, is used after a step.
+// Runs in clavigerd and `clavigerd key`: from a token helper to a session that can sign (token
+// opened, logged in, key found), and the steps that bring a failed session back. What to do about
+// which failure stands in recovery-table.ts. Nothing that a session knew, object handles above all,
+// is used after a step.
 
 import type { KeySelector, TokenInfo, TokenSelector } from '../../token/messages.js';
 import type { HelperClient } from './helper-client.js';

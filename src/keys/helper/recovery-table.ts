@@ -1,7 +1,7 @@
 // What to do when a token fails: a ladder of remedies, and the rung at which each failure starts.
-// Pure; runs in clavigerd. Each rung includes those below it. After a rung that did not help comes
-// the next one, never the same again: every failure ends with a new helper, or with a pause. Return
-// values: PKCS#11 2.40 §5.1.
+// Pure; runs in clavigerd and `clavigerd key`. Each rung includes those below it. After a rung that
+// did not help comes the next one, never the same again: every failure ends with a new helper, or
+// with a pause. Return values: PKCS#11 2.40 §5.1.
 
 import type { ErrorCode } from '../../lib/error-codes.js';
 

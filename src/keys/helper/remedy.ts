@@ -1,4 +1,5 @@
-// From an error to what is done about it, by the recovery table. Pure; runs in clavigerd.
+// From an error to what is done about it, by the recovery table. Pure; runs in clavigerd and
+// `clavigerd key`.
 
 import { AppError } from '../../lib/errors.js';
 import { returnValueOf } from '../../token/token-error.js';

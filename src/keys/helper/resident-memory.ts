@@ -1,5 +1,5 @@
-// Runs in clavigerd: how much memory a token helper has. PKCS#11 modules leak; a helper that grew
-// beyond the limit is replaced.
+// Runs in clavigerd and `clavigerd key`: how much memory a token helper has. PKCS#11 modules leak;
+// a helper that grew beyond the limit is replaced.
 
 import { readFileSync } from 'node:fs';
 import type { Timers } from '../../lib/timers.js';

@@ -1,6 +1,6 @@
-// Runs in clavigerd: one signature that a client waits for, and its watch while a helper has it. A
-// token that takes long may wait for a touch: the client is notified once, and a client that has
-// disconnected must not keep the token waiting.
+// Runs in clavigerd and `clavigerd key`: one signature that a client waits for, and its watch while
+// a helper has it. A token that takes long may wait for a touch: the client is notified once, and a
+// client that has disconnected must not keep the token waiting.
 
 import type { Timer, Timers } from '../../lib/timers.js';
 import type { Client, KeySignature } from '../account-key.js';

@@ -1,6 +1,6 @@
-// Runs in clavigerd: keeps one token helper ready to sign. After a failure it takes the steps of
-// the recovery table, one after another, until the token signs again or none is left. Does not
-// trust the helper: whatever it does, a request is sent a bounded number of times.
+// Runs in clavigerd and `clavigerd key`: keeps one token helper ready to sign. After a failure it
+// takes the steps of the recovery table, one after another, until the token signs again or none is
+// left. Does not trust the helper: whatever it does, a request is sent a bounded number of times.
 
 import { AppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';

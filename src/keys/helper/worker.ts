@@ -1,7 +1,7 @@
-// Runs in clavigerd: one helper of a pool, which the pool hands jobs to. Counts the jobs in hand,
-// watches their time and the helper's memory, and takes the helper out of service while its breaker
-// is open, trying it again from time to time. Does not trust the helper to answer, to end or to
-// sign correctly.
+// Runs in clavigerd and `clavigerd key`: one helper of a pool, which the pool hands jobs to. Counts
+// the jobs in hand, watches their time and the helper's memory, and takes the helper out of service
+// while its breaker is open, trying it again from time to time. Does not trust the helper to
+// answer, to end or to sign correctly.
 
 import { AppError, asAppError, messageOf } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';

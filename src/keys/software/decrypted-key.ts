@@ -1,5 +1,5 @@
-// Runs in clavigerd: makes an account key of bytes that gpg or openpgp.js decrypted. They must be
-// exactly one private key in PEM, and are wiped in any case.
+// Runs in clavigerd and `clavigerd key`: makes an account key of bytes that gpg or openpgp.js
+// decrypted. They must be exactly one private key in PEM, and are wiped in any case.
 
 import { AppError } from '../../lib/errors.js';
 import type { AccountKey } from '../account-key.js';

@@ -1,6 +1,6 @@
-// Runs in clavigerd: an account key in a PEM file, which node:crypto signs with in this process.
-// Keeps the KeyObject alone: the bytes of the file and the passphrase are wiped once it is made. A
-// file that other users can read is refused.
+// Runs in clavigerd and `clavigerd key`: an account key in a PEM file, which node:crypto signs with
+// in this process. Keeps the KeyObject alone: the bytes of the file and the passphrase are wiped
+// once it is made. A file that other users can read is refused.
 
 import type { KeyObject } from 'node:crypto';
 import { isAbsolute } from 'node:path';

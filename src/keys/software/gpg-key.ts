@@ -1,6 +1,6 @@
-// Runs in clavigerd: an account key in a file that gpg decrypts, so that gpg-agent, pinentry and
-// OpenPGP cards work. Does not trust the file: its form is checked first, for gpg would also output
-// a message that is not encrypted.
+// Runs in clavigerd and `clavigerd key`: an account key in a file that gpg decrypts, so that
+// gpg-agent, pinentry and OpenPGP cards work. Does not trust the file: its form is checked first,
+// for gpg would also output a message that is not encrypted.
 
 import { isAbsolute } from 'node:path';
 import { AppError } from '../../lib/errors.js';

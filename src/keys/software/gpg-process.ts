@@ -1,6 +1,6 @@
-// Runs in clavigerd: starts gpg, which decrypts one file, without a shell. gpg gets neither
-// standard input nor standard output of clavigerd, which may be a client's connection. Its output
-// is the account key: it is read up to a limit, and wiped.
+// Runs in clavigerd and `clavigerd key`: starts gpg, which decrypts one file, without a shell. gpg
+// gets neither standard input nor standard output of clavigerd, which may be a client's connection.
+// Its output is the account key: it is read up to a limit, and wiped.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { AppError, messageOf } from '../../lib/errors.js';

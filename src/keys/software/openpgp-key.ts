@@ -1,6 +1,6 @@
-// Runs in clavigerd: an account key in a file that openpgp.js decrypts in this process, for hosts
-// without gpg. The library is imported here, and only for such a key. One passphrase is tried,
-// once.
+// Runs in clavigerd and `clavigerd key`: an account key in a file that openpgp.js decrypts in this
+// process, for hosts without gpg. The library is imported here, and only for such a key. One
+// passphrase is tried, once.
 
 import { isAbsolute } from 'node:path';
 import type * as OpenPgp from 'openpgp';

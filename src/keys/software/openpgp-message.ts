@@ -1,7 +1,7 @@
-// The outer form of an OpenPGP message, checked before it is decrypted. Pure; runs in clavigerd.
-// gpg would also output a message that is only signed or not encrypted, and with some options one
-// without integrity protection: only one encrypted and protected message, with nothing after it, is
-// accepted.
+// The outer form of an OpenPGP message, checked before it is decrypted. Pure; runs in clavigerd and
+// `clavigerd key`. gpg would also output a message that is only signed or not encrypted, and with
+// some options one without integrity protection: only one encrypted and protected message, with
+// nothing after it, is accepted.
 
 import { AppError } from '../../lib/errors.js';
 

@@ -1,6 +1,6 @@
 // The name of the cipher that a PEM private key is encrypted with, where this OpenSSL lacks it.
-// Pure; runs in clavigerd. OpenSSL 3 removed the old ciphers, and reports only "unsupported". Reads
-// the parts of the key that are not encrypted.
+// Pure; runs in clavigerd and `clavigerd key`. OpenSSL 3 removed the old ciphers, and reports only
+// "unsupported". Reads the parts of the key that are not encrypted.
 
 import { getCiphers } from 'node:crypto';
 import { AppError } from '../../lib/errors.js';

@@ -1,6 +1,6 @@
 // Private keys in PEM, from bytes to a KeyObject: PKCS #8, encrypted or not, PKCS #1, SEC 1. Pure;
-// runs in clavigerd. Does not trust the bytes, and makes no string of them, which could not be
-// wiped: only BEGIN lines are read as text.
+// runs in clavigerd and `clavigerd key`. Does not trust the bytes, and makes no string of them,
+// which could not be wiped: only BEGIN lines are read as text.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { AppError, systemCodeOf } from '../../lib/errors.js';

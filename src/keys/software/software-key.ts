@@ -1,5 +1,5 @@
-// Runs in clavigerd: an account key whose private half is in this process, whatever file it is
-// from.
+// Runs in clavigerd and `clavigerd key`: an account key whose private half is in this process,
+// whatever file it is from.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { algorithmOfKey } from '../../jose/algorithms.js';

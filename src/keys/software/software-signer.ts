@@ -1,7 +1,7 @@
-// Runs in clavigerd: signs with a private key of this process, on the thread that suits the load. A
-// single request is fastest on this thread; many are faster on the threads of libuv's pool. The
-// pool works in the order of submission, so it is given only as many requests as keep it busy, and
-// clients take turns for these.
+// Runs in clavigerd and `clavigerd key`: signs with a private key of this process, on the thread
+// that suits the load. A single request is fastest on this thread; many are faster on the threads
+// of libuv's pool. The pool works in the order of submission, so it is given only as many requests
+// as keep it busy, and clients take turns for these.
 
 import type { KeyObject } from 'node:crypto';
 import { performance } from 'node:perf_hooks';

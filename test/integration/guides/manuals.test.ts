@@ -1,6 +1,6 @@
-// The manual pages have what the programs have, and nothing else: every command that --help leads to
-// has its page, every option of it is in that page, and every setting in its section of the page of
-// its file; no page has an option or a setting that is not there.
+// The manual pages have what the programs have, and nothing else: every command that --help leads
+// to has its page, every option of it is in that page, and every setting in its section of the page
+// of its file; no page has an option or a setting that is not there.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';

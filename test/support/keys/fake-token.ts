@@ -1,5 +1,5 @@
-// A token and its helper clients that do what a test says, in the place of helper processes. Used by
-// unit tests only: what a real token does, integration tests show.
+// A token and its helper clients that do what a test says, in the place of helper processes. Used
+// by unit tests only: what a real token does, integration tests show.
 
 import type { Client, KeySignature } from '../../../src/keys/account-key.js';
 import type { Guard } from '../../../src/keys/helper/login.js';

@@ -1,5 +1,5 @@
-// The table of runtime dependencies in docs/architecture.md: a row for each, with the folders of src
-// that use it.
+// The table of runtime dependencies in docs/architecture.md: a row for each, with the folders of
+// src that use it.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Choosing a token: exactly one initialised token must match, and what the error says when none or several
-// do.
+// Choosing a token: exactly one initialised token must match, and what the error says when none or
+// several do.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,6 +1,6 @@
 // No code that nothing uses: every file is run or imported, every export is imported, every member
-// of a class or interface of src is read somewhere. What is used within one file alone, the compiler
-// watches (`noUnusedLocals`, `noUnusedParameters`).
+// of a class or interface of src is read somewhere. What is used within one file alone, the
+// compiler watches (`noUnusedLocals`, `noUnusedParameters`).
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// How gpg is run, and what of its output is believed. A script stands in for gpg here; gpg itself is
-// tested in integration.
+// How gpg is run, and what of its output is believed. A script stands in for gpg here; gpg itself
+// is tested in integration.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
