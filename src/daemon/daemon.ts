@@ -15,7 +15,7 @@ import type { NamedPolicy } from '../policy/named-policy.js';
 import { descriptorLimit, openDescriptorCount } from '../sys/descriptor-limit.js';
 import type { Log } from '../sys/log.js';
 import type { PassedSocket } from '../sys/systemd.js';
-import { keepYoungGenerationSmall } from '../sys/young-generation.js';
+import { keepYoungGenerationSmall } from '../sys/heap-limit.js';
 import type { BudgetLedger } from '../budgets/ledger.js';
 import { shareDescriptors } from './descriptor-shares.js';
 import type { RefusalRegister } from './refusals/register.js';

@@ -12,7 +12,7 @@ import { AuditCounter, formatCounts } from './counts.js';
 import { isWanted, type RecordFilter } from './filter.js';
 import { readHeadNote } from './head-note.js';
 import { formatHeadLine, formatRecordLine } from './lines.js';
-import { filesOfLog, loadAuditPlaces } from './places.js';
+import { filesOfLog, loadAuditPlaces } from './log-location.js';
 import { readRecords } from './records.js';
 import { rotateAuditLog } from './rotate.js';
 import { parseTimePoint } from './time.js';

@@ -10,8 +10,8 @@ import { AppError } from '../../lib/errors.js';
 import { printable } from '../../lib/printable.js';
 import { readFileLines } from './file.js';
 import { readHeadNote, type HeadNote } from './head-note.js';
-import { filesOfLog, type AuditPlaces } from './places.js';
-import { inOrderOfRecords } from './order.js';
+import { filesOfLog, type AuditPlaces } from './log-location.js';
+import { inOrderOfRecords } from './file-order.js';
 
 interface Verification extends ChainReport {
   /** False for a broken chain, and when there was no record to check. */

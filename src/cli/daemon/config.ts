@@ -16,7 +16,7 @@ import { parsePinSource } from '../../keys/pin/pin-source.js';
 import { AppError, isAppError, messageOf } from '../../lib/errors.js';
 import { checkUrl } from '../../policy/request-url.js';
 import { parseNamedPolicy, type NamedPolicy } from '../../policy/named-policy.js';
-import { findGroupId } from '../../sys/group.js';
+import { findGroupId } from '../../sys/group-database.js';
 import { readConfigFile } from '../terminal/config-file.js';
 import { readSpecifierEnvironment, readStateDirectory } from '../terminal/environment.js';
 import { packageFile } from '../../sys/package-files.js';

@@ -6,7 +6,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { AccountConfig } from '../../config/daemon/account-settings.js';
 import type { ClavigerdConfig } from '../../config/daemon/config.js';
-import { checkKeyReplica } from '../../keys/key-check.js';
+import { checkKeyReplica } from '../../keys/key-preflight.js';
 import { systemCodeOf } from '../../lib/errors.js';
 import { pathTrouble } from '../../sys/files/path-trouble.js';
 import { assertPrivateDirectory, assertSocketPath } from '../../sys/files/safe-path.js';

@@ -7,7 +7,7 @@ import { addAttest } from './attest.js';
 import { addDelete } from './delete.js';
 import { addGenerate } from './generate.js';
 import { addImport } from './import.js';
-import { addPinChange } from './pin.js';
+import { addPinChange } from './pin-change.js';
 import { addList, addShow } from './show.js';
 import { addTest } from './test.js';
 

@@ -20,7 +20,7 @@ import {
   withTokenOptions,
   type TokenOptions,
 } from './options.js';
-import { readNewPin, tokenPinFrom } from './pins.js';
+import { readNewPin, tokenPinFrom } from './secret-sources.js';
 import { tracker } from './progress.js';
 import { formatKeyReport, reportOfTokenKey } from './report.js';
 

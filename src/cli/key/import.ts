@@ -19,7 +19,7 @@ import {
   withTokenOptions,
   type TokenOptions,
 } from './options.js';
-import { readPinFrom } from './pins.js';
+import { readPinFrom } from './secret-sources.js';
 import { tracker } from './progress.js';
 import { formatKeyReport, reportOfTokenKey } from './report.js';
 

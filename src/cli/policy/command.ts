@@ -10,7 +10,7 @@ import { loadDaemonConfig } from '../daemon/config.js';
 import { EXIT_FAILURE, EXIT_OK } from '../terminal/failure.js';
 import { readJwkFile, readLines } from './input.js';
 import { formatRequestReport, reportOfLine, type RequestReport } from './report.js';
-import { placeOfTrial, placesOfPolicy, type PolicyPlace } from './places.js';
+import { placeOfTrial, placesOfPolicy, type PolicyPlace } from './policy-location.js';
 import { printLines } from '../terminal/standard-output.js';
 
 interface TestOptions {

@@ -2,7 +2,7 @@
 // parameters. Runs in clavigerd and claviger.
 
 import type { SpecifierEnvironment } from '../../config/specifiers.js';
-import { findGroupName } from '../../sys/group.js';
+import { findGroupName } from '../../sys/group-database.js';
 import { effectiveUserId, userEntry } from '../../sys/user.js';
 
 /**

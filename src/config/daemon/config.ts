@@ -17,7 +17,7 @@ import {
   type Start,
 } from './listen-settings.js';
 import { readAccounts, readPolicies, type PolicyCheck } from './named-sections.js';
-import type { PolicySettings } from './policy-settings.js';
+import type { PolicySettings } from './policy-schema.js';
 import { DEFAULT_SOCKET_PATH } from '../default-socket.js';
 import { ProblemList } from '../problems.js';
 import { SettingReader } from '../setting-reader.js';

@@ -7,7 +7,7 @@ import {
   type AccountConfig,
 } from './account-settings.js';
 import { accountSchema, type Settings } from './schema.js';
-import { policySchema, type PolicySettings } from './policy-settings.js';
+import { policySchema, type PolicySettings } from './policy-schema.js';
 import type { SettingReader } from '../setting-reader.js';
 import { isSectionName, isTable, SECTION_NAME_RULE, type Table } from '../setting-types.js';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { certificateSchema, clavigerSchema } from '../../../src/config/client/schema.js';
 import { accountSchema, listenSchema, settingsSchema } from '../../../src/config/daemon/schema.js';
-import { policySchema } from '../../../src/config/daemon/policy-settings.js';
+import { policySchema } from '../../../src/config/daemon/policy-schema.js';
 import { runCommand } from '../../support/process.js';
 import { CLAVIGER, CLAVIGERD, ROOT } from '../../support/programs.js';
 

@@ -6,7 +6,7 @@ import {
   placeOfTrial,
   placesOfPolicy,
   type TrialNames,
-} from '../../../../src/cli/policy/places.js';
+} from '../../../../src/cli/policy/policy-location.js';
 import { parseClavigerdConfig } from '../../../../src/config/daemon/config.js';
 import { parseNamedPolicy, type NamedPolicy } from '../../../../src/policy/named-policy.js';
 import { appErrorOf } from '../../../support/app-error.js';

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readNewPin, readPinFrom, tokenPinFrom } from '../../../../src/cli/key/pins.js';
+import { readNewPin, readPinFrom, tokenPinFrom } from '../../../../src/cli/key/secret-sources.js';
 import type { KeyContext } from '../../../../src/keys/key-context.js';
 import { Secret } from '../../../../src/lib/secret.js';
 import { appErrorOf } from '../../../support/app-error.js';

@@ -14,7 +14,7 @@ import {
   withTokenOptions,
   type TokenOptions,
 } from './options.js';
-import { readNewPin, tokenPinFrom } from './pins.js';
+import { readNewPin, tokenPinFrom } from './secret-sources.js';
 
 interface ChangeOptions extends TokenOptions {
   readonly newPinSource?: string;

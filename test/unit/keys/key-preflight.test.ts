@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { checkKeyReplica } from '../../../src/keys/key-check.js';
+import { checkKeyReplica } from '../../../src/keys/key-preflight.js';
 import { appErrorOf } from '../../support/app-error.js';
 import { makeKey } from '../../support/keys/keys.js';
 import { makeTempDir } from '../../support/temp-dir.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { findGroupId, findGroupName } from '../../../src/sys/group.js';
+import { findGroupId, findGroupName } from '../../../src/sys/group-database.js';
 
 describe('findGroupId', () => {
   it('finds every group of /etc/group, as getent would', () => {
