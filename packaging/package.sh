@@ -171,7 +171,7 @@ umask 022
 mkdir -p "$SOURCE"
 if [[ $BUILD == yes ]]; then
   say 'building the programs'
-  (cd "$ROOT" && npm run build >/dev/null)
+  (cd "$ROOT" && npm run build -- --release >/dev/null)
 fi
 stage_programs
 stage_system
