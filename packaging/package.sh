@@ -171,7 +171,7 @@ umask 022
 mkdir -p "$SOURCE"
 if [[ $BUILD == yes ]]; then
   say 'building the programs'
-  (cd "$ROOT" && npm run build -- --release >/dev/null)
+  (cd "$ROOT" && npx tsc -p tsconfig.json && node dist/build/bundle.js --release)
 fi
 stage_programs
 stage_system
