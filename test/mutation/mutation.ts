@@ -84,7 +84,9 @@ function tasksOf(file: SourceFile): Task[] {
   }));
 }
 
-/** One worker: takes some mutants of one file from the queue, and judges them one after the other. */
+/**
+ * One worker: takes some mutants of one file from the queue, and judges them one after the other.
+ */
 async function work(bed: MutationBed, { queue, all, results }: Work): Promise<void> {
   for (let tasks = queue.shift(); tasks !== undefined; tasks = queue.shift()) {
     const [first] = tasks;
