@@ -56,6 +56,7 @@ describe('systemd units', () => {
       'clavigerd@.socket',
       'drop-ins',
       'sysusers.d',
+      'tmpfiles.d',
     ]);
   });
 
