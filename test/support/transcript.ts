@@ -10,8 +10,9 @@ export const TRANSCRIPT_VARIABLE = 'CLAVIGER_TEST_TRANSCRIPT';
 
 const SECRETS_FILE = 'secrets';
 const TEXT_SUFFIX = '.txt';
-// Shorter ones would be found in any text by chance.
+// Shorter ones would be found in any text by chance, and hexadecimal ones in the many hashes of it.
 const MIN_SECRET_LENGTH = 8;
+const MIN_HEX_LENGTH = 10;
 const MAX_LOG_DEPTH = 4;
 
 /**
@@ -20,6 +21,11 @@ const MAX_LOG_DEPTH = 4;
 export function recordSecret(secret: string): void {
   if (secret.length < MIN_SECRET_LENGTH || secret.includes('\n')) {
     throw new Error(`a recorded secret is one line of ${MIN_SECRET_LENGTH} characters or more`);
+  }
+  if (secret.length < MIN_HEX_LENGTH && /^[0-9a-f]+$/.test(secret)) {
+    throw new Error(
+      `a hexadecimal secret has ${MIN_HEX_LENGTH} digits or more: hashes hold others`,
+    );
   }
   append(SECRETS_FILE, `${secret}\n`);
 }

@@ -76,6 +76,11 @@ export interface PivCardBed {
   remove(slot?: number, settled?: boolean): Promise<void>;
 }
 
+/** As long as a card takes, of letters that no hash in hexadecimal holds. */
+function randomPin(): string {
+  return Array.from({ length: 8 }, () => 'ghkmnpqrstuvwxyz'.charAt(randomInt(16))).join('');
+}
+
 /** Starts pcscd and the process of the cards. */
 export async function startPivCards(scope: Scope): Promise<PivCardBed> {
   const pcscd = await startPcscd(scope);
@@ -94,7 +99,7 @@ export async function startPivCards(scope: Scope): Promise<PivCardBed> {
     folder,
     async makeCard(keys, serial = randomInt(10_000_000, 100_000_000)): Promise<PivCard> {
       const name = `card-${++made}`;
-      const pin = randomBytes(4).toString('hex');
+      const pin = randomPin();
       const puk = randomBytes(4).toString('hex');
       recordSecret(pin);
       const pems = await send({ command: 'make', name, serial, pin, puk, keys });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runCommand } from '../../support/process.js';
 import { makeTempDir } from '../../support/temp-dir.js';
-import { TRANSCRIPT_VARIABLE, searchSecrets } from '../../support/transcript.js';
+import { TRANSCRIPT_VARIABLE, recordSecret, searchSecrets } from '../../support/transcript.js';
 
 const SECRET = 'correct-horse-4711';
 
@@ -49,6 +49,12 @@ describe('transcript', () => {
     const folder = await makeTempDir(t);
     await recordIn(folder, `recordSecret('${SECRET}');`);
     assert.equal(searchSecrets(folder, `error: ${SECRET}`).leaks.length, 1);
+  });
+
+  it('takes no secret that a hash holds by chance', () => {
+    assert.throws(() => {
+      recordSecret('0123abcd');
+    }, /hexadecimal/);
   });
 
   it('is silent where there is none', async (t) => {
