@@ -4,7 +4,7 @@
 
 import { isAppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { allowsKey, formatKey, MIN_RSA_BITS } from './csr-keys.js';
+import { allowsKey, formatKey } from './csr-keys.js';
 import { allowsName, deniesName } from './name-pattern.js';
 import type { NamedPolicy } from './named-policy.js';
 import { canonicalText, readName, type Name } from './names.js';
@@ -108,9 +108,8 @@ function checkKeyType({ policy, request: { csr } }: ContentQuestion): string | u
     return undefined;
   }
   const { key } = csr;
-  const isShort = key.type === 'rsa' && key.bits < MIN_RSA_BITS;
   const isAllowed = policy.csrKeyTypes?.some((rule) => allowsKey(rule, key)) ?? true;
-  return isAllowed && !isShort ? undefined : `does not allow a CSR with a key ${formatKey(key)}`;
+  return isAllowed ? undefined : `does not allow a CSR with a key ${formatKey(key)}`;
 }
 
 /** Judges each name once, however often it is there, up to the first that is not allowed. */

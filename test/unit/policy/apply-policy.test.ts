@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { createCsr } from '../../../src/client/install/csr.js';
+import { printable } from '../../../src/lib/printable.js';
 import { parseSigningInput } from '../../../src/jose/signing-input.js';
 import { jwkOfKey } from '../../../src/jose/public-jwk.js';
 import { applyToContent } from '../../../src/policy/apply-policy.js';
@@ -265,6 +266,14 @@ describe('a policy', () => {
     assert.match(verdict, /\\u001b\[2J/);
     assert.ok(verdict.length < 500);
   });
+
+  it('shows 260 characters of a name or profile', () => {
+    const long = 'a'.repeat(5000);
+    const ofName = verdictOf(WEB, { payload: order(long) });
+    assert.ok(ofName.includes(printable(long, 260)), ofName);
+    const ofProfile = verdictOf(WEB, { payload: { ...order('www.example.org'), profile: long } });
+    assert.ok(ofProfile.includes(printable(JSON.stringify(long), 260)), ofProfile);
+  });
 });
 
 describe('the names of a CSR', () => {
@@ -342,7 +351,10 @@ describe('the key of a CSR', () => {
 
   it('is no RSA key under 2048 bits, whatever the policy', async () => {
     const payload = await finalize(names, makeSubjectKey(1024));
-    assert.match(verdictOf({ ...WEB, 'csr-key-types': ['rsa'] }, { payload }), /^web\.csr/);
+    assert.match(
+      verdictOf({ ...WEB, 'csr-key-types': ['rsa'] }, { payload }),
+      /^web\.csr: .*RSA of 1024 bits/,
+    );
   });
 });
 
