@@ -77,6 +77,10 @@ export default defineConfig(
           message:
             'Read JSON with lib/json/strict-json.ts where it decides, else with lib/json/patient-json.ts.',
         })),
+        {
+          selector: 'MemberExpression[property.name="canParse"]',
+          message: 'On Node 20 URL.canParse gives two answers for one text: use lib/web-url.ts.',
+        },
       ],
     },
   },

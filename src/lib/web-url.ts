@@ -6,6 +6,19 @@ const MAX_URL_LENGTH = 2048;
 type WebUrl = { readonly url: URL } | { readonly problem: string };
 
 /**
+ * A URL as the WHATWG parser reads it; undefined for any other text. Not URL.canParse: on Node 20 it
+ * takes a text with characters beyond ASCII for a URL in one call and not in the next, once V8 has
+ * compiled its caller.
+ */
+export function parseUrl(text: string, base?: string): URL | undefined {
+  try {
+    return new URL(text, base);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * Reads a URL without user name, password and fragment: https, or http on loopback (a test server,
  * or a proxy that adds TLS itself) where that is allowed.
  */
@@ -13,7 +26,7 @@ export function readWebUrl(text: string, isClearTextAllowed: boolean): WebUrl {
   if (text.length > MAX_URL_LENGTH) {
     return { problem: `is longer than ${MAX_URL_LENGTH} characters` };
   }
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = parseUrl(text);
   if (url === undefined) {
     return { problem: 'is not a URL' };
   }

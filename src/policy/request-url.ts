@@ -4,7 +4,7 @@
 
 import { AppError } from '../lib/errors.js';
 import { printable } from '../lib/printable.js';
-import { isLoopbackHost } from '../lib/web-url.js';
+import { isLoopbackHost, parseUrl } from '../lib/web-url.js';
 
 /**
  * `scheme://` and visible ASCII without the characters that some parsers drop, change, or treat as
@@ -14,7 +14,7 @@ const PLAIN_URL = /^https?:\/\/[!#-;=?-Z\]_a-z~[%]+$/;
 
 /** Why `text` is not an allowed request URL; undefined when it is. */
 export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | undefined {
-  const url = PLAIN_URL.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  const url = PLAIN_URL.test(text) ? parseUrl(text) : undefined;
   if (url === undefined || authorityOf(text) === '') {
     return 'url is not an absolute https URL in plain ASCII';
   }
@@ -40,7 +40,7 @@ export function checkUrl(text: string, allowHttpOnLoopback: boolean): string | u
  * `scheme://host[:port]` in lower case without a default port; undefined for anything but a URL.
  */
 export function originOf(text: string): string | undefined {
-  return URL.canParse(text) ? new URL(text).origin : undefined;
+  return parseUrl(text)?.origin;
 }
 
 /**

@@ -2,6 +2,8 @@
 // claviger. It is untrusted text: what is no link is skipped, and callers check each target as any
 // other URL of the server.
 
+import { parseUrl } from '../../lib/web-url.js';
+
 /** Links of one answer that are read. */
 const MAX_LINKS = 32;
 /** `<target>` and its parameters, up to the comma that ends them; a quoted text may hold commas. */
@@ -26,8 +28,9 @@ export function linkTargets(
     .flatMap((value) => [...value.matchAll(LINK)])
     .slice(0, MAX_LINKS);
   return links.flatMap(([, target = '', parameters = '']) => {
-    const isWanted = relationsOf(parameters).includes(relation) && URL.canParse(target, base.href);
-    return isWanted ? [new URL(target, base).href] : [];
+    const isWanted = relationsOf(parameters).includes(relation);
+    const url = isWanted ? parseUrl(target, base.href) : undefined;
+    return url === undefined ? [] : [url.href];
   });
 }
 

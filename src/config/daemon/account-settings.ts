@@ -6,6 +6,7 @@ import { DEFAULT_SIGN_TIMEOUT_MS, DEFAULT_TOUCH_NOTICE_MS } from '../../lib/sign
 import type { AccountSettings } from './schema.js';
 import type { Command, SettingReader } from '../setting-reader.js';
 import { inMs } from '../setting-types.js';
+import { parseUrl } from '../../lib/web-url.js';
 
 export const DEFAULT_ACCOUNT = 'default';
 const DEFAULT_GPG_COMMAND = 'gpg --quiet';
@@ -118,7 +119,7 @@ function readKeyId(
   if (keyId === undefined || keyId === '') {
     return undefined;
   }
-  const url = /^https?:\/\/[!-~]+$/.test(keyId) && URL.canParse(keyId) ? new URL(keyId) : undefined;
+  const url = /^https?:\/\/[!-~]+$/.test(keyId) ? parseUrl(keyId) : undefined;
   if (url === undefined || url.hash !== '' || url.username !== '' || url.password !== '') {
     reader.refuse('keyid', 'is not an account URL, https://...');
   } else if (url.protocol === 'http:' && !allowHttpOnLoopback) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readWebUrl } from '../../../src/lib/web-url.js';
+import { parseUrl, readWebUrl } from '../../../src/lib/web-url.js';
 
 describe('readWebUrl', () => {
   it('takes https, and http on loopback', () => {
@@ -34,5 +34,17 @@ describe('readWebUrl', () => {
 
   it('takes no clear text where that is not allowed', () => {
     assert.ok('problem' in readWebUrl('http://127.0.0.1/', false));
+  });
+});
+
+describe('parseUrl', () => {
+  it('reads a text beyond ASCII alike in every call, compiled or not', () => {
+    const hosts = new Set<string | undefined>();
+    for (let call = 0; call < 50_000; call += 1) {
+      hosts.add(parseUrl('https://ca.examplé/')?.hostname);
+    }
+    assert.deepEqual([...hosts], ['ca.xn--exampl-gva']);
+    assert.equal(parseUrl('no URL'), undefined);
+    assert.equal(parseUrl('/a', 'https://ca.example/b/')?.href, 'https://ca.example/a');
   });
 });
