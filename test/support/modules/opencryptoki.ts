@@ -8,6 +8,7 @@ import { writePin, type ModuleBed } from './module-bed.js';
 import { mustRun, startProcess } from '../process.js';
 import type { Scope } from '../scope.js';
 import { makeTempDir } from '../temp-dir.js';
+import { randomPin } from '../random-pin.js';
 
 const TOKEN = 'ock';
 /** The slot of the soft token in Debian's opencryptoki.conf. */
@@ -54,7 +55,7 @@ export async function startOpencryptoki(scope: Scope): Promise<OpencryptokiBed> 
     '-c',
     'for i in $(seq 200); do [ -S /run/pkcsslotd.socket ] && exit; sleep 0.05; done; exit 1',
   ]);
-  const [soPin, firstPin, pin] = [digits(8), digits(8), digits(8)];
+  const [soPin, firstPin, pin] = [digits(8), digits(8), randomPin()];
   const configure = (...args: readonly string[]): Promise<void> =>
     run('pkcsconf', [...args, '-c', SLOT]);
   const setPin = async (): Promise<void> => {

@@ -16,6 +16,7 @@ import { startProcess, type RunningProcess } from '../process.js';
 import type { Scope } from '../scope.js';
 import { makeTempDir } from '../temp-dir.js';
 import { recordSecret } from '../transcript.js';
+import { randomPin } from '../random-pin.js';
 
 const CARD_PROCESS = fileURLToPath(new URL('../../piv-card/main.js', import.meta.url));
 const LIBRARIES = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
@@ -74,11 +75,6 @@ export interface PivCardBed {
    * that.
    */
   remove(slot?: number, settled?: boolean): Promise<void>;
-}
-
-/** As long as a card takes, of letters that no hash in hexadecimal holds. */
-function randomPin(): string {
-  return Array.from({ length: 8 }, () => 'ghkmnpqrstuvwxyz'.charAt(randomInt(16))).join('');
 }
 
 /** Starts pcscd and the process of the cards. */
