@@ -14,7 +14,12 @@ export class StreamDouble extends Duplex {
   #heldCallback: WriteCallback | undefined;
 
   constructor(highWaterMark = 4096) {
-    super({ allowHalfOpen: true, readableHighWaterMark: highWaterMark });
+    // That for writing is 16 KiB on Node 20 and 64 KiB on newer ones.
+    super({
+      allowHalfOpen: true,
+      readableHighWaterMark: highWaterMark,
+      writableHighWaterMark: 16 * 1024,
+    });
   }
 
   override _read(): void {
